@@ -1,0 +1,129 @@
+"""Every number that shapes a model or a run, as frozen dataclasses. Presets are values of these classes.
+
+The official architecture ("base") and the small bundled one ("tiny") are two values of the same classes;
+fields whose comment says "tiny" switch on parts that the official networks do not have.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+SAMPLE_RATE = 16_000  # Hz, of all speech inside the package
+FRAME_RATE = 25  # video frames per second, of all motion and all output
+MOTION_DIM = 32  # numbers in one motion latent
+
+
+@dataclass(frozen=True)
+class RendererConfig:
+    """The renderer (paper section 3.2). Level i of the pyramid has side ``8 * 2**i``; coarse levels come first."""
+
+    input_size: int = 512  # side of the square source and driving images, pixels
+    output_size: int = 512  # side of the square result: twice the finest level, pixels
+    motion_dim: int = MOTION_DIM
+    channels: tuple[int, ...] = (512, 512, 256, 128, 64, 32)  # appearance channels, level 0 (8x8) first
+    num_coarse_levels: int = 4  # levels aligned by cross-attention; finer ones use the guided resampler
+    num_heads: int = 8
+    window_size: int = 8  # of the windowed attention in the synthesis network
+    # identity encoder
+    stem: Literal["conv7", "conv7_down", "unshuffle"] = "conv7_down"  # v1, v2, tiny
+    identity_dim: int = 512
+    num_residuals: int = 2  # residual blocks inside every convolution block
+    # motion encoder
+    motion_encoder_size: int | None = None  # side the driving image is reduced to first; None: as it is
+    motion_encoder_channels: tuple[int, ...] = (64, 128, 256, 512, 512, 512)
+    motion_encoder_pool: Literal["mean", "flatten"] = "mean"
+    # identity adapter
+    adapter_dim: int = 512
+    adapted_dim: int = MOTION_DIM  # tiny: wider, so that the face's own geometry passes to the motion maps
+    # motion decoder: channels of the 4x4 constant and of the maps at the coarse levels
+    motion_map_channels: tuple[int, ...] = (512, 512, 256, 128)
+    motion_decoder_convs: int = 3  # styled convolutions per level
+    # motion transfer
+    attention_dims: tuple[int, ...] | None = None  # width of queries and keys per coarse level; None: channels
+    attend_to_appearance: bool = False  # tiny: keys also see the identity features
+    resampler: Literal["block", "coordinate"] = "block"  # tiny: "coordinate" samples at sub-cell positions
+    guide_window: int = 9  # "coordinate": cells round the peak that take part in the soft-argmax
+    # synthesis
+    synthesis_attention: tuple[Literal["global", "window", "none"], ...] = (
+        "global",
+        "global",
+        "global",
+        "window",
+        "window",
+    )  # after the fusion at levels 1, 2, ...
+    motion_skip: bool = False  # tiny: the driving motion maps are fused too
+    pixel_gate: bool = False  # tiny: the result mixes resampled source pixels with synthesised ones
+
+    @property
+    def num_levels(self) -> int:
+        return len(self.channels)
+
+    def level_size(self, level: int) -> int:
+        """Side of a level's feature map, cells."""
+        return 8 * 2**level
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The flow-matching motion generator (paper section 3.3)."""
+
+    motion_dim: int = MOTION_DIM
+    audio_dim: int = 768  # channels of the audio features
+    pose_dim: int = 3
+    camera_dim: int = 3
+    gaze_dim: int = 2
+    statistics_dim: int = 0  # tiny: mean and standard deviation of the motion as a condition (IF-MDM)
+    condition_dim: int = 32
+    hidden_dim: int = 512
+    num_layers: int = 8
+    num_heads: int = 8
+    mlp_ratio: int = 4
+    window_frames: int = 50
+    context_frames: int = 10
+    position: Literal["rotary", "additive"] = "rotary"  # v2, v1
+    attention_band: int | None = None  # v1: a frame attends to this many neighbours on each side
+
+
+@dataclass(frozen=True)
+class AudioEncoderConfig:
+    """A ``transformers.Wav2Vec2Model``; the defaults are wav2vec2-base-960h."""
+
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    conv_dim: tuple[int, ...] = (512,) * 7
+    conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    num_conv_pos_embeddings: int = 128
+    num_conv_pos_embedding_groups: int = 16
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """How a detected face box becomes the square the networks see."""
+
+    scale: float = 1.6  # side of the square / longer side of the face box
+    shift_y: float = 0.0  # shift of the centre, fraction of the square's side; negative is up
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How motion is sampled from the flow (paper eq. 12)."""
+
+    num_steps: int = 10  # network evaluations per window; midpoint and Heun spend two per step, so even
+    guidance_scale: float = 2.0  # on the audio; 1 switches guidance off
+    pose_guidance: float = 1.0
+    gaze_guidance: float = 1.0
+    solver: Literal["euler", "midpoint", "heun"] = "euler"
+    seed: int = 25
+    noise: Literal["stream", "repeat"] = "stream"  # one noise stream per clip | upstream: the same in every window
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything one preset needs to build its networks."""
+
+    renderer: RendererConfig = field(default_factory=RendererConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    audio_encoder: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
+    crop: CropConfig = field(default_factory=CropConfig)
