@@ -21,14 +21,12 @@ class RendererConfig:
     motion_dim: int = MOTION_DIM
     channels: tuple[int, ...] = (512, 512, 256, 128, 64, 32)  # appearance channels, level 0 (8x8) first
     num_coarse_levels: int = 4  # levels aligned by cross-attention; finer ones use the guided resampler
-    num_heads: int = 8
-    window_size: int = 8  # of the windowed attention in the synthesis network
     # identity encoder
     stem: Literal["conv7", "conv7_down", "unshuffle"] = "conv7_down"  # v1, v2, tiny
     identity_dim: int = 512
     num_residuals: int = 2  # residual blocks inside every convolution block
     # motion encoder
-    motion_encoder_size: int | None = None  # side the driving image is reduced to first; None: as it is
+    motion_encoder_unshuffle: int = 1  # tiny: 2, half resolution with every pixel kept as channels
     motion_encoder_channels: tuple[int, ...] = (64, 128, 256, 512, 512, 512)
     motion_encoder_pool: Literal["mean", "flatten"] = "mean"
     # identity adapter
@@ -38,11 +36,15 @@ class RendererConfig:
     motion_map_channels: tuple[int, ...] = (512, 512, 256, 128)
     motion_decoder_convs: int = 3  # styled convolutions per level
     # motion transfer
+    attention_heads: int = 8
     attention_dims: tuple[int, ...] | None = None  # width of queries and keys per coarse level; None: channels
+    cosine_attention: bool = False  # tiny: normalised queries and keys with a learned temperature
     attend_to_appearance: bool = False  # tiny: keys also see the identity features
     resampler: Literal["block", "coordinate"] = "block"  # tiny: "coordinate" samples at sub-cell positions
     guide_window: int = 9  # "coordinate": cells round the peak that take part in the soft-argmax
     # synthesis
+    upsample: Literal["conv", "linear"] = "conv"  # tiny: "linear" is a 1x1 convolution and bilinear doubling
+    synthesis_heads: int = 8
     synthesis_attention: tuple[Literal["global", "window", "none"], ...] = (
         "global",
         "global",
@@ -50,6 +52,7 @@ class RendererConfig:
         "window",
         "window",
     )  # after the fusion at levels 1, 2, ...
+    window_size: int = 8  # side of the windows of "window" attention, cells
     motion_skip: bool = False  # tiny: the driving motion maps are fused too
     pixel_gate: bool = False  # tiny: the result mixes resampled source pixels with synthesised ones
 

@@ -1,0 +1,122 @@
+"""Self-attention blocks of the synthesis network: global, and windowed after Swin (Liu et al. 2021)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imtalker.renderer.motion_transfer import to_map, to_tokens
+
+MASKED = -100.0  # added to logits across the border of a rolled map (Swin)
+
+
+def feed_forward(dim: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+
+
+class GlobalBlock(nn.Module):
+    """Pre-norm transformer block over all cells with learned positions: ``(B, C, n, n) -> (B, C, n, n)``."""
+
+    def __init__(self, dim: int, num_tokens: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q_position = nn.Parameter(torch.zeros(1, num_tokens, dim))
+        self.k_position = nn.Parameter(torch.zeros(1, num_tokens, dim))
+        self.norm_q, self.norm_kv, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.q_proj, self.k_proj, self.v_proj = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
+        self.mlp = feed_forward(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = to_tokens(x)
+        b, n, c = x.shape
+        # positions enter before the norm and never the values: the official weights depend on it
+        q = self.q_proj(self.norm_q(x + self.q_position))
+        k = self.k_proj(self.norm_kv(x + self.k_position))
+        v = self.v_proj(self.norm_kv(x))
+        q, k, v = (t.view(b, n, self.heads, c // self.heads).transpose(1, 2) for t in (q, k, v))
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, c)
+        x = x + self.proj(attended)
+        return to_map(x + self.mlp(self.norm_mlp(x)))
+
+
+def relative_position_index(window: int) -> Tensor:
+    """``(window**2, window**2)`` index into the bias table for every pair of cells in a window."""
+    c = torch.arange(window)
+    cells = torch.stack(torch.meshgrid(c, c, indexing="ij")).flatten(1)
+    offset = cells[:, :, None] - cells[:, None, :] + window - 1
+    return offset[0] * (2 * window - 1) + offset[1]
+
+
+def shifted_window_mask(side: int, window: int, shift: int) -> Tensor:
+    """``(num_windows, window**2, window**2)``: 0 between cells that were neighbours before the roll, else -100."""
+    region = torch.zeros(side, dtype=torch.long)
+    region[-window:-shift] = 1
+    region[-shift:] = 2
+    region = region[:, None] * 3 + region[None]
+    cells = split_windows(region[None, :, :, None], window).squeeze(-1)
+    return torch.where(cells[:, :, None] == cells[:, None, :], 0.0, MASKED)
+
+
+def split_windows(x: Tensor, window: int) -> Tensor:
+    """``(B, H, W, C) -> (B*windows, window**2, C)``."""
+    b, h, w, c = x.shape
+    x = x.view(b, h // window, window, w // window, window, c)
+    return x.transpose(2, 3).reshape(-1, window * window, c)
+
+
+def join_windows(x: Tensor, side: int, window: int) -> Tensor:
+    """Inverse of :func:`split_windows` for a square map: ``(B, side, side, C)``."""
+    n = side // window
+    x = x.view(-1, n, n, window, window, x.shape[-1])
+    return x.transpose(2, 3).reshape(-1, side, side, x.shape[-1])
+
+
+class WindowBlock(nn.Module):
+    """Swin block, optionally on the map rolled by half a window: ``(B, C, n, n) -> (B, C, n, n)``."""
+
+    position_index: Tensor
+    mask: Tensor | None
+
+    def __init__(self, dim: int, side: int, heads: int, window: int, shifted: bool) -> None:
+        super().__init__()
+        self.side, self.heads, self.window = side, heads, window
+        self.shift = window // 2 if shifted else 0
+        self.norm_q, self.norm_kv, self.norm_mlp = nn.LayerNorm(dim), nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.q, self.k, self.v = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
+        self.mlp = feed_forward(dim)
+        self.bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        self.register_buffer("position_index", relative_position_index(window), persistent=False)
+        mask = shifted_window_mask(side, window, self.shift) if shifted else None
+        self.register_buffer("mask", mask, persistent=False)
+
+    def attention_bias(self) -> Tensor:
+        """``(1 or windows, heads, window**2, window**2)`` added to the logits."""
+        bias = self.bias_table[self.position_index].permute(2, 0, 1)[None]
+        return bias if self.mask is None else bias + self.mask[:, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(0, 2, 3, 1)
+        b, c = len(x), x.shape[-1]
+        rolled = x.roll((-self.shift, -self.shift), (1, 2)) if self.shift else x
+        windows = split_windows(rolled, self.window)
+        kv = self.norm_kv(windows)
+        q, k, v = self.q(self.norm_q(windows)), self.k(kv), self.v(kv)
+        q, k, v = (t.view(*t.shape[:2], self.heads, c // self.heads).transpose(1, 2) for t in (q, k, v))
+        bias = self.attention_bias().to(q.dtype)
+        bias = bias.repeat(b, 1, 1, 1) if self.mask is not None else bias
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(len(q), -1, -1, -1))
+        attended = self.proj(attended.transpose(1, 2).reshape(windows.shape))
+        attended = join_windows(attended, self.side, self.window)
+        x = x + (attended.roll((self.shift, self.shift), (1, 2)) if self.shift else attended)
+        return (x + self.mlp(self.norm_mlp(x))).permute(0, 3, 1, 2)
+
+
+def attention_block(kind: str, dim: int, side: int, heads: int, window: int) -> nn.Module:
+    """The attention after a fusion: one global block, two windowed ones (the second shifted), or none."""
+    if kind == "global":
+        return GlobalBlock(dim, side * side, heads)
+    if kind == "window":
+        blocks = (WindowBlock(dim, side, heads, window, shifted) for shifted in (False, True))
+        return nn.Sequential(*blocks)
+    return nn.Identity()

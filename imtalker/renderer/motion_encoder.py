@@ -1,0 +1,52 @@
+"""Motion encoder: image -> motion latent (paper section 3.2, E_motion)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imtalker.config import RendererConfig
+from imtalker.renderer.layers import SLOPE, Blur, EqualizedConv2d, EqualizedMLP, FusedLeakyReLU
+
+
+class DownResidual(nn.Module):
+    """``(B, in, H, W) -> (B, out, H/2, W/2)``; the skip is a strided, activated 3x3 convolution, summed unscaled."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = EqualizedConv2d(in_channels, in_channels)
+        self.act1 = FusedLeakyReLU(in_channels)
+        self.blur = Blur(in_channels, padding=2)
+        self.conv2 = EqualizedConv2d(in_channels, out_channels, stride=2, padding=0)
+        self.act2 = FusedLeakyReLU(out_channels)
+        self.skip = EqualizedConv2d(in_channels, out_channels, stride=2, padding=0)
+        self.act_skip = FusedLeakyReLU(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.act2(self.conv2(self.blur(self.act1(self.conv1(x)))))
+        return h + self.act_skip(self.skip(self.blur(x)))
+
+
+class MotionEncoder(nn.Module):
+    """``(B, 3, S, S)`` in [0, 1] -> motion latent ``(B, motion_dim)``."""
+
+    def __init__(self, config: RendererConfig) -> None:
+        super().__init__()
+        channels = config.motion_encoder_channels
+        self.unshuffle = config.motion_encoder_unshuffle
+        self.stem = nn.Conv2d(3 * self.unshuffle**2, channels[0], 3, padding=1)
+        self.blocks = nn.ModuleList(DownResidual(a, b) for a, b in zip(channels, channels[1:], strict=False))
+        self.final_conv = EqualizedConv2d(channels[-1], channels[-1], bias=True)
+        self.pool = config.motion_encoder_pool
+        features = channels[-1]
+        if self.pool == "flatten":
+            side = config.input_size // self.unshuffle // 2 ** len(self.blocks)
+            features *= side * side
+        self.head = EqualizedMLP(features, channels[-1], config.motion_dim)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = F.pixel_unshuffle(image, self.unshuffle) if self.unshuffle > 1 else image
+        x = F.leaky_relu(self.stem(x), SLOPE)
+        for block in self.blocks:
+            x = block(x)
+        x = self.final_conv(x)
+        x = x.mean((2, 3)) if self.pool == "mean" else x.flatten(1)
+        return self.head(x)

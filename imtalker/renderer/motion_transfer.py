@@ -1,0 +1,178 @@
+"""Implicit motion transfer: cross-attention from the driving motion to the source (paper section 3.2.2).
+
+Coarse levels are aligned by attention (query: driving motion map, key: source motion map, value: identity
+features). The attention map of the finest coarse level then guides a sparse resampler for the finer levels.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imtalker.config import RendererConfig
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """``(B, C, H, W) -> (B, H*W, C)``."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def to_map(x: Tensor) -> Tensor:
+    """``(B, N, C) -> (B, C, sqrt(N), sqrt(N))``."""
+    side = math.isqrt(x.shape[1])
+    return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], side, side)
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of one coarse level."""
+
+    def __init__(self, config: RendererConfig, level: int) -> None:
+        super().__init__()
+        channels, motion = config.channels[level], config.motion_map_channels[level]
+        width = channels if config.attention_dims is None else config.attention_dims[level]
+        self.heads = config.attention_heads
+        self.attend_to_appearance = config.attend_to_appearance
+        self.q_proj = nn.Linear(motion, width)
+        self.k_proj = nn.Linear(motion + (channels if config.attend_to_appearance else 0), width)
+        self.v_proj = nn.Linear(channels, channels)
+        self.proj = nn.Linear(channels, channels)
+        # cosine attention starts at a temperature at which one of a thousand cells can win
+        self.log_scale = nn.Parameter(torch.tensor(2.5)) if config.cosine_attention else None
+
+    def split(self, x: Tensor) -> Tensor:
+        """``(B, N, heads*d) -> (B, heads, N, d)``."""
+        b, n, c = x.shape
+        return x.view(b, n, self.heads, c // self.heads).transpose(1, 2)
+
+    def source_keys(self, motion_map: Tensor, appearance: Tensor) -> Tensor:
+        x = torch.cat([motion_map, appearance], dim=1) if self.attend_to_appearance else motion_map
+        keys = self.split(self.k_proj(to_tokens(x)))
+        return keys if self.log_scale is None else F.normalize(keys.float(), dim=-1)
+
+    def source_values(self, appearance: Tensor) -> Tensor:
+        return self.split(self.v_proj(to_tokens(appearance)))
+
+    def queries(self, motion_map: Tensor) -> Tensor:
+        """Queries, scaled so that their product with the keys is the logit."""
+        q = self.split(self.q_proj(to_tokens(motion_map)))
+        if self.log_scale is None:
+            return q / math.sqrt(q.shape[-1])
+        return F.normalize(q.float(), dim=-1) * self.log_scale.exp().clamp(max=100.0)
+
+    def merge(self, x: Tensor) -> Tensor:
+        """``(B, heads, N, d)`` -> aligned map ``(B, C, n, n)``."""
+        b, h, n, d = x.shape
+        return to_map(self.proj(x.transpose(1, 2).reshape(b, n, h * d)))
+
+    def forward(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        q = self.queries(motion_map).to(values.dtype)
+        keys, values = (x.expand(len(q), -1, -1, -1) for x in (keys.to(values.dtype), values))
+        return self.merge(F.scaled_dot_product_attention(q, keys, values, scale=1.0))
+
+    def with_weights(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The aligned map and the attention ``(B, N, N)``, averaged over heads, in single precision."""
+        q = self.queries(motion_map)
+        with torch.autocast(q.device.type, enabled=False):
+            # positions are read from these weights: half precision would quantise them
+            weights = (q.float() @ keys.float().transpose(-1, -2)).softmax(-1)
+        return self.merge(weights.to(values.dtype) @ values), weights.mean(1)
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Where each cell of the finest coarse level comes from in the source."""
+
+    weights: Tensor | None = None  # (B, N, N) attention, kept for training losses
+    index: Tensor | None = None  # (B, N) source cell of the largest weight ("block")
+    coordinates: Tensor | None = None  # (B, n, n, 2) x, y in [-1, 1] as grid_sample takes them ("coordinate")
+
+
+def cell_centres(side: int) -> Tensor:
+    """Centres of the cells of a ``side x side`` grid, ``(side*side, 2)`` x, y in [-1, 1]."""
+    c = (torch.arange(side) + 0.5) / side * 2 - 1
+    y, x = torch.meshgrid(c, c, indexing="ij")
+    return torch.stack([x, y], dim=-1).view(-1, 2)
+
+
+class ImplicitMotionTransfer(nn.Module):
+    """All coarse levels, and the guide for the fine ones."""
+
+    centres: Tensor
+    near: Tensor
+
+    def __init__(self, config: RendererConfig) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(CrossAttention(config, i) for i in range(config.num_coarse_levels))
+        self.resampler = config.resampler
+        side = config.level_size(config.num_coarse_levels - 1)
+        if self.resampler == "coordinate":
+            centres = cell_centres(side)
+            distance = (centres[:, None] - centres[None]).abs().amax(-1) * side / 2  # in cells
+            self.register_buffer("centres", centres, persistent=False)
+            self.register_buffer("near", (distance < config.guide_window / 2).float(), persistent=False)
+
+    def project_source(self, motion_maps: list[Tensor], appearance: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Keys and values of every coarse level; they depend on the source alone."""
+        keys, values = [], []
+        for level, motion_map, features in zip(self.levels, motion_maps, appearance, strict=False):
+            assert isinstance(level, CrossAttention)
+            keys.append(level.source_keys(motion_map, features))
+            values.append(level.source_values(features))
+        return keys, values
+
+    def forward(
+        self, motion_maps: list[Tensor], keys: list[Tensor], values: list[Tensor]
+    ) -> tuple[list[Tensor], Guide]:
+        """Driving motion maps -> aligned features of the coarse levels, and the guide."""
+        aligned = []
+        last = len(self.levels) - 1
+        guide = Guide()
+        for i, (level, motion_map) in enumerate(zip(self.levels, motion_maps, strict=True)):
+            assert isinstance(level, CrossAttention)
+            if i < last:
+                aligned.append(level(motion_map, keys[i], values[i]))
+            else:
+                features, weights = level.with_weights(motion_map, keys[i], values[i])
+                aligned.append(features)
+                guide = self.guide(weights)
+        return aligned, guide
+
+    def guide(self, weights: Tensor) -> Guide:
+        index = weights.argmax(-1)
+        if self.resampler == "block":
+            return Guide(weights=weights, index=index)
+        # local soft-argmax: distant second peaks (the other eye) must not pull the position
+        local = weights * self.near[index]
+        local = local / (local.sum(-1, keepdim=True) + 1e-8)
+        with torch.autocast(local.device.type, enabled=False):
+            coordinates = local.float() @ self.centres
+        side = math.isqrt(weights.shape[1])
+        return Guide(weights=weights, coordinates=coordinates.view(-1, side, side, 2))
+
+
+def resample_blocks(pooled: Tensor, index: Tensor, ratio: int) -> Tensor:
+    """The official resampler: every cell takes the mean of its source block, painted flat.
+
+    ``pooled (1 or B, C, n, n)`` block means of the source features, ``index (B, n*n)`` -> ``(B, C, n*ratio, n*ratio)``.
+    Equal to gathering the ``ratio x ratio`` block of the best cell for every pixel and averaging it (k = 1).
+    """
+    b, n = index.shape
+    tokens = pooled.flatten(2).expand(b, -1, -1)
+    taken = tokens.gather(2, index[:, None, :].expand(-1, tokens.shape[1], -1))
+    side = math.isqrt(n)
+    return F.interpolate(taken.view(b, -1, side, side), scale_factor=ratio, mode="nearest")
+
+
+def resample_coordinates(features: Tensor, coordinates: Tensor) -> Tensor:
+    """Features at sub-cell source positions: ``(1 or B, C, H, W), (B, h, w, 2) -> (B, C, h, w)``, single precision."""
+    features = features.float().expand(len(coordinates), -1, -1, -1)
+    return F.grid_sample(features, coordinates, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def resize_coordinates(coordinates: Tensor, size: int) -> Tensor:
+    """``(B, h, w, 2) -> (B, size, size, 2)`` bilinearly."""
+    x = coordinates.permute(0, 3, 1, 2)
+    x = F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
+    return x.permute(0, 2, 3, 1)

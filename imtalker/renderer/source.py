@@ -1,0 +1,34 @@
+"""Everything the renderer needs to know about a portrait, computed once."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device=device, dtype=dtype)
+    if isinstance(value, tuple):
+        return tuple(_convert(v, device, dtype) for v in value)
+    return value
+
+
+@dataclass(frozen=True)
+class SourceFeatures:
+    """The state of one portrait (batch size 1), passed to every ``Renderer.render`` call.
+
+    A value, never hidden in a module: several people are served at once.
+    """
+
+    identity: Tensor  # (1, identity_dim)
+    motion: Tensor  # (1, motion_dim), the portrait's own pose and expression
+    keys: tuple[Tensor, ...]  # per coarse level (1, heads, N, d), from the source's motion map
+    values: tuple[Tensor, ...]  # per coarse level (1, heads, N, d), from the identity features
+    fine: tuple[Tensor, ...]  # per fine level: features (1, C, n, n), or their block means for "block"
+    image: Tensor | None = None  # (1, 3, S, S) source pixels in [0, 1], for the pixel gate
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SourceFeatures":
+        """The same state on another device or in another floating-point type."""
+        return replace(self, **{f.name: _convert(getattr(self, f.name), device, dtype) for f in fields(self)})
