@@ -96,11 +96,24 @@ def cell_centres(side: int) -> Tensor:
     return torch.stack([x, y], dim=-1).view(-1, 2)
 
 
+def window_cells(side: int, window: int) -> tuple[Tensor, Tensor]:
+    """For every cell of a grid the cells of the window round it, ``(side*side, window**2)`` indices, and 1 where
+    they lie inside the grid."""
+    offset = torch.arange(window) - window // 2
+    c = torch.arange(side)
+    y = (c[:, None, None, None] + offset[None, None, :, None]).expand(side, side, window, window)
+    x = (c[None, :, None, None] + offset[None, None, None, :]).expand(side, side, window, window)
+    inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
+    index = y.clamp(0, side - 1) * side + x.clamp(0, side - 1)
+    return index.reshape(side * side, -1), inside.reshape(side * side, -1).float()
+
+
 class ImplicitMotionTransfer(nn.Module):
     """All coarse levels, and the guide for the fine ones."""
 
     centres: Tensor
-    near: Tensor
+    neighbours: Tensor
+    inside: Tensor
 
     def __init__(self, config: RendererConfig) -> None:
         super().__init__()
@@ -108,10 +121,10 @@ class ImplicitMotionTransfer(nn.Module):
         self.resampler = config.resampler
         side = config.level_size(config.num_coarse_levels - 1)
         if self.resampler == "coordinate":
-            centres = cell_centres(side)
-            distance = (centres[:, None] - centres[None]).abs().amax(-1) * side / 2  # in cells
-            self.register_buffer("centres", centres, persistent=False)
-            self.register_buffer("near", (distance < config.guide_window / 2).float(), persistent=False)
+            neighbours, inside = window_cells(side, config.guide_window)
+            self.register_buffer("centres", cell_centres(side), persistent=False)
+            self.register_buffer("neighbours", neighbours, persistent=False)
+            self.register_buffer("inside", inside, persistent=False)
 
     def project_source(self, motion_maps: list[Tensor], appearance: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Keys and values of every coarse level; they depend on the source alone."""
@@ -144,10 +157,10 @@ class ImplicitMotionTransfer(nn.Module):
         if self.resampler == "block":
             return Guide(weights=weights, index=index)
         # local soft-argmax: distant second peaks (the other eye) must not pull the position
-        local = weights * self.near[index]
+        near = self.neighbours[index]
+        local = weights.gather(2, near) * self.inside[index]
         local = local / (local.sum(-1, keepdim=True) + 1e-8)
-        with torch.autocast(local.device.type, enabled=False):
-            coordinates = local.float() @ self.centres
+        coordinates = (local[..., None] * self.centres[near]).sum(2)
         side = math.isqrt(weights.shape[1])
         return Guide(weights=weights, coordinates=coordinates.view(-1, side, side, 2))
 
