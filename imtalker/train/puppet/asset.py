@@ -1,0 +1,214 @@
+"""A puppet's data: everything :func:`imtalker.train.puppet.render` needs, built once from one photo."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from imtalker.errors import InputError
+from imtalker.train.puppet.eyes import build_eye
+from imtalker.train.puppet.expression import jaw_displacement, seal_lips
+from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, PIVOT, TEXTURE_SIZE, Camera, angles, fit_camera
+from imtalker.train.puppet.matting import background_plate, refine_matte
+from imtalker.train.puppet.rings import build_rings
+from imtalker.train.puppet.teeth import draw_teeth, photo_teeth
+from imtalker.train.puppet.topology import (
+    EYE_CORNERS,
+    EYES,
+    IRIS_L,
+    IRIS_R,
+    JAW_WEIGHT,
+    LIP_INNER_LOWER,
+    LIP_INNER_UPPER,
+    MEAN_NEUTRAL,
+    NUM_FACE,
+    SMILE,
+)
+
+EYE_LEVER = 1.0  # cm from the eyeball's centre to the iris (fitted on camera-looking portraits)
+_GAZE_ZERO = np.array([0.0, 0.166])  # cm, mean iris offset from the eye corners' midpoint
+_SMILE_SPOTS = [61, 291, 78, 308, 57, 287, 186, 410, 212, 432, 205, 425, 50, 280, 187, 411, 206, 426]
+_SKIN_SPOTS = [50, 280, 205, 425, 199, 152]
+
+
+@dataclass(frozen=True, eq=False)
+class PuppetAsset:
+    """One person. Texture px are those of the 512 px crop; cm are head-frame cm (see ``geometry``)."""
+
+    texture: np.ndarray  # (512,512,4) uint8, foreground colour and matte
+    plate: np.ndarray  # (512,512,3) uint8, background without the person
+    eye_plates: np.ndarray  # (2,h,w,3) uint8, right eye first
+    eye_origins: np.ndarray  # (2,2) texture px
+    irises: np.ndarray  # (2,64,64,4) uint8
+    iris_centres: np.ndarray  # (2,2) texture px
+    iris_radii: np.ndarray  # (2,) texture px
+    eye_corners: np.ndarray  # (2,2,3) cm: image-left and image-right corner of either eye
+    teeth: np.ndarray  # (2,128,256,4) uint8 premultiplied, upper plate first
+    uv: np.ndarray  # (756,2) texture px of every vertex
+    photo: np.ndarray  # (756,3) cm, the face as in the photo
+    neutral: np.ndarray  # (468,3) cm, expression removed, lips sealed
+    head_weight: np.ndarray  # (288,)
+    silhouette: np.ndarray  # (288,)
+    falloff: np.ndarray  # (288,)
+    camera_rotation: np.ndarray  # (3,3)
+    camera_translation: np.ndarray  # (3,) cm
+    camera_scale: float  # texture px per cm
+    gaze: np.ndarray  # (2,) degrees in the head frame
+    incisal_edge: float  # cm, height of the upper teeth's edge
+    lower_edge: float  # cm, gap between the rows' edges when the jaw is closed
+    tooth_scale: float
+    mouth_light: float
+
+    @property
+    def camera(self) -> Camera:
+        return Camera(self.camera_scale, self.camera_rotation, self.camera_translation)
+
+    @property
+    def pivot(self) -> np.ndarray:
+        """(3,) centre of head rotation in the camera frame of the photo."""
+        return self.camera_rotation @ PIVOT + self.camera_translation
+
+    @property
+    def mouth_centre(self) -> np.ndarray:
+        return (self.neutral[13] + self.neutral[14]) / 2
+
+    def photo_pose(self) -> dict[str, float]:
+        """The photo's own pose, place, size and gaze as controls."""
+        yaw, pitch, roll = angles(self.camera_rotation)
+        tx, ty = self.pivot[:2] - MEAN_PIVOT
+        return {
+            "yaw": yaw, "pitch": pitch, "roll": roll, "tx": float(tx), "ty": float(ty),
+            "scale": self.camera_scale / MEAN_SCALE, "gx": float(self.gaze[0]), "gy": float(self.gaze[1]),
+        }  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write a plain ``.npz`` (no pickle); about 2 MB."""
+        with open(path, "wb") as file:
+            np.savez(file, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "PuppetAsset":
+        """Raises InputError when the file is no puppet asset."""
+        with np.load(path, allow_pickle=False) as data:
+            missing = [f.name for f in fields(cls) if f.name not in data]
+            if missing:
+                raise InputError(f"{path} is no puppet asset: {', '.join(missing)} missing; build it again")
+            values = {f.name: data[f.name] for f in fields(cls)}
+        return cls(**{name: float(v) if v.ndim == 0 else v for name, v in values.items()})
+
+
+def _widen_lids(landmarks: np.ndarray) -> np.ndarray:
+    """Move the lid points 1 px off the eyeball, so that the lids drag no white along when they close."""
+    moved = landmarks.copy()
+    arch = (1 - ((np.arange(1, 8) - 4) / 4.0) ** 2)[:, None]
+    for upper, lower in EYES:
+        up, low = list(upper[1:-1]), list(lower[1:-1])
+        outward = landmarks[up, :2] - landmarks[low, :2]
+        outward = outward / (np.linalg.norm(outward, axis=1, keepdims=True) + 1e-6) * arch
+        moved[up, :2] += 1.3 * outward
+        moved[low, :2] -= 0.6 * outward
+    return moved
+
+
+def remove_expression(face: np.ndarray) -> tuple[np.ndarray, float]:
+    """Neutral face (468,3) with sealed lips, and the lip gap (cm) of the given face (468,3)."""
+    gap = float(np.mean(face[list(LIP_INNER_UPPER[3:8]), 1] - face[list(LIP_INNER_LOWER[3:8]), 1]))
+    weight = np.array([1.0, 1.0, 0.3])  # depth of landmarks is the least certain
+    delta, residual = SMILE[_SMILE_SPOTS], (face - MEAN_NEUTRAL)[_SMILE_SPOTS]
+    smile = float(np.clip((residual * delta * weight).sum() / (delta * delta * weight).sum(), 0, 1.6)) * 0.85
+    jaw = float(np.clip(0.35 * (gap - 0.05) / 2.2, 0, 0.4))  # a toothy smile opens the jaw a little
+    neutral = face - smile * SMILE
+    neutral = neutral - jaw_displacement(neutral, jaw) * JAW_WEIGHT[:, None]
+    return seal_lips(neutral), gap
+
+
+def build_asset(
+    rgb: np.ndarray,
+    landmarks: np.ndarray,
+    person_mask: np.ndarray,
+    *,
+    plate: np.ndarray | None = None,
+    exact_mask: bool = False,
+    seed: int = 0,
+) -> PuppetAsset:
+    """Turn a face crop into a puppet; about 0.6 s.
+
+    rgb: (512,512,3) uint8. landmarks: (478,3) px in that crop, z in px away from the camera (``landmarks.crop_face``).
+    person_mask: (512,512) float 0..1. exact_mask: the mask is already the exact matte (a rendered person), use it as
+    it is. plate: (512,512,3) uint8 background without the person, where known. seed: of the drawn teeth.
+    Raises InputError on a wrong shape.
+    """
+    side = TEXTURE_SIZE
+    if rgb.shape != (side, side, 3) or rgb.dtype != np.uint8:
+        raise InputError(f"a puppet is built from a ({side},{side},3) uint8 crop, not {rgb.shape} {rgb.dtype}")
+    if landmarks.shape != (478, 3) or person_mask.shape != (side, side):
+        raise InputError(
+            f"a puppet needs landmarks (478,3) and a mask ({side},{side}), not {landmarks.shape} and {person_mask.shape}"
+        )
+    landmarks = _widen_lids(landmarks.astype(np.float64))
+    camera, head = fit_camera(landmarks)
+    neutral, gap = remove_expression(head[:NUM_FACE])
+    if exact_mask:
+        alpha, colours = person_mask.astype(np.float32), rgb.astype(np.float32)
+    else:
+        alpha, colours = refine_matte(rgb, landmarks, person_mask)
+    background = background_plate(rgb, alpha, person_mask) if plate is None else plate
+    rings = build_rings(head, camera, alpha)
+    photo = np.concatenate([head[:NUM_FACE], rings.vertices])
+    uv = camera.project(camera.to_camera(photo))
+    uv[:NUM_FACE] = landmarks[:NUM_FACE, :2]
+    corners = np.array([[head[a], head[b]] for a, b in EYE_CORNERS])
+    offsets = [head[iris[0]] - pair.mean(0) for iris, pair in zip((IRIS_R, IRIS_L), corners, strict=True)]
+    offset = np.mean(offsets, 0)[:2] - _GAZE_ZERO
+    gaze = np.degrees(np.arcsin(np.clip(offset / EYE_LEVER, -0.6, 0.6)))
+    eyes = [build_eye(rgb, landmarks, EYES[i], (IRIS_R, IRIS_L)[i], camera.scale) for i in range(2)]
+    height, width = np.max([e.plate.shape[:2] for e in eyes], 0)
+    plates = [np.pad(e.plate, ((0, height - e.plate.shape[0]), (0, width - e.plate.shape[1]), (0, 0)), mode="edge")
+              for e in eyes]  # fmt: skip
+
+    rng = np.random.default_rng(seed)
+    spots = landmarks[_SKIN_SPOTS, :2].astype(int).clip(0, side - 1)
+    skin = rgb[spots[:, 1], spots[:, 0]].astype(np.float64)
+    level = float(np.median(skin.mean(-1)))
+    light = float(np.clip(0.74 + 0.26 * level / 175, 0.6, 1.05))
+    tint = 0.8 + 0.2 * np.median(skin, 0) / max(level, 1) / [1.22, 0.95, 0.83]
+    shade = rng.random() * 1.2
+    upper = draw_teeth(rng, True, shade, light * tint)
+    lower = draw_teeth(rng, False, shade + 0.2, light * 0.94 * tint)
+    lower_edge, drawn_edge, tooth_scale = rng.uniform(0.18, 0.26), rng.uniform(-0.52, -0.26), rng.uniform(0.92, 1.06)
+    middle = (neutral[13] + neutral[14]) / 2
+    edge = middle[1] + drawn_edge
+    if gap > 0.35:
+        photo_edge = float(np.clip(head[14, 1] + 0.02, middle[1] - 0.9, middle[1] - 0.1))
+        own = photo_teeth(rgb, landmarks, camera, photo_edge, middle, upper)
+        if own is not None:
+            upper, edge, tooth_scale = own, photo_edge, 1.0
+
+    def as_bytes(image: np.ndarray) -> np.ndarray:
+        return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+
+    return PuppetAsset(
+        texture=as_bytes(np.concatenate([colours, 255 * alpha[..., None]], -1)),
+        plate=as_bytes(background),
+        eye_plates=as_bytes(np.stack(plates)),
+        eye_origins=np.stack([e.origin for e in eyes]),
+        irises=as_bytes(np.stack([e.iris for e in eyes])),
+        iris_centres=np.stack([e.centre for e in eyes]),
+        iris_radii=np.array([e.radius for e in eyes]),
+        eye_corners=corners,
+        teeth=as_bytes(np.stack([upper, lower])),
+        uv=uv.astype(np.float32),
+        photo=photo,
+        neutral=neutral,
+        head_weight=rings.head_weight,
+        silhouette=rings.silhouette,
+        falloff=rings.falloff,
+        camera_rotation=camera.rotation,
+        camera_translation=camera.translation,
+        camera_scale=camera.scale,
+        gaze=gaze,
+        incisal_edge=float(edge),
+        lower_edge=float(lower_edge),
+        tooth_scale=float(tooth_scale),
+        mouth_light=light,
+    )

@@ -1,0 +1,158 @@
+"""The puppet's controls and the distribution they are drawn from for training."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Controls = Mapping[str, float]
+
+# Absolute: 0 is the mean portrait. Degrees (yaw pitch roll gx gy), cm (tx ty), factor (scale), the rest 0..1.
+DEFAULTS: dict[str, float] = {
+    "yaw": 0.0, "pitch": 0.0, "roll": 0.0, "tx": 0.0, "ty": 0.0, "scale": 1.0,
+    "jaw": 0.0, "close": 0.0, "ulr": 0.0, "lld": 0.0, "wide": 0.0, "smile": 0.0, "frown": 0.0, "pucker": 0.0,
+    "funnel": 0.0, "press": 0.0, "fv": 0.0, "tongue": 0.0,
+    "blinkL": 0.0, "blinkR": 0.0, "squint": 0.0, "eyewide": 0.0,
+    "brow_in": 0.0, "brow_out": 0.0, "brow_down": 0.0, "puff": 0.0,
+    "gx": 0.0, "gy": 0.0,
+    "photo": 0.0,  # 1 adds the photo's own expression back
+}  # fmt: skip
+CONTROL_NAMES = tuple(DEFAULTS)
+
+MOUTH_NAMES = ("jaw", "ulr", "lld", "wide", "pucker", "funnel", "tongue")
+# targets of 24 viseme classes in the order of MOUTH_NAMES
+VISEME_TARGETS: dict[str, tuple[float, ...]] = {
+    "sil": (0.02, 0.00, 0.00, 0.00, 0.00, 0.00, 0.0),
+    "PBM": (0.05, 0.00, 0.00, 0.00, 0.05, 0.00, 0.0),
+    "FV": (0.07, 0.12, 0.00, 0.08, 0.00, 0.00, 0.0),
+    "TH": (0.10, 0.12, 0.18, 0.10, 0.00, 0.00, 0.8),
+    "TD": (0.08, 0.14, 0.20, 0.14, 0.00, 0.00, 0.7),
+    "L": (0.13, 0.12, 0.18, 0.08, 0.00, 0.00, 0.9),
+    "SZ": (0.04, 0.22, 0.34, 0.26, 0.00, 0.00, 0.3),
+    "SH": (0.06, 0.22, 0.30, 0.00, 0.45, 0.45, 0.3),
+    "KG": (0.12, 0.08, 0.14, 0.06, 0.00, 0.00, 0.2),
+    "R": (0.09, 0.10, 0.16, 0.00, 0.45, 0.18, 0.3),
+    "W": (0.05, 0.00, 0.04, 0.00, 0.95, 0.10, 0.0),
+    "HH": (0.14, 0.06, 0.10, 0.00, 0.00, 0.00, 0.1),
+    "Y": (0.07, 0.14, 0.20, 0.28, 0.00, 0.00, 0.4),
+    "AA": (0.46, 0.08, 0.18, 0.00, 0.00, 0.00, 0.0),
+    "AE": (0.40, 0.16, 0.26, 0.18, 0.00, 0.00, 0.0),
+    "AH": (0.27, 0.08, 0.14, 0.00, 0.00, 0.00, 0.0),
+    "AO": (0.38, 0.05, 0.12, 0.00, 0.35, 0.30, 0.0),
+    "EH": (0.28, 0.14, 0.22, 0.16, 0.00, 0.00, 0.0),
+    "ER": (0.16, 0.08, 0.14, 0.00, 0.40, 0.18, 0.2),
+    "IH": (0.17, 0.14, 0.20, 0.18, 0.00, 0.00, 0.2),
+    "IY": (0.12, 0.18, 0.24, 0.48, 0.00, 0.00, 0.4),
+    "OW": (0.26, 0.00, 0.06, 0.00, 0.70, 0.30, 0.0),
+    "UH": (0.17, 0.00, 0.08, 0.00, 0.50, 0.20, 0.0),
+    "UW": (0.11, 0.00, 0.04, 0.00, 0.95, 0.20, 0.0),
+}
+_VISEMES = np.array(list(VISEME_TARGETS.values()))
+
+
+def complete(controls: Controls) -> dict[str, float]:
+    """Fill missing controls with their defaults; raises KeyError on an unknown name."""
+    unknown = set(controls) - set(DEFAULTS)
+    if unknown:
+        raise KeyError(f"unknown puppet controls {sorted(unknown)}; known: {', '.join(CONTROL_NAMES)}")
+    return {**DEFAULTS, **controls}
+
+
+def mirror_controls(controls: Controls) -> dict[str, float]:
+    """Controls of the horizontally flipped picture."""
+    c = complete(controls)
+    flipped = {name: -c[name] for name in ("yaw", "roll", "tx", "gx")}
+    return {**c, **flipped, "blinkL": c["blinkR"], "blinkR": c["blinkL"]}
+
+
+def sample_mouth(rng: np.random.Generator) -> dict[str, float]:
+    """Lips, jaw and tongue: visemes, pairs of them, closed lips, free combinations; a fifth is at rest or closed."""
+    c: dict[str, float] = {}
+    u = rng.random
+    kind = u()
+    if kind < 0.12:  # at rest
+        c["jaw"] = float(rng.choice([0.0, 0.04 * u()]))
+    elif kind < 0.22:  # exactly closed over any jaw position
+        c.update(jaw=0.18 * u(), close=1.0, press=float(rng.choice([0.0, 0.45, u()])), pucker=float(rng.choice([0, 0, u()])))
+    elif kind < 0.72:
+        first, second = rng.integers(len(_VISEMES), size=2)
+        mix, amplitude = u(), rng.uniform(0.7, 1.5)
+        c.update(zip(MOUTH_NAMES, amplitude * ((1 - mix) * _VISEMES[first] + mix * _VISEMES[second]), strict=True))
+        t = u()
+        if t < 0.18:
+            c["close"] = 1.0 if u() < 0.6 else u()
+            c["press"] = 0.45 * c["close"]
+        elif t < 0.28:
+            c["fv"] = 1.0 if u() < 0.6 else u()
+    else:
+        c.update(
+            jaw=float(rng.choice([0, 0.3 * u(), 0.6 * u()])),
+            pucker=float(rng.choice([0, 0, u()])),
+            funnel=float(rng.choice([0, 0, 0.5 * u()])),
+            ulr=0.3 * u(), lld=0.4 * u(),
+            tongue=float(rng.choice([0, u()])),
+            close=float(rng.choice([0, 0, 0, 1.0])),
+        )  # fmt: skip
+        c["wide"] = float(rng.choice([0, 0, 0.7 * u()])) * (1 - c["pucker"])
+    c["jaw"] = min(c["jaw"], 0.65)
+    c["pucker"] = min(c.get("pucker", 0.0), 1.0)
+    c["tongue"] = min(c.get("tongue", 0.0), 1.0)
+    c["smile"] = float(np.clip(rng.normal(0.2, 0.35), 0, 1))
+    c["frown"] = float(rng.choice([0, 0, 0, 0.5 * u()]))
+    c["puff"] = float(rng.choice([0] * 9 + [u()]))
+    return c
+
+
+def sample_upper_face(rng: np.random.Generator) -> dict[str, float]:
+    """Lids and brows."""
+    u = rng.random
+    c: dict[str, float] = {}
+    blink = float(rng.choice([0, 0, 0, u(), 1.0]))
+    c["blinkL"] = c["blinkR"] = blink
+    if u() < 0.06:
+        c["blinkL" if u() < 0.5 else "blinkR"] = u()
+    c["squint"] = float(rng.choice([0, 0, 0.7 * u()]))
+    c["eyewide"] = float(rng.choice([0, 0, 0, 0.7 * u()]))
+    c["brow_in"] = float(rng.choice([0, 0, 0.9 * u()]))
+    c["brow_out"] = float(rng.choice([0, 0, 0.9 * u()]))
+    c["brow_down"] = float(rng.choice([0, 0, 0.7 * u()]))
+    return c
+
+
+def sample_expression(rng: np.random.Generator) -> dict[str, float]:
+    """Mouth, lids and brows; every tenth face is exactly neutral."""
+    if rng.random() < 0.1:
+        return {}
+    return {**sample_mouth(rng), **sample_upper_face(rng)}
+
+
+def _turn(rng: np.random.Generator, own: float, spread: float, limit: float, reach: float) -> float:
+    """An absolute angle within ``limit``, at most ``reach`` from the photo's own.
+
+    Turning back past a photo that already looks aside uncovers skin the photo does not show: less reach there.
+    """
+    spare = max(abs(own) - 8.0, 0.0)
+    low = own - reach + (spare if own > 0 else 0.0)
+    high = own + reach - (spare if own < 0 else 0.0)
+    return float(np.clip(rng.normal(0, spread), max(low, -limit), min(high, limit)))
+
+
+def sample_controls(rng: np.random.Generator, own: Controls | None = None) -> dict[str, float]:
+    """Draw a full set of controls from the training distribution.
+
+    own: the photo's own pose (``PuppetAsset.photo_pose``); pose is kept within what that photo can show.
+    """
+    own = complete(own or {})
+    c = {**DEFAULTS, **sample_expression(rng)}
+    c["yaw"] = _turn(rng, own["yaw"], 9, 24, 22)
+    c["pitch"] = _turn(rng, own["pitch"], 6, 14, 13)
+    c["roll"] = _turn(rng, own["roll"], 5, 13, 14)
+    c["tx"] = own["tx"] + float(np.clip(rng.normal(0, 0.7), -1.8, 1.8))
+    c["ty"] = own["ty"] + float(np.clip(rng.normal(0, 0.6), -1.5, 1.5))
+    # zooming out would show the rim of the photo, so it is kept small
+    c["scale"] = own["scale"] * float(np.exp(np.clip(rng.normal(0.02, 0.07), -0.05, 0.2)))
+    if rng.random() < 0.7:
+        c["gx"], c["gy"] = rng.normal(0, 8), rng.normal(0, 4)
+    else:  # looking at the camera
+        c["gx"], c["gy"] = -0.8 * c["yaw"] + rng.normal(0, 3), -0.8 * c["pitch"] + rng.normal(0, 2)
+    c["gx"], c["gy"] = float(np.clip(c["gx"], -20, 20)), float(np.clip(c["gy"], -11, 10))
+    return c

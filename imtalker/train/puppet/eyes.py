@@ -1,0 +1,102 @@
+"""Eyeball textures from a photo: a plate of the white of the eye and a movable iris disc."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from imtalker.train.puppet.geometry import smoothstep
+from imtalker.train.puppet.matting import push_pull
+from imtalker.train.puppet.topology import closed_loop
+
+IRIS_TEXTURE = 64  # side of the iris texture, px
+IRIS_EXTENT = 1.3  # the iris texture covers +- this many iris radii
+_CHEEKS = [50, 280, 117, 346]
+
+
+@dataclass(frozen=True)
+class EyeLayer:
+    plate: np.ndarray  # (h,w,3) 0..255 white of the eye, in photo px
+    origin: np.ndarray  # (2,) photo px of the plate's corner
+    iris: np.ndarray  # (64,64,4) 0..255
+    centre: np.ndarray  # (2,) photo px
+    radius: float  # photo px
+
+
+def _opening(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    inside = np.zeros(shape, np.uint8)
+    cv2.fillPoly(inside, [np.round(polygon * 16).astype(np.int32)], [1], shift=4)
+    return cv2.erode(inside, np.ones((3, 3)))
+
+
+def _white_plate(patch: np.ndarray, inside: np.ndarray, radius: np.ndarray, skin: float) -> np.ndarray:
+    """Keep the visible white, continue it elsewhere. radius: distance from the iris centre in iris radii."""
+    light = patch.mean(-1)
+    white = (inside > 0) & (radius > 1.12)
+    colour = np.array([1.0, 0.95, 0.92]) * np.clip(skin * 0.95, 60, 205)
+    if white.sum() > 8:
+        bright = white & (light >= np.percentile(light[white], 55))
+        colour = 0.75 * patch[bright].mean(0) + 0.25 * colour
+    colour = colour.mean() * (0.55 * colour / colour.mean() + 0.45 * np.array([1.03, 1.0, 0.97]))
+    known = white & (light > 0.6 * colour.mean())
+    base = np.broadcast_to(colour, patch.shape)
+    fill = push_pull(np.where(known[..., None], patch, base).astype(np.float32), known.astype(np.float32) + 0.02)
+    fill = cv2.GaussianBlur((0.6 * fill + 0.4 * base).astype(np.float32), (0, 0), 1.5)
+    keep = cv2.GaussianBlur((inside * (radius > 1.10)).astype(np.float32), (0, 0), 0.8)[..., None]
+    return (patch * keep + fill * (1 - keep)).clip(0, 255)
+
+
+def _iris_disc(rgb: np.ndarray, polygon: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    """(64,64,4): the visible iris; what the lids hide comes from the dark part of its radial profile."""
+    g = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
+    gx, gy = np.meshgrid(g, g)
+    map_x, map_y = (centre[0] + gx * radius).astype(np.float32), (centre[1] + gy * radius).astype(np.float32)
+    texture = cv2.remap(rgb.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    inside = _opening(polygon, rgb.shape[:2]).astype(np.float32)
+    visible = cv2.remap(inside, map_x, map_y, cv2.INTER_LINEAR) > 0.9
+    distance = np.hypot(gx, gy)
+    bins = np.minimum((distance * 10).astype(int), 13)
+    light = texture.mean(-1)
+    profile, known = np.zeros((14, 3)), []
+    for k in range(14):
+        ring = (bins == k) & visible
+        if ring.sum() >= 3:
+            profile[k] = texture[ring & (light <= np.percentile(light[ring], 40) + 1)].mean(0)
+            known.append(k)
+    if known:
+        profile = np.stack([np.interp(np.arange(14), known, profile[known, ch]) for ch in range(3)], -1)
+    else:
+        profile[:] = (40, 30, 25)
+    limit = profile[4:7].mean() * 1.05  # no white may leak into the hidden part
+    dim = np.minimum(1, limit / np.maximum(profile.mean(-1), 1))
+    profile *= np.where(np.arange(14) >= 6, dim, 1)[:, None]
+    hidden = np.stack([np.interp(distance * 10, np.arange(14) + 0.5, profile[:, ch]) for ch in range(3)], -1)
+    depth = cv2.distanceTransform(np.pad(visible.astype(np.uint8), 1, mode="edge"), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    keep = np.clip(depth / 6, 0, 1)[..., None]
+    alpha = 255 * (1 - smoothstep(0.97, 1.13, distance))
+    return np.concatenate([texture * keep + hidden * (1 - keep), alpha[..., None]], -1).clip(0, 255)
+
+
+def build_eye(
+    rgb: np.ndarray,
+    landmarks: np.ndarray,
+    eye: tuple[tuple[int, ...], tuple[int, ...]],
+    iris: tuple[int, ...],
+    px_per_cm: float,
+) -> EyeLayer:
+    """rgb (S,S,3) uint8; landmarks (478,3) px; eye: upper and lower lid indices; iris: its five landmarks."""
+    size = rgb.shape[0]
+    polygon = landmarks[closed_loop(*eye), :2].astype(np.float64)
+    x0, y0 = np.maximum(np.floor(polygon.min(0) - 0.72 * px_per_cm), 0).astype(int)
+    x1, y1 = np.minimum(np.ceil(polygon.max(0) + 0.72 * px_per_cm), size).astype(int)
+    patch = rgb[y0:y1, x0:x1].astype(np.float32)
+    centre = landmarks[iris[0], :2].astype(np.float64)
+    spokes = landmarks[list(iris[1:]), :2].astype(np.float64)
+    diameter = (np.linalg.norm(spokes[0] - spokes[2]) + np.linalg.norm(spokes[1] - spokes[3])) / 2
+    radius = float(np.clip(diameter / 2, 0.5 * px_per_cm, 0.68 * px_per_cm))
+    yy, xx = np.mgrid[y0:y1, x0:x1]
+    relative = np.hypot(xx - centre[0], yy - centre[1]) / radius
+    cheeks = landmarks[_CHEEKS, :2].astype(int).clip(0, size - 1)
+    skin = float(np.median(rgb[cheeks[:, 1], cheeks[:, 0]].mean(-1)))
+    plate = _white_plate(patch, _opening(polygon - [x0, y0], patch.shape[:2]), relative, skin)
+    return EyeLayer(plate, np.array([x0, y0], np.float64), _iris_disc(rgb, polygon, centre, radius), centre, radius)

@@ -1,0 +1,141 @@
+"""Plates of teeth: drawn rows, and the photo's own upper row where it shows one. Premultiplied RGBA, 40 px per cm.
+
+The incisal edge runs through the plate's middle row; crowns go up in the upper plate and down in the lower one.
+"""
+
+import cv2
+import numpy as np
+
+from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, smoothstep
+from imtalker.train.puppet.topology import LIP_INNER_LOWER, LIP_INNER_UPPER, closed_loop
+
+PLATE_WIDTH, PLATE_HEIGHT, PLATE_SCALE = 256, 128, 40.0  # px, px, px per cm
+TEETH_DEPTH = 1.0  # cm behind the lip line
+
+_UPPER_WIDTHS, _UPPER_HEIGHTS = (0.86, 0.66, 0.76, 0.70, 0.66, 0.95), (1.05, 0.92, 1.02, 0.86, 0.80, 0.74)
+_LOWER_WIDTHS, _LOWER_HEIGHTS = (0.54, 0.60, 0.68, 0.70, 0.72, 1.0), (0.85, 0.85, 0.95, 0.85, 0.75, 0.7)
+_EDGE = np.array([0, -0.06, -0.01, -0.05, -0.08, -0.11])  # cm: lateral incisors are shorter
+
+
+def draw_teeth(rng: np.random.Generator, upper: bool, shade: float, light: np.ndarray) -> np.ndarray:
+    """(128,256,4) float 0..255. shade: 0 white .. 1.5 yellow; light: (3,) light level of the mouth."""
+    oversample = 3
+    k = PLATE_SCALE * oversample
+    width, height = PLATE_WIDTH * oversample, PLATE_HEIGHT * oversample
+    widths = np.array(_UPPER_WIDTHS if upper else _LOWER_WIDTHS) * (1 + 0.05 * rng.standard_normal(6))
+    heights = np.array(_UPPER_HEIGHTS if upper else _LOWER_HEIGHTS) * (1 + 0.04 * rng.standard_normal(6))
+    edges = _EDGE * (1 if upper else -0.4) + 0.03 * rng.standard_normal(6)
+    arch = 2.75 if upper else 2.45  # radius of the dental arch, cm
+    ys = (np.arange(height) + 0.5) / k - PLATE_HEIGHT / PLATE_SCALE / 2
+    xs = (np.arange(width) + 0.5) / k - PLATE_WIDTH / PLATE_SCALE / 2
+    x, y = np.meshgrid(xs, -ys if upper else ys)  # y grows towards the gum
+    gum = np.array([196, 118, 112]) * (0.85 + 0.1 * rng.random())
+    gum_line = heights[0] * 0.80
+    colour = gum * (1 - 0.25 * smoothstep(gum_line, gum_line + 0.8, y))[..., None]
+    alpha = smoothstep(gum_line - 0.25, gum_line - 0.1, y) * (1 - smoothstep(2.6, 3.05, np.abs(x)))
+    slit = 0.004 + 0.012 * rng.random() ** 3  # between neighbours, cm
+    enamel = np.array([246, 239, 226]) * (1 - 0.09 * shade) * [1, 1 - 0.02 * shade, 1 - 0.08 * shade]
+    behind = smoothstep(0.12, 0.22, y) * (1 - smoothstep(gum_line - 0.1, gum_line + 0.05, y))
+    behind = (behind * (1 - smoothstep(2.4, 2.75, np.abs(x))))[..., None]
+    colour = colour * (1 - behind) + enamel * 0.52 * [1, 0.93, 0.85] * behind
+    alpha = np.maximum(alpha, behind[..., 0])
+    for side in (-1, 1):
+        begin = 0.0
+        for i, tooth_width in enumerate(widths):
+            a0, a1 = begin / arch, (begin + tooth_width) / arch
+            begin += tooth_width
+            jitter, tone = 0.02 * rng.standard_normal(), 1 + 0.025 * rng.standard_normal()
+            if a1 > 1.5:
+                break
+            x0, x1 = arch * np.sin(a0), arch * np.sin(a1)
+            half = (x1 - x0) / 2 - slit
+            if half < 0.03:
+                continue
+            u = (x - side * (x0 + x1) / 2) / half
+            t = (y + edges[i] + jitter) / heights[i]  # 0 at the edge, 1 at the gum
+            tip = 0.06 * np.abs(u) ** 3 - (0.05 * (1 - np.abs(u)) if i == 2 else 0)  # round corners, canine point
+            taper = 1 - 0.14 * np.clip(t, 0, 1) ** 2
+            top = 0.88 - 0.12 * u * u
+            tooth = smoothstep(0, 0.05, t - tip) * (1 - smoothstep(top, top + 0.08, t))
+            tooth = (tooth * (1 - smoothstep(0.94, 1.02, np.abs(u) / taper)))[..., None]
+            shading = (1 - 0.16 * u * u) * (1 - 0.12 * np.clip(t, 0, 1)) * (0.90 + 0.10 * np.cos(a0 * 1.1))
+            shading = shading * np.cos(0.75 * (a0 + a1) / 2) ** 1.3 * (1 - 0.08 * (1 - smoothstep(0, 0.2, t)))
+            colour = colour * (1 - tooth) + enamel * tone * shading[..., None] * tooth
+            alpha = np.maximum(alpha, tooth[..., 0])
+    plate = np.concatenate([colour * light * alpha[..., None], 255 * alpha[..., None]], -1).astype(np.float32)
+    return cv2.resize(plate, (PLATE_WIDTH, PLATE_HEIGHT), interpolation=cv2.INTER_AREA).clip(0, 255)
+
+
+def _visible_row(tooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First bright run of every column: found (W,), its top row and its bottom row (W,)."""
+    found = np.zeros(PLATE_WIDTH, bool)
+    top, bottom = np.zeros(PLATE_WIDTH), np.zeros(PLATE_WIDTH)
+    for x in range(PLATE_WIDTH):
+        rows = np.nonzero(tooth[:, x])[0]
+        if len(rows) < 4:
+            continue
+        breaks = np.nonzero(np.diff(rows) > 3)[0]
+        end = rows[breaks[0]] if len(breaks) else rows[-1]
+        if end - rows[0] >= 3:
+            found[x], top[x], bottom[x] = True, rows[0], end
+    return found, top, bottom
+
+
+def _smooth_curve(values: np.ndarray, known: np.ndarray, reach: int, sigma: float) -> np.ndarray:
+    line = np.interp(np.arange(PLATE_WIDTH), known, values[known]).astype(np.float32)[None]
+    line = cv2.dilate(cv2.medianBlur(line, 5), np.ones((1, reach)))
+    return cv2.GaussianBlur(line, (0, 0), sigma)[0]
+
+
+def photo_teeth(
+    rgb: np.ndarray, landmarks: np.ndarray, camera: Camera, edge: float, middle: np.ndarray, drawn: np.ndarray
+) -> np.ndarray | None:
+    """Put the photo's own upper teeth onto the drawn upper plate; None when too little of them is seen.
+
+    edge: head-frame height of the incisal edge, cm; middle: (3,) middle of the lip line, head frame.
+    """
+    gx, gy = np.meshgrid(
+        (np.arange(PLATE_WIDTH) + 0.5 - PLATE_WIDTH / 2) / PLATE_SCALE,
+        (np.arange(PLATE_HEIGHT) + 0.5 - PLATE_HEIGHT / 2) / PLATE_SCALE,
+    )
+    depth = np.full(gx.size, middle[2] - TEETH_DEPTH)
+    points = np.column_stack([middle[0] + gx.ravel(), edge - gy.ravel(), depth])
+    px = camera.project(camera.to_camera(points)).astype(np.float32)
+    map_x, map_y = px[:, 0].reshape(gx.shape), px[:, 1].reshape(gx.shape)
+    photo = cv2.remap(rgb.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    opening = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.uint8)
+    polygon = landmarks[closed_loop(LIP_INNER_UPPER, LIP_INNER_LOWER), :2]
+    cv2.fillPoly(opening, [np.round(polygon * 16).astype(np.int32)], [1], shift=4)
+    opening = cv2.GaussianBlur(cv2.erode(opening, np.ones((5, 5))).astype(np.float32), (0, 0), 1.2)
+    inside = cv2.remap(opening, map_x, map_y, cv2.INTER_LINEAR) > 0.6
+    if inside.sum() < 60:
+        return None
+    light = photo.mean(-1)
+    saturation = (photo.max(-1) - photo.min(-1)) / np.maximum(photo.max(-1), 1)
+    tooth = inside & (light > 0.55 * np.percentile(light[inside], 85)) & (saturation < 0.5)
+    if tooth.sum() < 80:
+        return None
+    found, top, bottom = _visible_row(tooth)
+    known = np.nonzero(found)[0]
+    if len(known) < 30:
+        return None
+    bright = (drawn[..., 3] > 230) & (drawn[..., :3].mean(-1) > 110)
+    tint = np.median(photo[tooth], 0) / np.maximum(np.median(drawn[bright][:, :3], 0), 1)
+    plate = drawn.copy()
+    plate[..., :3] = np.clip(plate[..., :3] * np.clip(tint, 0.45, 1.35), 0, 255)
+    top, bottom = _smooth_curve(top, known, 9, 3), _smooth_curve(bottom, known, 15, 5)
+    rows = np.arange(PLATE_HEIGHT)[:, None]
+    # above the visible part the top rows repeat up to the gum
+    source = np.maximum(rows, top[None] + 3).clip(0, PLATE_HEIGHT - 1).astype(np.float32)
+    columns = np.broadcast_to(np.arange(PLATE_WIDTH, dtype=np.float32), source.shape).copy()
+    crown = cv2.remap(photo, columns, source, cv2.INTER_LINEAR)
+    crown = crown * (1 - 0.10 * np.clip((top[None] - rows) / 20, 0, 1))[..., None]
+    gum_row = PLATE_HEIGHT / 2 - 0.95 * PLATE_SCALE
+    alpha = smoothstep(-1.5, 1.0, bottom[None] - rows) * smoothstep(gum_row - 6, gum_row + 2, rows)
+    sure = cv2.GaussianBlur(cv2.erode(found.astype(np.float32)[None], np.ones((1, 5))), (0, 0), 2.0)[0]
+    span = (np.arange(PLATE_WIDTH) >= known[0]) & (np.arange(PLATE_WIDTH) <= known[-1])
+    plate *= (rows <= bottom[None] - 1)[..., None]  # nothing drawn below the real edge
+    alpha = (alpha * np.where(span, sure, 0)[None])[..., None]
+    plate[..., :3] = plate[..., :3] * (1 - alpha) + crown.clip(0, 255) * alpha
+    plate[..., 3] = np.maximum(plate[..., 3], 255 * alpha[..., 0])
+    return plate
