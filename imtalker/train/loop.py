@@ -60,6 +60,7 @@ class Objective:
     modules: tuple[str, ...]  # names in the loop's module dictionary
     loss: Loss
     rate_scale: float = 1.0  # of the learning rate
+    starts: int = 0  # first step at which it is taken
 
 
 class _IndexedBatches(Dataset):
@@ -125,6 +126,10 @@ class TrainingLoop:
         names = list(modules) if ema is None else list(ema)
         self.ema = {name: copy.deepcopy(self.raw[name]).eval().requires_grad_(False) for name in names}
         self.optimizers = {o.name: self._optimizer(o) for o in self.objectives}
+        # what the caller froze stays frozen when an objective hands its modules back
+        self.trainable = {
+            name: [p for p in module.parameters() if p.requires_grad] for name, module in self.raw.items()
+        }
         self.step = 0
 
     def _optimizer(self, objective: Objective) -> Any:
@@ -196,8 +201,8 @@ class TrainingLoop:
         for group in optimizer.param_groups:
             group["lr"] = rate
         others = [n for o in self.objectives for n in o.modules if n not in objective.modules]
-        for name in others:
-            self.raw[name].requires_grad_(False)
+        for parameter in (p for name in others for p in self.trainable[name]):
+            parameter.requires_grad_(False)
         totals: dict[str, Tensor] = {}
         optimizer.zero_grad()
         for batch in batches:
@@ -210,8 +215,8 @@ class TrainingLoop:
             parameters = [p for name in objective.modules for p in self.raw[name].parameters()]
             self.accelerator.clip_grad_norm_(parameters, self.config.clip_norm)
         optimizer.step()
-        for name in others:
-            self.raw[name].requires_grad_(True)
+        for parameter in (p for name in others for p in self.trainable[name]):
+            parameter.requires_grad_(True)
         return {f"{objective.name}/{name}": value for name, value in totals.items()}
 
     @torch.no_grad()
@@ -239,8 +244,7 @@ class TrainingLoop:
         accelerator.init_trackers("logs", config={k: str(v) for k, v in asdict(config).items()})
         last = config.steps if until is None else min(until, config.steps)
         numbers: dict[str, float] = {}
-        sums: dict[str, float] = {}
-        count = 0
+        sums: dict[str, list[float]] = {}
         batches = iter(self._batches())
         progress = tqdm(total=config.steps, initial=self.step, disable=None)
         while self.step < last:
@@ -248,16 +252,17 @@ class TrainingLoop:
             stream = self.step * accelerator.num_processes + accelerator.process_index
             torch.manual_seed(config.seed * 1_000_003 + stream)
             for objective in self.objectives:
+                if self.step < objective.starts:
+                    continue
                 for name, value in self._optimise(objective, group).items():
-                    sums[name] = sums.get(name, 0.0) + float(value)
-            count += 1
+                    sums.setdefault(name, []).append(float(value))
             self._update_ema()
             self.step += 1
             progress.update()
             done = self.step == last
             if self.step % config.log_every == 0 or done:
-                numbers = {name: value / count for name, value in sums.items()}
-                sums, count = {}, 0
+                numbers = {name: sum(values) / len(values) for name, values in sums.items()}
+                sums = {}
                 self._log(numbers)
             if self.validate is not None and (self.step % config.validate_every == 0 or done):
                 if accelerator.is_main_process:
