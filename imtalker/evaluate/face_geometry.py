@@ -67,7 +67,7 @@ def head_frame(points: np.ndarray) -> HeadFrame:
     center = face.weights @ seen[: len(face.weights)]
     flat = seen.copy()
     for _ in range(3):  # undo the perspective with the scale found so far
-        scale, rotation, shift = _similarity(face.vertices, flat[: len(face.weights)], face.weights)
+        scale, rotation, shift = similarity_transform(face.vertices, flat[: len(face.weights)], face.weights)
         nearness = (seen[:, 2:] - center[2]) / scale / CAMERA_DISTANCE
         flat[:, :2] = center[:2] + (seen[:, :2] - center[:2]) * (1 - nearness)
     return HeadFrame((flat - shift) @ rotation / scale, rotation, scale)
@@ -142,14 +142,22 @@ def _mean_gap(frame: HeadFrame, pairs: Sequence[tuple[int, int]]) -> float:
     return max(0.0, float((frame.points[upper, 1] - frame.points[lower, 1]).mean()))
 
 
-def _similarity(
-    source: np.ndarray, target: np.ndarray, weights: np.ndarray
+def similarity_transform(
+    source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale, rotation, shift: least squares of scale * rotation @ source + shift - target (Umeyama 1991)."""
+    """Scale, rotation, shift: least squares of scale * rotation @ source + shift - target (Umeyama 1991).
+
+    Args:
+        source, target: (N,D) points in two or three dimensions.
+        weights: (N,) summing to 1; equal when left out.
+    """
+    if weights is None:
+        weights = np.full(len(source), 1 / len(source))
     source_mean, target_mean = weights @ source, weights @ target
     a, b = source - source_mean, target - target_mean
     u, singular, vt = np.linalg.svd((b * weights[:, None]).T @ a)
-    mirror = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
+    mirror = np.ones(source.shape[1])
+    mirror[-1] = np.sign(np.linalg.det(u @ vt))
     rotation = (u * mirror) @ vt
     scale = float(singular @ mirror / (weights @ (a**2).sum(1)))
     return scale, rotation, target_mean - scale * rotation @ source_mean
