@@ -1,0 +1,117 @@
+"""Augmentation of speech: other voices, rooms, microphones and lines, at 16 kHz, without changing the timing."""
+
+import numpy as np
+from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
+
+from imtalker.config import SAMPLE_RATE
+
+
+def change_speed(waveform: np.ndarray, factor: float) -> tuple[np.ndarray, float]:
+    """Resample so that pitch and formants rise and time shrinks by about ``factor``.
+
+    Returns the waveform and the exact factor by which all times must be divided.
+    """
+    up, down = 100, max(1, round(100 * factor))
+    out = resample_poly(waveform, up, down).astype(np.float32)
+    return out, len(waveform) / max(1, len(out))
+
+
+def _shape_spectrum(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A smooth random frequency response: microphones, and to some degree vocal tracts."""
+    spectrum = np.fft.rfft(x)
+    knots = np.linspace(0, 1, 9)
+    gains = rng.normal(0, rng.uniform(0, 5), len(knots))  # dB
+    gains += rng.normal(0, 4) * np.linspace(-1, 1, len(knots))
+    response = np.interp(np.sqrt(np.linspace(0, 1, len(spectrum))), knots, gains)
+    return np.fft.irfft(spectrum * 10 ** (response / 20), len(x))
+
+
+def _warp_formants(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Scale the frequency axis of short-time spectra: the formants of a shorter or longer vocal tract.
+
+    The pitch shifts with them, the timing stays.
+    """
+    size, hop = 512, 128
+    factor = float(np.exp(rng.uniform(-0.18, 0.18)))
+    window = np.hanning(size + 1)[:-1]
+    padded = np.pad(x, (size, size))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window
+    spectra = np.fft.rfft(frames, axis=1)
+    source = np.arange(spectra.shape[1]) / factor
+    low = np.clip(source.astype(int), 0, spectra.shape[1] - 2)
+    weight = np.clip(source - low, 0, 1)
+    warped = spectra[:, low] * (1 - weight) + spectra[:, low + 1] * weight
+    warped[:, source >= spectra.shape[1] - 1] = 0
+    # Phases must advance with the scaled frequency: one rotation per hop and bin.
+    advance = 2 * np.pi * hop / size * (np.arange(spectra.shape[1]) - source)
+    warped = warped * np.exp(1j * advance * np.arange(len(warped))[:, None])
+    pieces = np.fft.irfft(warped, size, axis=1) * window
+    out = np.zeros(len(padded) + size)
+    for offset in range(size // hop):
+        part = pieces[offset :: size // hop].reshape(-1)
+        out[offset * hop : offset * hop + len(part)] += part
+    return out[size : size + len(x)] / 1.5
+
+
+def _room(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Exponentially decaying noise as an impulse response, with the direct sound first."""
+    decay = rng.uniform(0.05, 0.5)  # s, to -60 dB
+    length = int(decay * SAMPLE_RATE)
+    tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
+    tail[: int(rng.uniform(0.001, 0.008) * SAMPLE_RATE)] = 0
+    tail *= rng.uniform(0.1, 0.9) / (np.sqrt((tail**2).sum()) + 1e-9)
+    tail[0] = 1
+    return fftconvolve(x, tail)[: len(x)]
+
+
+def colored_noise(length: int, rng: np.random.Generator) -> np.ndarray:
+    """(N,) noise of unit power with a slope between white and brown, its level slowly varying."""
+    spectrum = np.fft.rfft(rng.standard_normal(length))
+    frequency = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 30)
+    noise = np.fft.irfft(spectrum * frequency ** -rng.uniform(0, 1), length)
+    noise /= noise.std() + 1e-9
+    knots = np.arange(0, length + SAMPLE_RATE, SAMPLE_RATE // 2)
+    return noise * np.interp(np.arange(length), knots, np.exp(rng.normal(0, 0.3, len(knots))))
+
+
+def _telephone(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    band = (rng.uniform(150, 350), rng.uniform(3000, 3900))
+    return np.asarray(sosfilt(butter(3, band, "bandpass", fs=SAMPLE_RATE, output="sos"), x))
+
+
+def _quantise(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mu-law with few levels: the noise of a poor codec."""
+    mu = 255.0
+    peak = np.abs(x).max() + 1e-9
+    levels = rng.uniform(20, 120)
+    packed = np.sign(x) * np.log1p(mu * np.abs(x) / peak) / np.log1p(mu)
+    packed = np.round(packed * levels) / levels
+    return np.sign(packed) * np.expm1(np.abs(packed) * np.log1p(mu)) / mu * peak
+
+
+def augment(waveform: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
+    """A random chain of the effects above, (N,) float32 -> (N,) float32; the timing is kept.
+
+    ``strength`` scales how often each effect is used: 0 none, 1 as in training.
+    """
+    x = waveform.astype(np.float64)
+    x = x / (np.sqrt((x**2).mean()) + 1e-6) * 0.1
+    chances = [
+        (0.5, _warp_formants),
+        (0.7, _shape_spectrum),
+        (0.4, _room),
+        (0.12, _telephone),
+        (0.12, _quantise),
+    ]
+    for chance, effect in chances:
+        if rng.random() < chance * strength:
+            x = effect(x, rng)
+    if rng.random() < 0.7 * strength:
+        level = np.sqrt((x**2).mean()) * 10 ** (-rng.uniform(5, 40) / 20)
+        x = x + level * colored_noise(len(x), rng)
+    if rng.random() < 0.1 * strength:
+        limit = np.abs(x).max() * rng.uniform(0.3, 0.9)
+        x = np.clip(x, -limit, limit)
+    if rng.random() < 0.3 * strength:
+        x = lfilter([1, -rng.uniform(0, 0.95)], [1], x)
+    return (np.asarray(x) * 10 ** rng.uniform(-1, 0.5)).astype(np.float32)
