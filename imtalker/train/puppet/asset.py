@@ -72,13 +72,16 @@ class PuppetAsset:
     def mouth_centre(self) -> np.ndarray:
         return (self.neutral[13] + self.neutral[14]) / 2
 
-    def photo_pose(self) -> dict[str, float]:
-        """The photo's own pose, place, size and gaze as controls."""
+    def photo_pose(self, zoom: float = 1.0, view_x: float = 0.0, view_y: float = 0.0) -> dict[str, float]:
+        """The photo's own pose, place, size and gaze as controls, seen by a camera with this zoom and shift."""
         yaw, pitch, roll = angles(self.camera_rotation)
-        tx, ty = self.pivot[:2] - MEAN_PIVOT
+        px_per_cm = self.camera_scale * zoom
+        shift = np.array([view_x, view_y]) * TEXTURE_SIZE / px_per_cm
+        tx, ty = self.pivot[:2] + shift - MEAN_PIVOT
         return {
             "yaw": yaw, "pitch": pitch, "roll": roll, "tx": float(tx), "ty": float(ty),
-            "scale": self.camera_scale / MEAN_SCALE, "gx": float(self.gaze[0]), "gy": float(self.gaze[1]),
+            "scale": px_per_cm / MEAN_SCALE, "gx": float(self.gaze[0]), "gy": float(self.gaze[1]),
+            "zoom": zoom, "view_x": view_x, "view_y": view_y,
         }  # fmt: skip
 
     def save(self, path: str | Path) -> None:

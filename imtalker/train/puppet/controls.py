@@ -6,17 +6,24 @@ import numpy as np
 
 Controls = Mapping[str, float]
 
-# Absolute: 0 is the mean portrait. Degrees (yaw pitch roll gx gy), cm (tx ty), factor (scale), the rest 0..1.
+# Absolute: 0 is the mean portrait. Degrees (yaw pitch roll gx gy); cm (tx ty, right and up); factor (scale: size of the
+# head on the screen); -1..1 (mouth_x: lips to image right; smile_skew, brow_skew: more on image right); the rest 0..1.
 DEFAULTS: dict[str, float] = {
     "yaw": 0.0, "pitch": 0.0, "roll": 0.0, "tx": 0.0, "ty": 0.0, "scale": 1.0,
     "jaw": 0.0, "close": 0.0, "ulr": 0.0, "lld": 0.0, "wide": 0.0, "smile": 0.0, "frown": 0.0, "pucker": 0.0,
     "funnel": 0.0, "press": 0.0, "fv": 0.0, "tongue": 0.0,
     "blinkL": 0.0, "blinkR": 0.0, "squint": 0.0, "eyewide": 0.0,
     "brow_in": 0.0, "brow_out": 0.0, "brow_down": 0.0, "puff": 0.0,
+    "mouth_x": 0.0, "smile_skew": 0.0, "brow_skew": 0.0,
     "gx": 0.0, "gy": 0.0,
     "photo": 0.0,  # 1 adds the photo's own expression back
+    # the still camera: zoom of the whole picture, and its shift right and up in image sides
+    "zoom": 1.0, "view_x": 0.0, "view_y": 0.0,
 }  # fmt: skip
 CONTROL_NAMES = tuple(DEFAULTS)
+
+EXPRESSION_NAMES = CONTROL_NAMES[CONTROL_NAMES.index("jaw") : CONTROL_NAMES.index("gx")]
+_ODD_NAMES = ("yaw", "roll", "tx", "gx", "view_x", "mouth_x", "smile_skew", "brow_skew")  # change sign under a flip
 
 MOUTH_NAMES = ("jaw", "ulr", "lld", "wide", "pucker", "funnel", "tongue")
 # targets of 24 viseme classes in the order of MOUTH_NAMES
@@ -60,7 +67,7 @@ def complete(controls: Controls) -> dict[str, float]:
 def mirror_controls(controls: Controls) -> dict[str, float]:
     """Controls of the horizontally flipped picture."""
     c = complete(controls)
-    flipped = {name: -c[name] for name in ("yaw", "roll", "tx", "gx")}
+    flipped = {name: -c[name] for name in _ODD_NAMES}
     return {**c, **flipped, "blinkL": c["blinkR"], "blinkR": c["blinkL"]}
 
 
@@ -99,6 +106,8 @@ def sample_mouth(rng: np.random.Generator) -> dict[str, float]:
     c["smile"] = float(np.clip(rng.normal(0.2, 0.35), 0, 1))
     c["frown"] = float(rng.choice([0, 0, 0, 0.5 * u()]))
     c["puff"] = float(rng.choice([0] * 9 + [u()]))
+    c["mouth_x"] = float(rng.choice([0] * 7 + [rng.uniform(-1, 1)]))
+    c["smile_skew"] = float(rng.choice([0] * 4 + [rng.uniform(-1, 1)]))
     return c
 
 
@@ -115,6 +124,7 @@ def sample_upper_face(rng: np.random.Generator) -> dict[str, float]:
     c["brow_in"] = float(rng.choice([0, 0, 0.9 * u()]))
     c["brow_out"] = float(rng.choice([0, 0, 0.9 * u()]))
     c["brow_down"] = float(rng.choice([0, 0, 0.7 * u()]))
+    c["brow_skew"] = float(rng.choice([0] * 5 + [rng.uniform(-1, 1)]))
     return c
 
 
@@ -136,23 +146,39 @@ def _turn(rng: np.random.Generator, own: float, spread: float, limit: float, rea
     return float(np.clip(rng.normal(0, spread), max(low, -limit), min(high, limit)))
 
 
+def sample_view(rng: np.random.Generator) -> dict[str, float]:
+    """A framing: the whole picture enlarged and shifted, so that hardly anything outside the photo is seen."""
+    zoom = float(np.exp(rng.choice([0.0, rng.uniform(0, 0.22)])))
+    slack = (zoom - 1) / 2 + 0.02
+    return {"zoom": zoom, "view_x": rng.uniform(-slack, slack), "view_y": rng.uniform(-slack, slack)}
+
+
 def sample_controls(rng: np.random.Generator, own: Controls | None = None) -> dict[str, float]:
     """Draw a full set of controls from the training distribution.
 
-    own: the photo's own pose (``PuppetAsset.photo_pose``); pose is kept within what that photo can show.
+    own: the photo's own pose, place and view (``PuppetAsset.photo_pose``). The view is kept; the head's pose, place and
+    size stay within what that photo can show.
     """
     own = complete(own or {})
-    c = {**DEFAULTS, **sample_expression(rng)}
+    c = {**DEFAULTS, **sample_expression(rng), **{name: own[name] for name in ("zoom", "view_x", "view_y")}}
     c["yaw"] = _turn(rng, own["yaw"], 9, 24, 22)
     c["pitch"] = _turn(rng, own["pitch"], 6, 14, 13)
     c["roll"] = _turn(rng, own["roll"], 5, 13, 14)
     c["tx"] = own["tx"] + float(np.clip(rng.normal(0, 0.7), -1.8, 1.8))
     c["ty"] = own["ty"] + float(np.clip(rng.normal(0, 0.6), -1.5, 1.5))
-    # zooming out would show the rim of the photo, so it is kept small
-    c["scale"] = own["scale"] * float(np.exp(np.clip(rng.normal(0.02, 0.07), -0.05, 0.2)))
+    c["scale"] = own["scale"] * float(np.exp(np.clip(rng.normal(0, 0.04), -0.1, 0.1)))
     if rng.random() < 0.7:
         c["gx"], c["gy"] = rng.normal(0, 8), rng.normal(0, 4)
     else:  # looking at the camera
         c["gx"], c["gy"] = -0.8 * c["yaw"] + rng.normal(0, 3), -0.8 * c["pitch"] + rng.normal(0, 2)
     c["gx"], c["gy"] = float(np.clip(c["gx"], -20, 20)), float(np.clip(c["gy"], -11, 10))
+    return c
+
+
+def sample_nearby(rng: np.random.Generator, controls: Controls) -> dict[str, float]:
+    """A new expression in almost the same pose and place, as in the next seconds of a video."""
+    c = {**complete(controls), **{n: DEFAULTS[n] for n in EXPRESSION_NAMES}, **sample_expression(rng), "photo": 0.0}
+    for name, spread in (("yaw", 2), ("pitch", 1.5), ("roll", 1), ("tx", 0.12), ("ty", 0.1), ("gx", 3), ("gy", 1.5)):
+        c[name] += float(np.clip(rng.normal(), -2, 2)) * spread
+    c["scale"] *= float(np.exp(0.01 * np.clip(rng.normal(), -2, 2)))
     return c

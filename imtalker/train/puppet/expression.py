@@ -49,6 +49,7 @@ def _puff_field() -> np.ndarray:
 
 
 _PUFF = _puff_field()
+_SIDE = np.tanh(MEAN_NEUTRAL[:, 0] / 1.5)  # -1 image left .. 1 image right
 
 
 def jaw_displacement(points: np.ndarray, jaw: np.ndarray | float) -> np.ndarray:
@@ -89,7 +90,7 @@ def _shape_lips(face: np.ndarray, c: Mapping[str, np.ndarray]) -> np.ndarray:
         outer, upper = k < 2, k in (0, 2)
         x, y = loop[..., 0] - centre_x, loop[..., 1] - centre_y
         t = x / half_width
-        dx = c["wide"] * 0.62 * t * np.abs(t) ** 0.5 - 0.15 * c["jaw"] * x - protrude * 0.40 * x
+        dx = c["wide"] * 0.62 * t * np.abs(t) ** 0.5 - (0.15 * c["jaw"] + 0.40 * protrude) * x + 0.35 * c["mouth_x"]
         dy = -c["frown"] * 0.55 * np.abs(t) ** 2.5 - 0.05 * c["press"] * _MID
         dz = -c["wide"] * 0.35 * t**2 + protrude * (0.75 + 0.25 * _MID)
         if outer:
@@ -155,9 +156,9 @@ def _move_brows(c: Mapping[str, np.ndarray], num_frames: int) -> np.ndarray:
     inward = np.tile(np.arange(5) / 4, 2)  # 0 at the outer end, 1 at the inner
     for brow, sign in ((BROW_R, 1), (BROW_L, -1)):
         columns = [_BROW_INDEX[v] for v in brow]
-        handles[:, columns, 1] = 0.75 * (
-            c["brow_in"] * inward**1.2 + c["brow_out"] * (1 - inward) ** 0.8
-        ) - 0.55 * c["brow_down"] * (0.45 + 0.55 * inward)
+        rise = c["brow_in"] * inward**1.2 + c["brow_out"] * (1 - inward) ** 0.8
+        rise = rise * (1 - sign * c["brow_skew"])
+        handles[:, columns, 1] = 0.75 * rise - 0.55 * c["brow_down"] * (0.45 + 0.55 * inward)
         handles[:, columns, 0] = sign * 0.22 * c["brow_down"] * inward
     return handles
 
@@ -169,7 +170,8 @@ def express(neutral: np.ndarray, controls: Mapping[str, np.ndarray], incisal_edg
     incisal_edge: height of the upper teeth's edge, cm. Returns (T,468,3).
     """
     c = {name: np.asarray(value, np.float64).reshape(-1, 1) for name, value in controls.items()}
-    face = neutral + SMILE * c["smile"][..., None]
+    skew = 1 + c["smile_skew"] * _SIDE
+    face = neutral + SMILE * (c["smile"] * skew)[..., None]
     face = face + LIP_OPERATOR @ _shape_lips(face, c)
     face = face + _PUFF * c["puff"][..., None]
     face = face + jaw_displacement(face, c["jaw"][:, 0]) * JAW_WEIGHT[:, None]
