@@ -1,4 +1,4 @@
-"""Augmentation of speech: other voices, rooms, microphones and lines, at 16 kHz, without changing the timing."""
+"""Augmentation of speech at 16 kHz: other voices, rooms, microphones and lines. The timing is kept."""
 
 import numpy as np
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
@@ -36,7 +36,9 @@ def _warp_formants(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     window = np.hanning(size + 1)[:-1]
     padded = np.pad(x, (size, size))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window
-    spectra = np.fft.rfft(frames, axis=1)
+    # Phases count from the middle of the window, else neighbouring bins have opposite signs.
+    middle = (-1.0) ** np.arange(size // 2 + 1)
+    spectra = np.fft.rfft(frames, axis=1) * middle
     source = np.arange(spectra.shape[1]) / factor
     low = np.clip(source.astype(int), 0, spectra.shape[1] - 2)
     weight = np.clip(source - low, 0, 1)
@@ -45,7 +47,7 @@ def _warp_formants(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # Phases must advance with the scaled frequency: one rotation per hop and bin.
     advance = 2 * np.pi * hop / size * (np.arange(spectra.shape[1]) - source)
     warped = warped * np.exp(1j * advance * np.arange(len(warped))[:, None])
-    pieces = np.fft.irfft(warped, size, axis=1) * window
+    pieces = np.fft.irfft(warped * middle, size, axis=1) * window
     out = np.zeros(len(padded) + size)
     for offset in range(size // hop):
         part = pieces[offset :: size // hop].reshape(-1)

@@ -1,7 +1,7 @@
 """Phonemes -> mouth controls of the puppet at 25 fps, with coarticulation (dominance functions).
 
-After Cohen and Massaro (1993): every segment pulls the mouth towards its target with a dominance that falls off
-around it, so that lips round before the rounded vowel is heard. Closures (m b p) and the lip-teeth contact
+After Cohen and Massaro (1993): every segment pulls the mouth towards its target with a dominance that falls
+off around it, so that lips round before the rounded vowel is heard. Closures (m b p) and lip-teeth contacts
 (f v) are separate pulses, because they must be reached, whatever the neighbours want.
 """
 
@@ -17,7 +17,8 @@ from imtalker.train.puppet.controls import MOUTH_NAMES, VISEME_TARGETS
 # viseme class: (dominance, reach in seconds)
 _DOMINANCE: dict[str, tuple[float, float]] = {
     "sil": (0.35, 0.10), "PBM": (1.6, 0.06), "FV": (1.5, 0.06), "TH": (1.0, 0.06), "TD": (0.6, 0.06),
-    "L": (0.7, 0.06), "SZ": (1.2, 0.06), "SH": (1.2, 0.09), "KG": (0.5, 0.06), "R": (0.9, 0.09), "W": (1.4, 0.12),
+    "L": (0.7, 0.06), "SZ": (1.2, 0.06), "SH": (1.2, 0.09), "KG": (0.5, 0.06), "R": (0.9, 0.09),
+    "W": (1.4, 0.12),
     "HH": (0.25, 0.06), "Y": (0.7, 0.08), "AA": (1.1, 0.11), "AE": (1.1, 0.11), "AH": (0.9, 0.10),
     "AO": (1.1, 0.12), "EH": (1.0, 0.10), "ER": (0.9, 0.10), "IH": (0.9, 0.09), "IY": (1.1, 0.11),
     "OW": (1.2, 0.13), "UH": (1.0, 0.11), "UW": (1.3, 0.13),

@@ -1,0 +1,131 @@
+"""Stage 1b: teach the motion encoder to read motion latents from pixels, by regression on puppets whose motion is
+known exactly. Runs beside the renderer's training: both agree on the latent, neither waits for the other."""
+
+import argparse
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from imtalker.checkpoint import load_weights, save_weights
+from imtalker.config import RendererConfig
+from imtalker.presets import TINY_RENDERER
+from imtalker.renderer.motion_encoder import MotionEncoder
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.motion_space import EXPRESSION, MotionSpace
+from imtalker.train.puppet.sampler import MotionSampler
+from imtalker.train.renderer_objective import as_images
+
+# the tongue hides behind the lips most of the time: a reading of it must not cost the visible parts
+DIMENSION_WEIGHTS = (2.0,) * 3 + (1.0,) * 3 + (1.5,) * 2 + (1.0,) * 23 + (0.2,)
+
+
+@dataclass(frozen=True)
+class MotionTrainingConfig:
+    """Everything a run depends on."""
+
+    assets: tuple[str, ...] = ()  # folders of puppet assets
+    model: RendererConfig = TINY_RENDERER
+    batch: int = 24
+    readout_weight: float = 0.5  # of lip gap and lid aperture, centimetres
+    validation_images: int = 384
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=5000, learning_rate=1.5e-3, ema_decay=0.998, mixed_precision="bf16", betas=(0.9, 0.99)
+        )
+    )
+
+
+def r_squared(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Share of variance explained, per column of ``(N, d)``."""
+    return 1 - ((found - true) ** 2).sum(0) / np.maximum(((true - true.mean(0)) ** 2).sum(0), 1e-9)
+
+
+def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
+    """The training loop of this stage; ``loop.raw["motion"]`` is the motion encoder."""
+    torch.manual_seed(config.loop.seed)
+    size = config.model.input_size
+    sampler = MotionSampler(config.assets, "train", size=size, frames_per_person=2)
+    space = MotionSpace.load()
+    readout = torch.from_numpy(np.column_stack([space.gap_readout, space.aperture_readout])).float()  # centimetres
+    encoder = MotionEncoder(config.model).to(memory_format=torch.channels_last)
+    weight = torch.tensor(DIMENSION_WEIGHTS)
+
+    def make_batch(index: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        images, motions = zip(*sampler.batch(rng, config.batch), strict=True)
+        return {"image": torch.from_numpy(np.stack(images)), "motion": torch.from_numpy(np.stack(motions))}
+
+    def loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        found = modules["motion"](as_images(batch["image"])).float()
+        error = nn.functional.smooth_l1_loss(found, batch["motion"], reduction="none", beta=0.3)
+        latent = (error * weight.to(error.device)).mean()
+        difference = found - batch["motion"]
+        geometry = (difference[:, EXPRESSION] @ readout.to(difference.device)).abs().mean()
+        return {"loss": latent + config.readout_weight * geometry, "latent": latent, "geometry": geometry}
+
+    held_out = MotionSampler(config.assets, "validation", size=size)
+    pairs = held_out.batch(np.random.default_rng(11), config.validation_images)
+    images, motions = (np.stack(x) for x in zip(*pairs, strict=True))
+
+    def validate(modules: Mapping[str, nn.Module], step: int) -> dict[str, float]:
+        device = next(modules["motion"].parameters()).device
+        chunks = torch.from_numpy(images).split(32)
+        found = torch.cat([modules["motion"](as_images(c).to(device)).float().cpu() for c in chunks]).numpy()
+        r2 = r_squared(found, motions)
+        numbers = {f"r2_{i:02d}": float(v) for i, v in enumerate(r2[:14])}
+        gap = np.corrcoef(space.mouth_gap(found), space.mouth_gap(motions))[0, 1]
+        lids = np.corrcoef(space.eye_aperture(found).mean(-1), space.eye_aperture(motions).mean(-1))[0, 1]
+        return {**numbers, "mouth_gap_correlation": float(gap), "eye_aperture_correlation": float(lids)}
+
+    return TrainingLoop(
+        config.loop, out, {"motion": encoder}, [Objective("motion", ("motion",), loss)], make_batch, validate, cpu=cpu
+    )
+
+
+def train_motion(
+    config: MotionTrainingConfig, out: Path, resume: bool = False, start_from: Path | None = None, cpu: bool = False
+) -> dict[str, float]:
+    """Train, and write ``motion_encoder.safetensors`` (half precision) into ``out``."""
+    loop = build_loop(config, out, cpu)
+    if start_from is not None:
+        load_weights(loop.raw["motion"], start_from)
+        load_weights(loop.ema["motion"], start_from)
+    if resume:
+        loop.resume()
+    numbers = loop.run()
+    save_weights(loop.ema["motion"], config.model, out / "motion_encoder.safetensors", dtype=torch.float16)
+    return numbers
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``imtalker train-motion``."""
+    parser = argparse.ArgumentParser(prog="imtalker train-motion", description=__doc__)
+    parser.add_argument("--assets", nargs="+", required=True, help="folders of puppet assets")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--start-from", type=Path, help="motion_encoder.safetensors to begin with")
+    defaults = MotionTrainingConfig()
+    parser.add_argument("--steps", type=int, default=defaults.loop.steps)
+    parser.add_argument("--batch", type=int, default=defaults.batch)
+    parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
+    parser.add_argument("--workers", type=int, default=1, help="data processes")
+    parser.add_argument("--seed", type=int, default=defaults.loop.seed)
+    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16")
+    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    a = parser.parse_args(argv)
+    loop = replace(
+        defaults.loop, steps=a.steps, learning_rate=a.learning_rate, workers=a.workers, seed=a.seed,
+        mixed_precision=a.precision,
+    )  # fmt: skip
+    config = replace(defaults, assets=tuple(a.assets), batch=a.batch, loop=loop)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train_motion(config, a.out, a.resume, a.start_from, a.cpu)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

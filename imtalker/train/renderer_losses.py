@@ -1,0 +1,115 @@
+"""Losses of the renderer (paper section 3.2.4, eq. 6-9) and the terms that exact correspondence makes possible."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imtalker.renderer.motion_transfer import resample_coordinates
+
+
+def pool_correspondence(coordinates: Tensor, valid: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Exact source coordinates ``(B, n, n, 2)`` and their validity ``(B, n, n)`` at a coarser ``size``.
+
+    A coarse cell is valid where at least half of it is; its coordinate is the mean over the valid part.
+    """
+    ratio = coordinates.shape[1] // size
+    weight = valid.float()[:, None]
+    share = F.avg_pool2d(weight, ratio)
+    mean = F.avg_pool2d(coordinates.permute(0, 3, 1, 2) * weight, ratio) / share.clamp(min=1e-6)
+    return mean.permute(0, 2, 3, 1), (share[:, 0] >= 0.5).float()
+
+
+def attention_loss(weights: Tensor, coordinates: Tensor, valid: Tensor, weight: Tensor) -> Tensor:
+    """Negative log of the attention that falls on the true source position.
+
+    ``weights (B, N, N)`` attention of N = n*n cells; ``coordinates (B, n, n, 2)`` in [-1, 1]; the true position's
+    mass is the bilinear mean of the four cells round it. ``valid, weight (B, n, n)``.
+    """
+    n = coordinates.shape[1]
+    position = ((coordinates.reshape(len(weights), -1, 2) + 1) * n / 2 - 0.5).clamp(0, n - 1)
+    low = position.floor().clamp(max=n - 2)
+    x, y = (position - low).unbind(-1)
+    column, row = low.long().unbind(-1)
+    corner = row * n + column
+    index = torch.stack([corner, corner + 1, corner + n, corner + n + 1], dim=-1)
+    share = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], dim=-1)
+    mass = (weights.gather(2, index) * share).sum(-1)
+    w = (valid * weight).flatten(1)
+    return -(torch.log(mass + 1e-5) * w).sum() / w.sum().clamp(min=1.0)
+
+
+def coordinate_loss(found: Tensor, coordinates: Tensor, valid: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean distance ``|dx| + |dy|`` between found and true source positions, in cells of a 32-cell grid."""
+    distance = (found - coordinates).abs().sum(-1) * 16
+    w = valid * weight
+    return (distance * w).sum() / w.sum().clamp(min=1.0)
+
+
+def region_weights(boxes: Tensor, values: tuple[float, ...], size: int) -> Tensor:
+    """Map ``(B, 1, size, size)``, 1 outside the boxes, ``values[i]`` inside box i (later boxes lie on top).
+
+    ``boxes (B, R, 4)`` x0, y0, x1, y1 in pixels of the same size.
+    """
+    c = torch.arange(size, device=boxes.device) + 0.5
+    inside_x = (c >= boxes[..., 0:1]) & (c < boxes[..., 2:3])
+    inside_y = (c >= boxes[..., 1:2]) & (c < boxes[..., 3:4])
+    inside = inside_y[..., :, None] & inside_x[..., None, :]
+    weights = torch.ones(len(boxes), size, size, device=boxes.device)
+    for i, value in enumerate(values):
+        weights = torch.where(inside[:, i], value, weights)
+    return weights[:, None]
+
+
+def weighted_l1(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Mean of ``|found - wanted| * weight`` over ``(B, C, H, W)``, divided by the mean weight."""
+    return ((found - wanted).abs() * weight).mean() / weight.mean().clamp(min=1e-6)
+
+
+def gradient_loss(found: Tensor, wanted: Tensor, weight: Tensor, scales: int = 3) -> Tensor:
+    """L1 between image gradients at several scales: edges must be as sharp and where they should be."""
+    total = found.new_zeros(())
+    for scale in range(scales):
+        if scale:
+            found, wanted, weight = (F.avg_pool2d(t, 2) for t in (found, wanted, weight))
+        difference = found - wanted
+        total = total + ((difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]).mean()
+        total = total + ((difference[..., 1:, :] - difference[..., :-1, :]).abs() * weight[..., 1:, :]).mean()
+    return total / weight.mean().clamp(min=1e-6)
+
+
+def warp_loss(guide: Tensor, source: Tensor, target: Tensor, valid: Tensor, weight: Tensor) -> Tensor:
+    """L1 of the source resampled at the coarse guide against the target, at the guide's own resolution."""
+    size = guide.shape[1] * 2
+    small_source, small_target = (F.adaptive_avg_pool2d(t, size) for t in (source, target))
+    coordinates = F.interpolate(guide.permute(0, 3, 1, 2), size=size, mode="bilinear", align_corners=False)
+    warped = resample_coordinates(small_source, coordinates.permute(0, 2, 3, 1))
+    w = F.adaptive_avg_pool2d(weight * valid, size)
+    return weighted_l1(warped, small_target, w)
+
+
+def distance_consistency_loss(motion: Tensor, adapted_same: Tensor, adapted_other: Tensor) -> Tensor:
+    """Adapting a motion to its own and to another identity must move it equally far (paper eq. 6).
+
+    ``motion (B, d)``; adapted latents ``(B, >= d)``, of which the first d numbers are compared.
+    """
+    d = motion.shape[1]
+    same = (motion - adapted_same[:, :d]).norm(dim=1)
+    other = (motion - adapted_other[:, :d]).norm(dim=1)
+    return (same - other).abs().mean()
+
+
+def discriminator_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
+    """Non-saturating GAN loss of the discriminator over the logits of all scales (paper eq. 8)."""
+    terms = [F.softplus(-r).mean() + F.softplus(f).mean() for r, f in zip(real, fake, strict=True)]
+    return torch.stack(terms).mean()
+
+
+def generator_loss(fake: list[Tensor]) -> Tensor:
+    """Non-saturating GAN loss of the renderer."""
+    return torch.stack([F.softplus(-f).mean() for f in fake]).mean()
+
+
+def feature_matching_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
+    """L1 between discriminator features of the truth and of the result: the perceptual term where no pretrained
+    network is at hand."""
+    return torch.stack([F.l1_loss(f, r.detach()) for r, f in zip(real, fake, strict=True)]).mean()

@@ -1,0 +1,160 @@
+"""Stage 1: train the renderer on pictures whose correspondence is known exactly.
+
+First only the correspondence (the renderer never waits for the motion encoder: motion latents come from the
+exact controls), then drawing, then a discriminator. ``imtalker train-renderer --help`` shows the options.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from imtalker.checkpoint import load_weights, save_weights
+from imtalker.config import RendererConfig
+from imtalker.presets import TINY_RENDERER
+from imtalker.renderer import Renderer
+from imtalker.train import renderer_losses as losses
+from imtalker.train.discriminator import PatchDiscriminator
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
+from imtalker.train.renderer_objective import LossWeights, RendererTrainee, renderer_terms
+from imtalker.train.renderer_validation import RendererValidation
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RendererTrainingConfig:
+    """Everything a run depends on."""
+
+    assets: tuple[str, ...] = ()  # folders of puppet assets
+    model: RendererConfig = TINY_RENDERER
+    portraits_per_batch: int = 4
+    targets_per_portrait: int = 2
+    correspondence_steps: int = 1500  # nothing is drawn before this step
+    adversarial_from: int = 10**9  # the discriminator starts here
+    motion_noise: float = 0.05  # added to the source's motion latent
+    weights: LossWeights = field(default_factory=LossWeights)
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=8000, learning_rate=1e-3, ema_decay=0.998, mixed_precision="bf16", clip_norm=2.0
+        )
+    )
+
+
+def collate(samples: list[RendererSample]) -> dict[str, Tensor]:
+    """Samples -> tensors with a leading portrait axis."""
+    names = ("source", "source_motion", "targets", "target_motions", "coords", "valid", "boxes")
+    return {n: torch.from_numpy(np.stack([getattr(s, n) for s in samples])) for n in names}
+
+
+def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
+    """The training loop of this stage; ``loop.raw["renderer"].renderer`` is the network."""
+    torch.manual_seed(config.loop.seed)
+    sampler = PuppetSampler(config.assets, "train", targets_per_source=config.targets_per_portrait)
+    trainee = RendererTrainee(Renderer(config.model)).to(memory_format=torch.channels_last)
+    # stage 1 learns from exact motion; the motion encoder is taught by imtalker.train.motion_training
+    trainee.renderer.motion_encoder.requires_grad_(False)
+    weights = config.weights
+
+    def make_batch(index: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        return collate(sampler.batch(rng, config.portraits_per_batch))
+
+    def renderer_loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        draw, adversarial = step >= config.correspondence_steps, step >= config.adversarial_from
+        terms, pictures = renderer_terms(modules["renderer"], batch, draw, config.motion_noise)
+        if adversarial:
+            fake_logits, fake = modules["discriminator"](pictures["frame"])
+            with torch.no_grad():
+                _, real = modules["discriminator"](pictures["target"])
+            terms["adversarial"] = losses.generator_loss(fake_logits)
+            terms["features"] = losses.feature_matching_loss(real, fake)
+        total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
+        return {"loss": total, "final_distance": pictures["last_distance"], **terms}
+
+    def discriminator_loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        with torch.no_grad():
+            _, pictures = renderer_terms(modules["renderer"], batch, True, config.motion_noise)
+        real, _ = modules["discriminator"](pictures["target"])
+        fake, _ = modules["discriminator"](pictures["frame"])
+        return {"loss": losses.discriminator_loss(real, fake)}
+
+    modules: dict[str, nn.Module] = {"renderer": trainee}
+    objectives = [Objective("renderer", ("renderer",), renderer_loss)]
+    if config.adversarial_from < config.loop.steps:
+        modules["discriminator"] = PatchDiscriminator()
+        objectives.append(Objective("discriminator", ("discriminator",), discriminator_loss, starts=config.adversarial_from))
+    validation = RendererValidation(config.assets, out)
+    return TrainingLoop(
+        config.loop, out, modules, objectives, make_batch, validation, ema=("renderer",), cpu=cpu
+    )
+
+
+def train_renderer(
+    config: RendererTrainingConfig, out: Path, resume: bool = False, start_from: Path | None = None, cpu: bool = False
+) -> dict[str, float]:
+    """Train, and write ``renderer.safetensors`` (half precision) into ``out``."""
+    loop = build_loop(config, out, cpu)
+    (out / "config.json").write_text(json.dumps(asdict(config), indent=1))
+    if start_from is not None:
+        for trainee in (loop.raw["renderer"], loop.ema["renderer"]):
+            assert isinstance(trainee, RendererTrainee)
+            load_weights(trainee.renderer, start_from)
+    if resume:
+        loop.resume()
+    numbers = loop.run()
+    trainee = loop.ema["renderer"]
+    assert isinstance(trainee, RendererTrainee)
+    save_weights(trainee.renderer, config.model, out / "renderer.safetensors", dtype=torch.float16)
+    return numbers
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``imtalker train-renderer``."""
+    parser = argparse.ArgumentParser(prog="imtalker train-renderer", description=__doc__)
+    parser.add_argument("--assets", nargs="+", required=True, help="folders of puppet assets")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and sheets")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--start-from", type=Path, help="renderer.safetensors to begin with")
+    defaults = RendererTrainingConfig()
+    parser.add_argument("--steps", type=int, default=defaults.loop.steps)
+    parser.add_argument("--correspondence-steps", type=int, default=defaults.correspondence_steps)
+    parser.add_argument("--adversarial-from", type=int, default=defaults.adversarial_from)
+    parser.add_argument("--portraits", type=int, default=defaults.portraits_per_batch, help="per batch")
+    parser.add_argument("--targets", type=int, default=defaults.targets_per_portrait, help="per portrait")
+    parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
+    parser.add_argument("--workers", type=int, default=1, help="data processes")
+    parser.add_argument("--seed", type=int, default=defaults.loop.seed)
+    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16")
+    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    a = parser.parse_args(argv)
+    loop = replace(
+        defaults.loop,
+        steps=a.steps,
+        learning_rate=a.learning_rate,
+        workers=a.workers,
+        seed=a.seed,
+        mixed_precision=a.precision,
+    )
+    config = replace(
+        defaults,
+        assets=tuple(a.assets),
+        portraits_per_batch=a.portraits,
+        targets_per_portrait=a.targets,
+        correspondence_steps=a.correspondence_steps,
+        adversarial_from=a.adversarial_from,
+        loop=loop,
+    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train_renderer(config, a.out, a.resume, a.start_from, a.cpu)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
