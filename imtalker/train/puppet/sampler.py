@@ -26,8 +26,8 @@ from imtalker.train.puppet.controls import (
     sample_nearby,
     sample_view,
 )
-from imtalker.train.puppet.correspondence import correspondence
-from imtalker.train.puppet.render import render
+from imtalker.train.puppet.matching import correspondence
+from imtalker.train.puppet.frame import render
 from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
 
 Split = Literal["train", "validation", "all"]

@@ -14,7 +14,7 @@ from imtalker.train.puppet.raster import (
     teeth_point,
     weights,
 )
-from imtalker.train.puppet.render import RenderedFrame
+from imtalker.train.puppet.frame import RenderedFrame
 from imtalker.train.puppet.topology import TRIANGLE_LAYER, TRIANGLES
 
 _DEPTH_TOLERANCE = 0.5  # cm
