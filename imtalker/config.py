@@ -74,7 +74,7 @@ class GeneratorConfig:
     pose_dim: int = 3
     camera_dim: int = 3
     gaze_dim: int = 2
-    statistics_dim: int = 0  # tiny: mean and standard deviation of the motion as a condition (IF-MDM)
+    statistics_dim: int = 0  # tiny: mean and deviation of the head channels as a condition (IF-MDM)
     condition_dim: int = 32
     hidden_dim: int = 512
     num_layers: int = 8
@@ -84,6 +84,9 @@ class GeneratorConfig:
     context_frames: int = 10
     position: Literal["rotary", "additive"] = "rotary"  # v2, v1
     attention_band: int | None = None  # v1: a frame attends to this many neighbours on each side
+    # "learned": official, the 32 numbers have no names; pose and gaze as SMIRK and L2CS give them.
+    # "explicit": tiny, head and gaze are named channels of the motion (generator/controls.py) and its conditions.
+    motion_layout: Literal["learned", "explicit"] = "learned"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""Conditions of the motion generator: each is projected per frame, a missing one is zero after projection."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imtalker.config import GeneratorConfig
+
+CONDITION_NAMES = ("audio", "pose", "camera", "gaze", "statistics")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Projected conditions ``(B, T, condition_dim)`` each; None is the null condition (zeros)."""
+
+    audio: Tensor
+    pose: Tensor | None = None
+    camera: Tensor | None = None
+    gaze: Tensor | None = None
+    statistics: Tensor | None = None
+
+    def total(self) -> Tensor:
+        """Sum of all conditions ``(B, T, condition_dim)``: all that the network sees of them."""
+        total = self.audio
+        for name in CONDITION_NAMES[1:]:
+            value = getattr(self, name)
+            total = total if value is None else total + value
+        return total
+
+    def without(self, *names: str, start: int = 0) -> "Conditions":
+        """The same with the named conditions null from frame ``start`` on."""
+        changes = {}
+        for name in names:
+            value = getattr(self, name)
+            if value is not None:
+                frame = torch.arange(value.shape[1], device=value.device)
+                changes[name] = value * (frame < start).to(value.dtype)[:, None]
+        return replace(self, **changes)
+
+    def last(self, num_frames: int) -> "Conditions":
+        """The last ``num_frames`` frames of every condition."""
+        return self._map(lambda value: value[:, -num_frames:])
+
+    def padded(self, num_frames: int) -> "Conditions":
+        """At least ``num_frames`` frames: the last projected frame is repeated."""
+        missing = num_frames - self.audio.shape[1]
+        if missing <= 0:
+            return self
+        return self._map(lambda value: torch.cat([value, value[:, -1:].expand(-1, missing, -1)], dim=1))
+
+    def after(self, context: "Conditions | None", num_frames: int) -> "Conditions":
+        """These conditions behind those of the ``num_frames`` frames before; no context is null."""
+
+        def joined(name: str) -> Tensor | None:
+            value = getattr(self, name)
+            if value is None:
+                return None
+            before = None if context is None else getattr(context, name)
+            if before is None:
+                before = value.new_zeros(value.shape[0], num_frames, value.shape[2])
+            return torch.cat([before, value], dim=1)
+
+        return Conditions(**{f.name: joined(f.name) for f in fields(self)})  # pyright: ignore[reportArgumentType]
+
+    def _map(self, function) -> "Conditions":
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Conditions(**{k: None if v is None else function(v) for k, v in values.items()})
+
+
+class ConditionProjection(nn.Module):
+    """Linear, layer norm, SiLU: ``(B, T, in) -> (B, T, out)``."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, out_dim)
+        self.norm = nn.LayerNorm(out_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(self.norm(self.linear(x)))
+
+
+class ConditionProjections(nn.Module):
+    """Raw conditions in the preset's units -> ``Conditions``."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.audio = ConditionProjection(config.audio_dim, config.condition_dim)
+        self.pose = ConditionProjection(config.pose_dim, config.condition_dim)
+        self.camera = ConditionProjection(config.camera_dim, config.condition_dim)
+        self.gaze = ConditionProjection(config.gaze_dim, config.condition_dim)
+        if config.statistics_dim:
+            self.statistics = ConditionProjection(config.statistics_dim, config.condition_dim)
+
+    def forward(
+        self,
+        audio: Tensor,
+        pose: Tensor | None = None,
+        camera: Tensor | None = None,
+        gaze: Tensor | None = None,
+        statistics: Tensor | None = None,
+        keep: Mapping[str, Tensor] | None = None,
+    ) -> Conditions:
+        """Project what is given; see ``MotionGenerator.project_conditions``."""
+        given = {"audio": audio, "pose": pose, "camera": camera, "gaze": gaze, "statistics": statistics}
+        projected: dict[str, Tensor] = {}
+        for name, value in given.items():
+            if value is None:
+                continue
+            if name == "statistics" and value.ndim == 2:
+                value = value[:, None].expand(-1, audio.shape[1], -1)
+            projected[name] = getattr(self, name)(value)
+            if keep is not None and name in keep:
+                mask = keep[name].to(projected[name].dtype)
+                projected[name] = projected[name] * mask.reshape(*mask.shape, *[1] * (3 - mask.ndim))
+        return Conditions(**projected)

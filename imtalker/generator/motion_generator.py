@@ -1,0 +1,256 @@
+"""Speech features and controls -> motion, window by window (paper 3.3): the iterator the pipeline consumes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from imtalker.config import GeneratorConfig, SamplingOptions
+from imtalker.errors import InputError
+from imtalker.generator.conditions import Conditions, ConditionProjections
+from imtalker.generator.controls import ControlTracks, MotionControls
+from imtalker.generator.flow import check_options, guide, integrate, noise_windows, time_grid
+from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS, STATISTICS_DIM
+from imtalker.generator.transformer import FlowMatchingTransformer
+
+
+class MotionGenerator(nn.Module):
+    """Flow-matching generator of motion latents ``(1, n, 32)`` at 25 frames per second.
+
+    ``typical_deviation (6,)``, with statistics only, is the usual deviation of the head channels, set by
+    training: what the network is told at expressiveness 1.
+    """
+
+    typical_deviation: Tensor
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        if config.statistics_dim and (
+            config.statistics_dim != STATISTICS_DIM or config.motion_layout == "learned"
+        ):
+            raise InputError(
+                f"statistics_dim is {config.statistics_dim} with a {config.motion_layout} motion layout; "
+                f"statistics need the explicit layout and {STATISTICS_DIM} numbers"
+            )
+        self.config = config
+        self.projections = ConditionProjections(config)
+        self.transformer = FlowMatchingTransformer(config)
+        if config.statistics_dim:
+            self.register_buffer("typical_deviation", torch.zeros(STATISTICS_DIM // 2))
+
+    def project_conditions(
+        self,
+        audio: Tensor,
+        pose: Tensor | None = None,
+        camera: Tensor | None = None,
+        gaze: Tensor | None = None,
+        statistics: Tensor | None = None,
+        keep: Mapping[str, Tensor] | None = None,
+    ) -> Conditions:
+        """Project raw conditions in the preset's units; None is the null condition.
+
+        Args:
+            audio: ``(B, T, audio_dim)``.
+            pose: ``(B, T, 3)``.
+            camera: ``(B, T, 3)``.
+            gaze: ``(B, T, 2)``.
+            statistics: ``(B, statistics_dim)`` for all frames or ``(B, T, statistics_dim)``.
+            keep: per condition name a mask ``(B,)`` or ``(B, T)``; False replaces it by null (zeros after the
+                projection) for that sample or frame. Training drops conditions this way.
+        """
+        return self.projections(audio, pose, camera, gaze, statistics, keep)
+
+    def forward(
+        self, x_t: Tensor, t: Tensor, conditions: Conditions, context: Tensor, reference: Tensor
+    ) -> Tensor:
+        """Velocity ``(B, W, 32)``: what training fits to ``motion - noise`` (eq. 11).
+
+        Args:
+            x_t: noisy motion of the window ``(B, W, 32)``, W = ``window_frames``.
+            t: flow time ``(B,)`` in [0, 1].
+            conditions: projected, of the context frames followed by the window's: ``(B, C + W, ...)``.
+            context: motion before the window ``(B, C, 32)``; zeros where there is none.
+            reference: the portrait's motion ``(B, 32)``.
+        """
+        return self.transformer(x_t, t, conditions.total(), context, reference)
+
+    def generate(
+        self,
+        audio_features: Tensor | Iterable[Tensor],
+        reference_motion: Tensor,
+        controls: MotionControls | ControlTracks | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Iterator[Tensor]:
+        """Motion of a clip, ``(1, n, 32)`` float32 per window of 50 frames; the last window may be shorter.
+
+        A window is computed as soon as its own features have arrived; memory does not grow with the clip.
+
+        Args:
+            audio_features: ``(1, T, audio_dim)`` at 25 frames per second, or pieces of it in order.
+            reference_motion: the portrait's motion ``(1, 32)``.
+            controls: wishes for pose, gaze and camera; ``ControlTracks`` are taken in the preset's own units.
+            options: steps, guidance, solver, seed and noise.
+
+        Raises:
+            InputError: options, controls or shapes that cannot be used, at the call; no frames, at the first.
+        """
+        options = options or SamplingOptions()
+        controls = controls or MotionControls()
+        check_options(options)
+        if tuple(reference_motion.shape) != (1, self.config.motion_dim):
+            raise InputError(
+                f"reference_motion has the shape {tuple(reference_motion.shape)}; give (1, {self.config.motion_dim})"
+            )
+        if isinstance(controls, MotionControls) and controls.expressiveness != 1 and not self._names_the_head:
+            raise InputError(
+                f"expressiveness is {controls.expressiveness:g}, but this preset's motion does not name the head; "
+                "leave it at 1 or use the tiny preset"
+            )
+        pieces = [audio_features] if isinstance(audio_features, Tensor) else audio_features
+        return self._generate(self._windows(pieces), reference_motion, controls, options)
+
+    @property
+    def _names_the_head(self) -> bool:
+        return self.config.motion_layout == "explicit"
+
+    def _windows(self, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Regroup pieces of audio features into windows, the last one as short as it is."""
+        size = self.config.window_frames
+        waiting: Tensor | None = None
+        for piece in pieces:
+            if piece.ndim != 3 or piece.shape[0] != 1 or piece.shape[2] != self.config.audio_dim:
+                raise InputError(
+                    f"audio features have the shape {tuple(piece.shape)}; give (1, T, {self.config.audio_dim})"
+                )
+            waiting = piece if waiting is None else torch.cat([waiting, piece], dim=1)
+            while waiting.shape[1] >= size:
+                yield waiting[:, :size]
+                waiting = waiting[:, size:]
+        if waiting is not None and waiting.shape[1]:
+            yield waiting
+
+    def _generate(
+        self,
+        windows: Iterator[Tensor],
+        reference: Tensor,
+        controls: MotionControls | ControlTracks,
+        options: SamplingOptions,
+    ) -> Iterator[Tensor]:
+        first = next(windows, None)
+        if first is None:
+            raise InputError("the speech has no frames; give at least 40 ms")
+        config = self.config
+        weight = self.transformer.input_projection.weight
+        reference = reference.to(weight.device, torch.float32)
+        shape = (1, config.window_frames, config.motion_dim)
+        noises = noise_windows(shape, options.seed, options.noise)
+        context = reference.new_zeros(1, config.context_frames, config.motion_dim)
+        before: Conditions | None = None
+        start = 0
+        for audio, noise in zip(chain([first], windows), noises, strict=False):
+            stop = start + audio.shape[1]
+            with torch.inference_mode():
+                tracks = self._tracks(controls, start, stop, reference)
+                pivot = self._head_pivot(tracks, reference, stop - start)
+                conditions = self._window_conditions(audio, tracks, pivot, controls)
+                conditions = conditions.padded(config.window_frames)
+                motion = self._sample(noise.to(reference), conditions, before, context, reference, options)
+                before = conditions.last(config.context_frames)
+                context = motion[:, -config.context_frames :]
+                result = self._amplified(motion[:, : stop - start], pivot, controls)
+            yield result
+            start = stop
+
+    def _tracks(
+        self, controls: MotionControls | ControlTracks, start: int, stop: int, reference: Tensor
+    ) -> dict[str, Tensor]:
+        """Controls of the window as network inputs ``(1, n, d)``."""
+        if isinstance(controls, MotionControls):
+            tracks = controls.tracks(self.config, start, stop, reference[0].cpu().numpy())
+        else:
+            tracks = controls.window(start, stop)
+        named = {"pose": tracks.pose, "camera": tracks.camera, "gaze": tracks.gaze}
+        return {k: torch.from_numpy(v)[None].to(reference) for k, v in named.items() if v is not None}
+
+    def _head_pivot(self, tracks: Mapping[str, Tensor], reference: Tensor, length: int) -> Tensor | None:
+        """Where the head rests in each frame ``(1, n, 6)``: the controls where given, else the portrait."""
+        if not self._names_the_head:
+            return None
+        pivot = reference[:, None].repeat(1, length, 1)
+        if "pose" in tracks:
+            pivot[..., POSE_CHANNELS] = tracks["pose"]
+        if "camera" in tracks:
+            pivot[..., CAMERA_CHANNELS] = tracks["camera"]
+        return pivot[..., HEAD_CHANNELS]
+
+    def _window_conditions(
+        self,
+        audio: Tensor,
+        tracks: Mapping[str, Tensor],
+        pivot: Tensor | None,
+        controls: MotionControls | ControlTracks,
+    ) -> Conditions:
+        weight = self.transformer.input_projection.weight
+        inputs = {"audio": audio, **tracks}
+        if self.config.statistics_dim and pivot is not None:
+            expressiveness = controls.expressiveness if isinstance(controls, MotionControls) else 1.0
+            deviation = (self.typical_deviation * expressiveness).expand(1, -1).to(pivot)
+            deviation = torch.where(pivot.std(1, correction=0) > 0, pivot.std(1, correction=0), deviation)
+            inputs["statistics"] = torch.cat([pivot.mean(1), deviation], dim=-1)
+        return self.project_conditions(**{name: value.to(weight) for name, value in inputs.items()})
+
+    def _sample(
+        self,
+        noise: Tensor,
+        conditions: Conditions,
+        before: Conditions | None,
+        context: Tensor,
+        reference: Tensor,
+        options: SamplingOptions,
+    ) -> Tensor:
+        """Solve the flow of one window from ``noise (1, W, 32)`` with guidance; one network call per evaluation."""
+        length = self.config.context_frames
+        conditions = conditions.after(before, length)
+        nulls, scales = self._guidance(conditions, options)
+        # Guidance takes away a condition of the window only; the context keeps it, as in the official sampler.
+        variants = [conditions.total()] + [conditions.without(*n, start=length).total() for n in nulls]
+        condition = torch.cat(variants)
+        batch, dtype = len(variants), condition.dtype
+        context, reference = (v.to(dtype).expand(batch, *v.shape[1:]) for v in (context, reference))
+
+        def velocity(x: Tensor, t: Tensor) -> Tensor:
+            x = x.to(dtype).expand(batch, -1, -1)
+            conditional, *nulled = self.transformer(x, t, condition, context, reference).float().split(1)
+            return guide(conditional, nulled, scales)
+
+        return integrate(velocity, noise, time_grid(options.num_steps, options.solver), options.solver)
+
+    @staticmethod
+    def _guidance(
+        conditions: Conditions, options: SamplingOptions
+    ) -> tuple[list[tuple[str, ...]], list[float]]:
+        """Conditions to null and their scales; a scale of 1 or a condition that is null already costs nothing."""
+        candidates = (
+            (("audio",), options.guidance_scale, True),
+            (
+                ("pose", "camera"),
+                options.pose_guidance,
+                conditions.pose is not None or conditions.camera is not None,
+            ),
+            (("gaze",), options.gaze_guidance, conditions.gaze is not None),
+        )
+        active = [(names, scale) for names, scale, present in candidates if present and scale != 1]
+        return [names for names, _ in active], [scale for _, scale in active]
+
+    def _amplified(
+        self, motion: Tensor, pivot: Tensor | None, controls: MotionControls | ControlTracks
+    ) -> Tensor:
+        """Scale the head's excursions by the expressiveness where the network is not told about it."""
+        if not isinstance(controls, MotionControls) or controls.expressiveness == 1:
+            return motion
+        if pivot is None or self.config.statistics_dim:
+            return motion
+        motion = motion.clone()
+        motion[..., HEAD_CHANNELS] = torch.lerp(pivot, motion[..., HEAD_CHANNELS], controls.expressiveness)
+        return motion

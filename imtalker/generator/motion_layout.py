@@ -1,0 +1,34 @@
+"""Named channels of an explicit motion latent (``GeneratorConfig.motion_layout="explicit"``, the tiny preset).
+
+0:3 yaw, pitch, roll / 10 degrees; 3:5 head translation; 5 log of the head's scale; 6:8 gaze x, y / 10 degrees in
+the head's frame; the rest is expression. The official latent is learned and has no named channels.
+"""
+
+import torch
+from torch import Tensor
+
+POSE_CHANNELS = slice(0, 3)
+HEAD_CHANNELS = slice(0, 6)  # pose, translation, scale
+GAZE_CHANNELS = slice(6, 8)
+CAMERA_CHANNELS = [5, 3, 4]  # scale, x, y: the order of the camera condition
+ANGLE_UNIT = 10.0  # degrees per unit of pose and gaze
+STATISTICS_DIM = 12  # mean and deviation of the head channels
+
+
+def motion_conditions(motion: Tensor) -> dict[str, Tensor]:
+    """Pose ``(B, T, 3)``, camera ``(B, T, 3)``, gaze ``(B, T, 2)`` and statistics ``(B, 12)`` of a motion ``(B, T, 32)``.
+
+    These are the raw conditions under which the motion itself would be generated: what training feeds.
+    """
+    return {
+        "pose": motion[..., POSE_CHANNELS],
+        "camera": motion[..., CAMERA_CHANNELS],
+        "gaze": motion[..., GAZE_CHANNELS],
+        "statistics": head_statistics(motion),
+    }
+
+
+def head_statistics(motion: Tensor) -> Tensor:
+    """Motion statistics of IF-MDM for the head: mean, then deviation over the frames, ``(B, T, 32) -> (B, 12)``."""
+    head = motion[..., HEAD_CHANNELS]
+    return torch.cat([head.mean(dim=1), head.std(dim=1, correction=0)], dim=-1)
