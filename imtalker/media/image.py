@@ -1,0 +1,127 @@
+"""Portraits: any common picture file, PIL image or array -> uint8 RGB."""
+
+import io
+import logging
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from imtalker.errors import InputError
+from imtalker.media.container import existing_file
+
+logger = logging.getLogger(__name__)
+
+MAX_PIXELS = 100_000_000  # refused by the header alone, before anything is decoded
+MIN_SIDE = 32  # pixels
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "MPO")
+WHITE = (255, 255, 255)
+
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+
+
+def load_portrait(
+    source: str | Path | Image.Image | np.ndarray, background: tuple[int, int, int] = WHITE
+) -> np.ndarray:
+    """Load a portrait as uint8 RGB ``(H, W, 3)``, upright.
+
+    EXIF rotation and an embedded colour profile are applied, transparency is laid on ``background``
+    (RGB, 0..255), grey, palette, 16-bit, float and CMYK pictures are converted, animations give their first
+    picture.
+
+    Args:
+        source: path of a JPEG, PNG, WebP, AVIF, BMP, TIFF or GIF file; a PIL image; or an array
+            ``(H, W)``, ``(H, W, 1 | 3 | 4)`` of uint8 0..255, uint16 0..65535 or float 0..1.
+
+    Raises:
+        InputError: no such file, no picture, damaged, smaller than 32 or larger than 100 million pixels.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, background)
+    if isinstance(source, Image.Image):
+        return _convert(source, "the picture", background)
+    path = existing_file(source, "picture")
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return _convert(image, f"picture {path}", background)
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"picture {path} is not a JPEG, PNG, WebP, AVIF, BMP, TIFF or GIF file; save it as one of these"
+        ) from error
+    except InputError:
+        raise
+    except _BROKEN as error:
+        raise InputError(f"picture {path} is damaged ({error}); save it again from the original") from error
+
+
+def _convert(image: Image.Image, name: str, background: tuple[int, int, int]) -> np.ndarray:
+    _check_size(image.width, image.height, name)
+    try:
+        image.load()
+        image = ImageOps.exif_transpose(image)
+    except _BROKEN as error:
+        raise InputError(f"{name} is damaged ({error}); save it again from the original") from error
+    profile = image.info.get("icc_profile")
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = Image.fromarray(_deep_grey_to_uint8(np.asarray(image), name))
+    if image.mode in ("LA", "PA", "La", "RGBa") or (image.mode != "RGBA" and "transparency" in image.info):
+        image = image.convert("RGBA")
+    if image.mode == "RGBA":
+        canvas = Image.new("RGBA", image.size, (*background, 255))
+        image = Image.alpha_composite(canvas, image).convert("RGB")
+    if profile and image.mode in ("RGB", "CMYK"):
+        image = _to_srgb(image, profile, name)
+    return np.array(image.convert("RGB"))
+
+
+def _to_srgb(image: Image.Image, profile: bytes, name: str) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        logger.warning("%s: its colour profile is ignored (%s)", name, error)
+        return image
+    return converted if converted is not None else image
+
+
+def _deep_grey_to_uint8(grey: np.ndarray, name: str) -> np.ndarray:
+    """16-bit, 32-bit or float grey -> uint8; Pillow's own conversion clips instead of scaling."""
+    values = grey.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} has pixels that are not finite numbers; save it as an 8-bit PNG")
+    top = values.max(initial=0.0)
+    scale = 255.0 if top <= 1.0 else 1.0 if top <= 255.0 and grey.dtype.kind == "f" else 255.0 / 65535.0
+    return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
+
+
+def _from_array(array: np.ndarray, background: tuple[int, int, int]) -> np.ndarray:
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise InputError(f"a picture array has shape {array.shape}; pass (H, W), (H, W, 3) or (H, W, 4)")
+    _check_size(array.shape[1], array.shape[0], "the picture")
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all() or array.min() < 0.0 or array.max() > 1.0:
+            raise InputError("a float picture has values outside 0..1; scale it, or pass uint8 0..255")
+        array = np.rint(array * 255.0).astype(np.uint8)
+    elif array.dtype == np.uint16:
+        array = np.rint(array / 257.0).astype(np.uint8)
+    elif array.dtype != np.uint8:
+        raise InputError(f"a picture array has type {array.dtype}; pass uint8, uint16 or float 0..1")
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    if array.shape[2] == 4:
+        return _convert(Image.fromarray(array), "the picture", background)
+    return np.ascontiguousarray(array).copy()
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{name} has {width}x{height} pixels, more than {MAX_PIXELS // 1_000_000} million; reduce it"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise InputError(
+            f"{name} has {width}x{height} pixels; a portrait needs at least {MIN_SIDE} on each side"
+        )

@@ -1,0 +1,263 @@
+"""The finished video: H.264 + AAC in an MP4 that appears complete or not at all."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+
+from imtalker.config import FRAME_RATE
+from imtalker.errors import InputError
+from imtalker.media.atomic import checked_target, hidden_sibling, write_error
+from imtalker.media.audio import resample
+from imtalker.media.container import decode, open_media
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".mp4",)
+AI_NOTICE = "AI-generated video (imtalker)"  # the disclosure in the file's comment tag, before the recipe
+AUDIO_BLOCK = 1024  # samples in one AAC frame
+AUDIO_BIT_RATE = 192_000
+BT709 = 1  # H.273 code point of the colour space, primaries and transfer
+
+AudioTrack = str | Path | tuple[int, np.ndarray]
+
+
+class VideoWriter:
+    """Write frames as H.264 (yuv420p, BT.709, crf 18) and a sound track as AAC, index first ("faststart").
+
+    The sound is read piece by piece as the pictures advance, so memory does not grow, and a video that is
+    closed early has sound and pictures of the same length; sound that ends early is filled with silence.
+
+    A context manager: leaving it normally finishes the file under its name, an exception removes it.
+
+    Args:
+        path: ``.mp4`` file; replaced if it exists.
+        size: (height, width) of the frames; an odd last row or column is dropped (4:2:0 needs even sides).
+        audio: path of a file with sound, kept at its own quality, or ``(rate, samples (N,) or (N, C))``.
+        audio_offset: seconds by which the sound starts after the first picture.
+        recipe: JSON-able facts stored in the comment tag behind the notice that the video is AI-generated.
+
+    Raises:
+        OutputError: the folder is missing or not writable, or the disk is full.
+        InputError: ``audio`` has no sound.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        size: tuple[int, int],
+        fps: int = FRAME_RATE,
+        audio: AudioTrack | None = None,
+        audio_offset: float = 0.0,
+        recipe: dict | None = None,
+    ):
+        self.path = checked_target(path, SUFFIXES)
+        self.frames = 0
+        self.fps = fps
+        self._height, self._width = size[0] // 2 * 2, size[1] // 2 * 2
+        self._hidden = hidden_sibling(self.path)
+        self._resources = ExitStack()
+        try:
+            self._sound = (
+                self._resources.enter_context(_Sound(audio, audio_offset)) if audio is not None else None
+            )
+            self._container = self._open(recipe)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _open(self, recipe: dict | None) -> OutputContainer:
+        try:
+            container = av.open(f"file:{self._hidden}", "w", format="mp4", options={"movflags": "+faststart"})
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        self._resources.callback(_close_quietly, container)
+        container.metadata["comment"] = f"{AI_NOTICE} {json.dumps(recipe or {}, separators=(',', ':'))}"
+        video = container.add_stream("libx264", rate=self.fps, options={"crf": "18", "preset": "veryfast"})
+        video.width, video.height, video.pix_fmt = self._width, self._height, "yuv420p"
+        context = video.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        context.color_range = 1  # limited
+        self._video = video
+        if self._sound is not None:
+            self._audio = container.add_stream("aac", rate=self._sound.rate, layout=self._sound.layout)
+            self._audio.bit_rate = AUDIO_BIT_RATE
+        return container
+
+    def write(self, frames: np.ndarray) -> None:
+        """Append frames, uint8 RGB ``(n, H, W, 3)`` or ``(H, W, 3)``.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        if frames.ndim == 3:
+            frames = frames[None]
+        try:
+            for picture in frames:
+                self._write_picture(picture)
+                if self._sound is not None:
+                    self._write_sound(Fraction(self.frames, self.fps))
+        except OSError as error:
+            raise write_error(self.path, error) from error
+
+    def close(self) -> None:
+        """Finish the file and give it its name; with no frame written, leave nothing.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        if self.frames == 0:
+            self._discard()
+            return
+        try:
+            self._container.mux(self._video.encode(None))
+            if self._sound is not None:
+                self._container.mux(self._audio.encode(None))
+            self._container.close()
+            os.replace(self._hidden, self.path)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        finally:
+            self._discard()
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+        self._discard()
+
+    def _write_picture(self, picture: np.ndarray) -> None:
+        picture = np.ascontiguousarray(picture[: self._height, : self._width])
+        frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+        )
+        frame.pts, frame.time_base = self.frames, Fraction(1, self.fps)
+        self._container.mux(self._video.encode(frame))
+        self.frames += 1
+
+    def _write_sound(self, until: Fraction) -> None:
+        assert self._sound is not None
+        for block in self._sound.blocks(round(until * self._sound.rate)):
+            self._container.mux(self._audio.encode(block))
+
+    def _discard(self) -> None:
+        self._resources.close()
+        with suppress(OSError):
+            self._hidden.unlink()
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._discard()
+
+
+class _Sound:
+    """A sound track as AAC-sized blocks at its own quality, read only as far as the pictures have come."""
+
+    def __init__(self, audio: AudioTrack, offset: float):
+        self._resources = ExitStack()
+        try:
+            frames = self._frames_of(audio)
+        except BaseException:
+            self._resources.close()
+            raise
+        self._samples = self._arrays(frames)
+        self._buffer = np.zeros((self._channels, max(0, round(offset * self.rate))), np.float32)
+        self._skip = max(0, round(-offset * self.rate))
+        self._done = 0
+
+    def _frames_of(self, audio: AudioTrack) -> Iterator[AudioFrame]:
+        if isinstance(audio, tuple):
+            rate, samples = audio
+            frame = _array_frame(samples, rate)
+            channels, frames = frame.layout.nb_channels, iter([frame])
+        else:
+            container = self._resources.enter_context(open_media(audio, "audio file"))
+            if not container.streams.audio:
+                raise InputError(f"audio file {audio} has no sound track; give a file with sound")
+            stream = container.streams.audio[0]
+            rate, channels = stream.rate or 48_000, stream.channels
+            frames = decode(container, stream, audio)
+        self.rate = 44_100 if rate % 11_025 == 0 else 48_000
+        self.layout = "mono" if channels == 1 else "stereo"
+        self._channels = min(channels, 2)
+        return resample(frames, self.layout, self.rate, "fltp")
+
+    def _arrays(self, frames: Iterator[AudioFrame]) -> Iterator[np.ndarray]:
+        for frame in frames:
+            samples = np.nan_to_num(frame.to_ndarray()).clip(-1.0, 1.0)  # a 5.1 downmix may exceed 1
+            skipped = min(self._skip, samples.shape[1])
+            self._skip -= skipped
+            yield samples[:, skipped:]
+
+    def blocks(self, end: int) -> Iterator[AudioFrame]:
+        """Audio frames up to sample ``end``, silence once the source has ended."""
+        while self._done < end:
+            count = min(AUDIO_BLOCK, end - self._done)
+            frame = AudioFrame.from_ndarray(self._take(count), format="fltp", layout=self.layout)
+            frame.sample_rate, frame.pts, frame.time_base = self.rate, self._done, Fraction(1, self.rate)
+            self._done += count
+            yield frame
+
+    def _take(self, count: int) -> np.ndarray:
+        parts, have = [self._buffer], self._buffer.shape[1]
+        while have < count:
+            part = next(self._samples, None)
+            if part is None:
+                part = np.zeros((self._channels, count - have), np.float32)
+            parts.append(part)
+            have += part.shape[1]
+        joined = np.concatenate(parts, axis=1)
+        self._buffer = joined[:, count:]
+        return np.ascontiguousarray(joined[:, :count])
+
+    def __enter__(self) -> "_Sound":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+
+def read_recipe(path: str | Path) -> dict | None:
+    """The recipe a finished video carries; None if it is not one of ours.
+
+    Raises:
+        InputError: missing or damaged file.
+    """
+    with open_media(path, "video file") as container:
+        comment = container.metadata.get("comment", "")
+    if not comment.startswith(AI_NOTICE):
+        return None
+    try:
+        return json.loads(comment[len(AI_NOTICE) :])
+    except json.JSONDecodeError:
+        return None
+
+
+def _array_frame(samples: np.ndarray, rate: int) -> AudioFrame:
+    samples = np.atleast_2d(np.asarray(samples).T)  # (channels, N)
+    if samples.dtype.kind == "i":
+        samples = samples / (np.iinfo(samples.dtype).max + 1.0)
+    samples = np.ascontiguousarray(samples[:2], np.float32)
+    frame = AudioFrame.from_ndarray(samples, format="fltp", layout="mono" if len(samples) == 1 else "stereo")
+    frame.sample_rate = int(rate)
+    return frame
+
+
+def _close_quietly(container: OutputContainer) -> None:
+    with suppress(OSError):
+        container.close()

@@ -1,0 +1,75 @@
+"""Motion as a file: generate or encode it once, apply it to any portrait."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from imtalker.config import FRAME_RATE
+from imtalker.errors import InputError, OutputError
+from imtalker.media.atomic import atomic_file
+from imtalker.media.container import existing_file
+
+FORMAT = "imtalker-motion-1"
+
+
+@dataclass(frozen=True)
+class MotionClip:
+    """A motion sequence and how it came about."""
+
+    motion: Tensor  # (T, 32) float32, on the CPU, 25 frames per second
+    recipe: dict = field(default_factory=dict)  # preset, mode, sampling, controls, source, versions
+
+
+def save_motion(path: str | Path, motion: Tensor | MotionClip, recipe: Mapping | None = None) -> None:
+    """Write motion ``(T, 32)`` or ``(1, T, 32)`` with its recipe as ``.safetensors``.
+
+    Raises:
+        InputError: wrong shape or numbers that are not finite.
+        OutputError: the file cannot be written.
+    """
+    if isinstance(motion, MotionClip):
+        recipe = motion.recipe if recipe is None else recipe
+        motion = motion.motion
+    values = _checked(motion, "the motion")
+    metadata = {"format": FORMAT, "fps": str(FRAME_RATE), "recipe": json.dumps(dict(recipe or {}))}
+    with atomic_file(path, (".safetensors",)) as hidden:
+        try:
+            save_file({"motion": values}, hidden, metadata=metadata)
+        except SafetensorError as error:  # a full disk is reported as this
+            raise OutputError(f"motion file {path} cannot be written ({error}); free some space") from error
+
+
+def load_motion(path: str | Path) -> MotionClip:
+    """Read a motion file.
+
+    Raises:
+        InputError: missing, damaged, or not a motion file.
+    """
+    path = existing_file(path, "motion file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT or "motion" not in file.keys():
+                raise InputError(f"{path} is not a motion file ({FORMAT}); save one with --save-motion")
+            motion = file.get_tensor("motion")
+        recipe = json.loads(metadata.get("recipe", "{}"))
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise InputError(f"motion file {path} is damaged ({error}); save it again") from error
+    return MotionClip(_checked(motion, f"motion file {path}"), recipe)
+
+
+def _checked(motion: Tensor, name: str) -> Tensor:
+    motion = motion.detach().to("cpu", torch.float32)
+    if motion.ndim == 3 and motion.shape[0] == 1:
+        motion = motion[0]
+    if motion.ndim != 2 or not motion.shape[0] or not motion.shape[1]:
+        raise InputError(f"{name} has shape {tuple(motion.shape)}; it must be (frames, 32)")
+    if not torch.isfinite(motion).all():
+        raise InputError(f"{name} has numbers that are not finite; generate it again")
+    return motion.contiguous()
