@@ -17,7 +17,7 @@ exactly 0. The components come from mirror-symmetric data: each is even or odd u
 
 import argparse
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -130,7 +130,7 @@ class MotionSpace:
     def encode(self, controls: Mapping[str, np.ndarray | float]) -> np.ndarray:
         """Controls, arrays (T,) or numbers, missing ones at rest -> motion (T,32) float32.
 
-        ``photo`` is not a control of the mean face: see :meth:`encode_asset`. Raises InputError on unknown names.
+        ``photo`` is not a control of the mean face: see :meth:`encode_frames`. Raises InputError on unknown names.
         """
         c = _broadcast(controls)
         num_frames = len(c["yaw"])
@@ -145,18 +145,18 @@ class MotionSpace:
             motion[part, EXPRESSION] = self.project(displacement({k: v[part] for k, v in c.items()}))
         return motion
 
-    def encode_asset(self, asset: PuppetAsset, controls: Mapping[str, float]) -> np.ndarray:
-        """Motion (32,) of one frame rendered from ``asset``: the share ``photo`` of its own expression is added."""
-        motion = self.encode(controls)[0]
-        share = controls.get("photo", 0.0)
-        if share:
-            own = (asset.photo[:NUM_FACE] - asset.neutral)[None]
-            motion[EXPRESSION] += share * self.project(own)[0].astype(np.float32)
+    def encode_frames(self, asset: PuppetAsset, frames: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """Motion (T,32) of frames rendered from ``asset``: the share ``photo`` of its own expression is added."""
+        names = set().union(*frames)
+        motion = self.encode({n: np.array([c.get(n, DEFAULTS[n]) for c in frames]) for n in names})
+        own = (asset.photo[:NUM_FACE] - asset.neutral)[None]
+        share = np.array([[c.get("photo", 0.0)] for c in frames])
+        motion[:, EXPRESSION] += (share * self.project(own)).astype(np.float32)
         return motion
 
     def encode_asset_photo(self, asset: PuppetAsset) -> np.ndarray:
         """Motion (32,) of the photo itself."""
-        return self.encode_asset(asset, {**asset.photo_pose(), "photo": 1.0})
+        return self.encode_frames(asset, [{**asset.photo_pose(), "photo": 1.0}])[0]
 
     def decode_pose(self, motion: np.ndarray) -> tuple[np.ndarray, ...]:
         """Motion (...,32) -> yaw, pitch, roll, gaze_x, gaze_y (...,) in degrees; gaze in the head frame."""

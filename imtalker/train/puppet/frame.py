@@ -1,11 +1,12 @@
 """Render a puppet: controls -> vertices -> image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from imtalker.train.puppet.asset import EYE_LEVER, PuppetAsset
-from imtalker.train.puppet.controls import Controls, complete
+from imtalker.train.puppet.controls import CONTROL_NAMES, Controls, complete
 from imtalker.train.puppet.expression import express, jaw_displacement
 from imtalker.train.puppet.geometry import (
     MEAN_PIVOT,
@@ -15,7 +16,7 @@ from imtalker.train.puppet.geometry import (
     angles,
     rotation,
 )
-from imtalker.train.puppet.raster import rasterize, shade
+from imtalker.train.puppet.raster import interpolators, rasterize, shade
 from imtalker.train.puppet.teeth import TEETH_DEPTH
 from imtalker.train.puppet.topology import (
     HOLE_UV,
@@ -105,12 +106,17 @@ def pose_vertices(asset: PuppetAsset, face: np.ndarray, controls: dict[str, floa
     return moved
 
 
-def frame_geometry(asset: PuppetAsset, controls: Controls, size: int) -> FrameGeometry:
-    """Screen geometry of one frame of side ``size`` px."""
+def express_asset(asset: PuppetAsset, frames: Sequence[Controls]) -> np.ndarray:
+    """(T,468,3) faces in the head frame, cm, of T frames; cheaper than one by one."""
+    complete_frames = [complete(c) for c in frames]
+    arrays = {name: np.array([c[name] for c in complete_frames]) for name in CONTROL_NAMES}
+    own = (asset.photo[:NUM_FACE] - asset.neutral) * arrays["photo"][:, None, None]
+    return express(asset.neutral, arrays, asset.incisal_edge) + own
+
+
+def frame_geometry(asset: PuppetAsset, controls: Controls, size: int, face: np.ndarray) -> FrameGeometry:
+    """Screen geometry of one frame of side ``size`` px; face: (468,3) from :func:`express_asset`."""
     c = complete(controls)
-    face = express(asset.neutral, {name: np.array([value]) for name, value in c.items()}, asset.incisal_edge)[0]
-    if c["photo"]:
-        face = face + c["photo"] * (asset.photo[:NUM_FACE] - asset.neutral)
     place, camera = _place(asset, c), asset.camera
     k = size / TEXTURE_SIZE * c["zoom"]
     margin = size * ((1 - c["zoom"]) / 2 + np.array([c["view_x"], -c["view_y"]]))
@@ -161,25 +167,27 @@ def render(
     size: int = 256,
     supersample: int = 2,
     background: np.ndarray | None = None,
+    face: np.ndarray | None = None,
 ) -> RenderedFrame:
     """Render one frame of side ``size`` px with ``supersample``² samples per pixel.
 
-    controls: any of ``DEFAULTS``, absolute; missing ones are 0 (scale 1). ``{**asset.photo_pose(), "photo": 1}``
-    gives the photo back. background: (512,512,3) uint8 in place of the asset's own plate.
+    controls: any of ``DEFAULTS``, absolute; missing ones are 0 (scale, zoom 1). ``{**asset.photo_pose(), "photo": 1}``
+    gives the photo back. background: (512,512,3) uint8 in place of the asset's own plate. face: (468,3) where
+    :func:`express_asset` already gave it.
     """
-    geometry = frame_geometry(asset, controls, size)
+    geometry = frame_geometry(asset, controls, size, express_asset(asset, [controls])[0] if face is None else face)
     side = size * supersample
     fine = geometry.scaled(supersample)
     depth = np.empty((side, side), np.float32)
     index = np.empty((side, side), np.int16)
     rasterize(fine.screen, TRIANGLES, TRIANGLE_LAYER, depth, index)
+    maps = interpolators(fine.screen, TRIANGLES, TRIANGLE_LAYER, asset.uv, HOLE_UV)
     image = np.empty((size, size, 3), np.uint8)
     layer = np.empty((size, size), np.uint8)
     out_depth = np.empty((size, size), np.float32)
     shade(
-        index, depth, fine.screen, asset.uv, HOLE_UV, TRIANGLES, TRIANGLE_LAYER, asset.texture,
-        asset.plate if background is None else background, fine.plate, asset.teeth, fine.upper_teeth,
-        fine.lower_teeth, fine.mouth, asset.eye_plates, asset.irises, fine.eye_maps, fine.eyes, image, layer,
-        out_depth,
+        index, depth, maps, TRIANGLE_LAYER, asset.texture, asset.plate if background is None else background,
+        fine.plate, asset.teeth, fine.upper_teeth, fine.lower_teeth, fine.mouth, asset.eye_plates, asset.irises,
+        fine.eye_maps, fine.eyes, image, layer, out_depth,
     )  # fmt: skip
     return RenderedFrame(image, layer, out_depth, geometry)

@@ -5,17 +5,16 @@ import numpy as np
 
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.raster import (
-    blend,
+    interpolators,
     iris_point,
     map_point,
     on_teeth,
     rasterize,
     sample_alpha,
     teeth_point,
-    weights,
 )
 from imtalker.train.puppet.frame import RenderedFrame
-from imtalker.train.puppet.topology import TRIANGLE_LAYER, TRIANGLES
+from imtalker.train.puppet.topology import HOLE_UV, TRIANGLE_LAYER, TRIANGLES
 
 _DEPTH_TOLERANCE = 0.5  # cm
 
@@ -28,11 +27,12 @@ def _invert(matrix: np.ndarray) -> np.ndarray:
 
 @nb.njit(cache=True, fastmath=True)
 def _match(
-    index, target, source, uv, triangles, layers, texture, teeth, target_plate, source_plate, target_upper,
-    source_upper, target_lower, source_lower, target_eye_maps, source_eye_maps, target_eyes, source_eyes,
+    index, to_source, to_texture, depths, layers, texture, teeth, target_plate, source_plate, target_upper,
+    source_upper, source_upper_inverse, target_lower, source_lower, target_eye_maps, source_eye_maps, target_eyes, source_eyes,
     source_layer, source_depth, tolerance, coords, valid,
 ):  # fmt: skip
-    """Target maps go from the target's screen, source maps to the source's screen (px of the source frame)."""
+    """Target maps go from the target's screen, source maps to the source's screen (px of the source frame).
+    to_source, to_texture, depths: (N,2,3) maps of every triangle from the target's screen."""
     size, source_size = index.shape[0], source_layer.shape[0]
     for y in range(size):
         for x in range(size):
@@ -44,11 +44,10 @@ def _match(
             known = True
             if t >= 0:
                 layer = int(layers[t])
-                w1, w2 = weights(target, triangles, t, px, py)
-                sx, sy = blend(source, triangles, t, w1, w2, 0), blend(source, triangles, t, w1, w2, 1)
+                sx, sy = map_point(to_source[t], px, py)
                 if layer == 1:
-                    z = blend(source, triangles, t, w1, w2, 2)
-                    u, v = blend(uv, triangles, t, w1, w2, 0), blend(uv, triangles, t, w1, w2, 1)
+                    z, _ = map_point(depths[t], px, py)
+                    u, v = map_point(to_texture[t], px, py)
                     if sample_alpha(texture, u, v) < 0.5:
                         layer = 0
                 elif layer == 2:
@@ -61,7 +60,9 @@ def _match(
                         cx, cy = map_point(target_lower, px, py)
                         sx, sy = map_point(source_lower, cx, cy)
                         known = on_teeth(u, v) and sample_alpha(teeth[1], u, v) > 0.5
-                        # in the source the upper row may hide it
+                        if known:  # the upper row may hide it in the source
+                            u, v = teeth_point(source_upper_inverse, sx, sy)
+                            known = not (on_teeth(u, v) and sample_alpha(teeth[0], u, v) > 0.5)
                 else:
                     e = layer - 3
                     qx, qy = map_point(target_eye_maps[e], px, py)
@@ -101,11 +102,17 @@ def correspondence(
     depth = np.empty((size, size), np.float32)
     index = np.empty((size, size), np.int16)
     rasterize(to.screen, TRIANGLES, TRIANGLE_LAYER, depth, index)
+    screen = of.screen.astype(np.float32)
+    place, depth_pair = np.ascontiguousarray(screen[:, :2]), np.ascontiguousarray(screen[:, [2, 2]])
+    to_source = interpolators(to.screen, TRIANGLES, TRIANGLE_LAYER, place, place)
+    depths = interpolators(to.screen, TRIANGLES, TRIANGLE_LAYER, depth_pair, depth_pair)
+    to_texture = interpolators(to.screen, TRIANGLES, TRIANGLE_LAYER, asset.uv, HOLE_UV)
     coords = np.empty((size, size, 2), np.float32)
     valid = np.empty((size, size), np.bool_)
     _match(
-        index, to.screen, of.screen, asset.uv, TRIANGLES, TRIANGLE_LAYER, asset.texture, asset.teeth, to.plate,
-        _invert(of.plate), to.upper_teeth, _invert(of.upper_teeth), to.lower_teeth, _invert(of.lower_teeth),
+        index, to_source, to_texture, depths, TRIANGLE_LAYER, asset.texture, asset.teeth, to.plate,
+        _invert(of.plate), to.upper_teeth, _invert(of.upper_teeth), of.upper_teeth, to.lower_teeth,
+        _invert(of.lower_teeth),
         to.eye_maps, np.stack([_invert(m) for m in of.eye_maps]), to.eyes, of.eyes, source.layer, source.depth,
         _DEPTH_TOLERANCE, coords, valid,
     )  # fmt: skip

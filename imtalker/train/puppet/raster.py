@@ -39,31 +39,38 @@ def rasterize(screen, triangles, layers, depth, index):
             py = y + 0.5 - y0
             w1 = (px * (y2 - y0) - (x2 - x0) * py) * inverse
             w2 = ((x1 - x0) * py - px * (y1 - y0)) * inverse
+            entered = False
             for x in range(left, right + 1):
                 if w1 >= -_NEAR and w2 >= -_NEAR and w1 + w2 <= 1 + _NEAR:
+                    entered = True
                     z = z0 + w1 * dz1 + w2 * dz2
                     if z > depth[y, x]:
                         depth[y, x] = z
                         index[y, x] = t
+                elif entered:
+                    break
                 w1 += d1
                 w2 += d2
 
 
-@nb.njit(cache=True, fastmath=True, inline="always")
-def weights(screen, triangles, t, px, py):
-    """Barycentric weights of the second and third corner of triangle t at (px, py)."""
-    a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-    x0, y0 = screen[a, 0], screen[a, 1]
-    x1, y1, x2, y2 = screen[b, 0] - x0, screen[b, 1] - y0, screen[c, 0] - x0, screen[c, 1] - y0
-    inverse = 1.0 / (x1 * y2 - x2 * y1)
-    return ((px - x0) * y2 - x2 * (py - y0)) * inverse, (x1 * (py - y0) - (px - x0) * y1) * inverse
-
-
-@nb.njit(cache=True, fastmath=True, inline="always")
-def blend(values, triangles, t, w1, w2, k):
-    """Interpolate column k of values (V,K) inside triangle t."""
-    v0 = values[triangles[t, 0], k]
-    return v0 + w1 * (values[triangles[t, 1], k] - v0) + w2 * (values[triangles[t, 2], k] - v0)
+@nb.njit(cache=True, fastmath=True)
+def interpolators(screen, triangles, layers, uv, hole_uv):
+    """(N,2,3) affine maps of every triangle from screen px to texture px (skin) or hole coordinates (the rest)."""
+    maps = np.zeros((triangles.shape[0], 2, 3))
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x0, y0 = screen[a, 0], screen[a, 1]
+        x1, y1, x2, y2 = screen[b, 0] - x0, screen[b, 1] - y0, screen[c, 0] - x0, screen[c, 1] - y0
+        area = x1 * y2 - x2 * y1
+        if abs(area) < 1e-9:
+            continue
+        values = uv if layers[t] == 1 else hole_uv
+        for k in range(2):
+            d1, d2 = values[b, k] - values[a, k], values[c, k] - values[a, k]
+            maps[t, k, 0] = (d1 * y2 - d2 * y1) / area
+            maps[t, k, 1] = (d2 * x1 - d1 * x2) / area
+            maps[t, k, 2] = values[a, k] - maps[t, k, 0] * x0 - maps[t, k, 1] * y0
+    return maps
 
 
 @nb.njit(cache=True, fastmath=True, inline="always")
@@ -74,33 +81,53 @@ def map_point(matrix, x, y):
 
 @nb.njit(cache=True, fastmath=True, inline="always")
 def _corner(texture, x, y):
-    height, width = texture.shape[0], texture.shape[1]
-    x = min(max(x - 0.5, 0.0), width - 1.001)
-    y = min(max(y - 0.5, 0.0), height - 1.001)
-    i, j = int(x), int(y)
-    return i, j, x - i, y - j
+    x = min(max(x - 0.5, 0.0), texture.shape[1] - 1.001)
+    y = min(max(y - 0.5, 0.0), texture.shape[0] - 1.001)
+    i, j = np.uint32(x), np.uint32(y)  # unsigned: no check for negative indices
+    fx, fy = np.float32(x - i), np.float32(y - j)
+    one = np.float32(1)
+    return i, j, (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+
+
+@nb.njit(cache=True, fastmath=True, inline="always")
+def _mix(texture, i, j, k, a, b, c, d):
+    one = np.uint32(1)
+    return (
+        a * texture[j, i, k]
+        + b * texture[j, i + one, k]
+        + c * texture[j + one, i, k]
+        + d * texture[j + one, i + one, k]
+    )
 
 
 @nb.njit(cache=True, fastmath=True, inline="always")
 def sample_rgb(texture, x, y):
     """Bilinear colour at (x, y) px, clamped at the rim."""
-    i, j, fx, fy = _corner(texture, x, y)
-    a, b, c, d = (1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy
-    p, q, r, s = texture[j, i], texture[j, i + 1], texture[j + 1, i], texture[j + 1, i + 1]
+    i, j, a, b, c, d = _corner(texture, x, y)
     return (
-        a * p[0] + b * q[0] + c * r[0] + d * s[0],
-        a * p[1] + b * q[1] + c * r[1] + d * s[1],
-        a * p[2] + b * q[2] + c * r[2] + d * s[2],
+        _mix(texture, i, j, np.uint32(0), a, b, c, d),
+        _mix(texture, i, j, np.uint32(1), a, b, c, d),
+        _mix(texture, i, j, np.uint32(2), a, b, c, d),
+    )
+
+
+@nb.njit(cache=True, fastmath=True, inline="always")
+def sample_rgba(texture, x, y):
+    """Bilinear colour and alpha (0..1) at (x, y) px, clamped at the rim."""
+    i, j, a, b, c, d = _corner(texture, x, y)
+    return (
+        _mix(texture, i, j, np.uint32(0), a, b, c, d),
+        _mix(texture, i, j, np.uint32(1), a, b, c, d),
+        _mix(texture, i, j, np.uint32(2), a, b, c, d),
+        _mix(texture, i, j, np.uint32(3), a, b, c, d) / np.float32(255),
     )
 
 
 @nb.njit(cache=True, fastmath=True, inline="always")
 def sample_alpha(texture, x, y):
     """Bilinear fourth channel at (x, y), 0..1."""
-    i, j, fx, fy = _corner(texture, x, y)
-    top = texture[j, i, 3] * (1 - fx) + texture[j, i + 1, 3] * fx
-    bottom = texture[j + 1, i, 3] * (1 - fx) + texture[j + 1, i + 1, 3] * fx
-    return (top * (1 - fy) + bottom * fy) / 255.0
+    i, j, a, b, c, d = _corner(texture, x, y)
+    return _mix(texture, i, j, np.uint32(3), a, b, c, d) / np.float32(255)
 
 
 @nb.njit(cache=True, fastmath=True, inline="always")
@@ -136,13 +163,13 @@ def _shade_mouth(px, py, hu, hv, teeth, upper, lower, mouth):
         c0, c1, c2 = c0 * (1 - a) + 196 * t, c1 * (1 - a) + 98 * t, c2 * (1 - a) + 96 * t
     u, v = teeth_point(lower, px, py)
     if on_teeth(u, v):
-        a = 1 - sample_alpha(teeth[1], u, v)
-        r, g, b = sample_rgb(teeth[1], u, v)
+        r, g, b, a = sample_rgba(teeth[1], u, v)
+        a = 1 - a
         c0, c1, c2 = c0 * a + 0.86 * r, c1 * a + 0.86 * g, c2 * a + 0.86 * b
     u, v = teeth_point(upper, px, py)
     if on_teeth(u, v):
-        a = 1 - sample_alpha(teeth[0], u, v)
-        r, g, b = sample_rgb(teeth[0], u, v)
+        r, g, b, a = sample_rgba(teeth[0], u, v)
+        a = 1 - a
         c0, c1, c2 = c0 * a + r, c1 * a + g, c2 * a + b
     s = (0.76 + 0.24 * smooth(0.0, 0.30, hv * gap)) * (0.86 + 0.14 * smooth(0.0, 0.2, (1 - hv) * gap))
     s *= (1 - 0.60 * abs(hu) ** 3) * (0.84 + 0.16 * smooth(0.0, 0.4, gap)) * mouth[4]
@@ -163,8 +190,7 @@ def _shade_eye(px, py, hv, plate, iris, matrix, eye):
     ix, iy = iris_point(eye, x, y)
     if ix * ix + iy * iy < 1.6:
         u, v = (ix + 1.3) / 2.6 * 64, (iy + 1.3) / 2.6 * 64
-        a = sample_alpha(iris, u, v)
-        r, g, b = sample_rgb(iris, u, v)
+        r, g, b, a = sample_rgba(iris, u, v)
         c0, c1, c2 = c0 * (1 - a) + a * r, c1 * (1 - a) + a * g, c2 * (1 - a) + a * b
     s = (1 - eye[9] * (1 - smooth(0.0, 0.55, hv))) * (1 - 0.38 * (1 - smooth(0.0, 0.20, hv)))
     return c0 * s, c1 * s, c2 * s
@@ -172,24 +198,24 @@ def _shade_eye(px, py, hv, plate, iris, matrix, eye):
 
 @nb.njit(cache=True, fastmath=True)
 def shade(
-    index, depth, screen, uv, hole_uv, triangles, layers, texture, plate, plate_map, teeth, upper, lower, mouth,
-    eye_plates, irises, eye_maps, eyes, image, layer, out_depth,
+    index, depth, maps, layers, texture, plate, plate_map, teeth, upper, lower, mouth, eye_plates, irises, eye_maps,
+    eyes, image, layer, out_depth,
 ):  # fmt: skip
     """Colour every output pixel as the mean of its oversamples.
 
-    index, depth: (H*s,W*s) from :func:`rasterize`. screen and all maps are in px of that oversampled raster.
-    image (H,W,3) uint8, layer (H,W) uint8 and out_depth (H,W) are written.
+    index, depth: (H*s,W*s) from :func:`rasterize`; maps: from :func:`interpolators`. All maps take px of that
+    oversampled raster. image (H,W,3) uint8, layer (H,W) uint8 and out_depth (H,W) are written.
     """
     size = image.shape[0]
     s = index.shape[0] // size
-    share = 1.0 / (s * s)
     for oy in range(size):
         for ox in range(size):
-            empty = True
+            empty, plain = True, True
             for sy in range(s):
                 for sx in range(s):
-                    if index[oy * s + sy, ox * s + sx] >= 0:
-                        empty = False
+                    t = index[oy * s + sy, ox * s + sx]
+                    empty = empty and t < 0
+                    plain = plain and t >= 0 and layers[t] == 1
             if empty:
                 x, y = map_point(plate_map, (ox + 0.5) * s, (oy + 0.5) * s)
                 r0, r1, r2 = sample_rgb(plate, x, y)
@@ -197,46 +223,42 @@ def shade(
                 layer[oy, ox] = 0
                 out_depth[oy, ox] = -1e9
                 continue
-            r0, r1, r2 = 0.0, 0.0, 0.0
+            r0, r1, r2 = np.float32(0), np.float32(0), np.float32(0)
             seen = 0
+            count = np.float32(0)
             for sy in range(s):
                 for sx in range(s):
+                    if plain and (sx + sy) % 2 == 1:
+                        continue  # inside the skin every other sample is enough
+                    count += np.float32(1)
                     px, py = ox * s + sx + 0.5, oy * s + sy + 0.5
                     t = index[oy * s + sy, ox * s + sx]
                     seen = 0
-                    if t < 0 or layers[t] == 1:
-                        a = 0.0
-                        if t >= 0:
-                            w1, w2 = weights(screen, triangles, t, px, py)
-                            u, v = blend(uv, triangles, t, w1, w2, 0), blend(uv, triangles, t, w1, w2, 1)
-                            a = sample_alpha(texture, u, v)
-                            if a > 0.001:
-                                c0, c1, c2 = sample_rgb(texture, u, v)
-                                r0 += a * c0
-                                r1 += a * c1
-                                r2 += a * c2
-                        if a < 0.999:
-                            x, y = map_point(plate_map, px, py)
-                            c0, c1, c2 = sample_rgb(plate, x, y)
-                            r0 += (1 - a) * c0
-                            r1 += (1 - a) * c1
-                            r2 += (1 - a) * c2
-                        if a >= 0.5:
-                            seen = 1
-                    else:
+                    a = np.float32(0)
+                    if t >= 0:
+                        u, v = map_point(maps[t], px, py)
                         seen = int(layers[t])
-                        w1, w2 = weights(screen, triangles, t, px, py)
-                        hu, hv = blend(hole_uv, triangles, t, w1, w2, 0), blend(hole_uv, triangles, t, w1, w2, 1)
-                        if seen == 2:
-                            c0, c1, c2 = _shade_mouth(px, py, hu, hv, teeth, upper, lower, mouth)
+                        if seen == 1:
+                            c0, c1, c2, a = sample_rgba(texture, u, v)
+                            seen = 1 if a >= 0.5 else 0
+                        elif seen == 2:
+                            c0, c1, c2 = _shade_mouth(px, py, u, v, teeth, upper, lower, mouth)
+                            a = np.float32(1)
                         else:
                             e = seen - 3
-                            c0, c1, c2 = _shade_eye(px, py, hv, eye_plates[e], irises[e], eye_maps[e], eyes[e])
-                        r0 += c0
-                        r1 += c1
-                        r2 += c2
-            image[oy, ox, 0] = int(min(r0 * share + 0.5, 255.0))
-            image[oy, ox, 1] = int(min(r1 * share + 0.5, 255.0))
-            image[oy, ox, 2] = int(min(r2 * share + 0.5, 255.0))
+                            c0, c1, c2 = _shade_eye(px, py, v, eye_plates[e], irises[e], eye_maps[e], eyes[e])
+                            a = np.float32(1)
+                        r0 += a * c0
+                        r1 += a * c1
+                        r2 += a * c2
+                    if a < 0.999:
+                        x, y = map_point(plate_map, px, py)
+                        c0, c1, c2 = sample_rgb(plate, x, y)
+                        r0 += (1 - a) * c0
+                        r1 += (1 - a) * c1
+                        r2 += (1 - a) * c2
+            image[oy, ox, 0] = int(min(r0 / count + 0.5, 255.0))
+            image[oy, ox, 1] = int(min(r1 / count + 0.5, 255.0))
+            image[oy, ox, 2] = int(min(r2 / count + 0.5, 255.0))
             layer[oy, ox] = seen
             out_depth[oy, ox] = depth[oy * s + s - 1, ox * s + s - 1]

@@ -27,12 +27,13 @@ from imtalker.train.puppet.controls import (
     sample_view,
 )
 from imtalker.train.puppet.matching import correspondence
-from imtalker.train.puppet.frame import render
+from imtalker.train.puppet.frame import express_asset, render
 from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
 
 Split = Literal["train", "validation", "all"]
 VALIDATION_SHARE = 0.118  # about 48 of 406 people
 COORDS_SIZE = 128
+_MAX_LOADED = 512  # assets kept in memory, about 2 MB each
 _BOX_VERTICES = (
     (sorted(set(LIP_OUTER_UPPER + LIP_OUTER_LOWER)), 0.25),
     (sorted(set(EYES[0][0] + EYES[0][1])), 0.35),
@@ -103,13 +104,18 @@ class _People:
     def __init__(self, assets: list[tuple[int, Path]], rng: np.random.Generator) -> None:
         self._assets, self._rng = assets, rng
         self._queue: list[int] = []
+        self._loaded: dict[int, PuppetAsset] = {}
         self._plates: deque[np.ndarray] = deque(maxlen=64)
 
     def draw(self) -> tuple[int, PuppetAsset]:
         if not self._queue:
             self._queue = self._rng.permutation(len(self._assets)).tolist()
         number, path = self._assets[self._queue.pop()]
-        asset = PuppetAsset.load(path)
+        if number not in self._loaded:
+            if len(self._loaded) >= _MAX_LOADED:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[number] = PuppetAsset.load(path)
+        asset = self._loaded[number]
         self._plates.append(asset.plate)
         return number, asset
 
@@ -173,9 +179,10 @@ class PuppetSampler:
         self, rng: np.random.Generator, person: int, asset: PuppetAsset, background: np.ndarray | None
     ) -> RendererSample:
         controls = self._draw_controls(rng, asset)
-        frames = [render(asset, c, self.size, background=background) for c in controls]
+        faces = express_asset(asset, controls)
+        frames = [render(asset, c, self.size, 2, background, face) for c, face in zip(controls, faces, strict=True)]
         matches = [correspondence(asset, frames[0], target, COORDS_SIZE) for target in frames[1:]]
-        motions = np.stack([self.space.encode_asset(asset, c) for c in controls])
+        motions = self.space.encode_frames(asset, controls)
         boxes = np.stack([feature_boxes(frame.vertices, self.size) for frame in frames])
         colour, degrade = sample_colouring(rng), sample_degradation(rng)
         images = np.stack([degrade(colour(frame.image)) for frame in frames])
@@ -224,7 +231,7 @@ class MotionSampler:
         own = asset.photo_pose(**sample_view(rng))
         controls = {**own, "photo": 1.0} if rng.random() < 0.15 else sample_controls(rng, own)
         image = render(asset, controls, self.size, background=background).image
-        motion = self.space.encode_asset(asset, controls)
+        motion = self.space.encode_frames(asset, [controls])[0]
         if rng.random() < 0.2:
             cover(rng, image)
         image = sample_degradation(rng, 0.5, 2.0)(sample_colouring(rng, 1.8)(image))
