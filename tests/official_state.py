@@ -1,8 +1,8 @@
 """Synthetic checkpoints with exactly the keys, shapes and types of the official ones.
 
-A manifest lists every entry of an official state dict. Each entry's value comes from a generator seeded by the
-entry's name, so the same state can be rebuilt anywhere; ``tests/golden`` holds what the official implementation
-computed with it. Entries that the architecture fixes (filters, masks, indices, position tables) are computed.
+A manifest lists every entry of an official state dict. Each entry's value comes from a generator seeded by
+its name, so the same state can be rebuilt anywhere; ``tests/golden`` holds what the official implementation
+computed with it. Entries that the architecture fixes (filters, masks, indices, positions) are computed.
 """
 
 import json
@@ -49,7 +49,9 @@ def smooth_image(size: int, seed: int) -> Tensor:
 def official_state(entries: Manifest, salt: str = "") -> dict[str, Tensor]:
     """State dict of a manifest, constants included."""
     return {
-        key: fixed_value(key, entry["shape"]) if key.endswith(FIXED) else random_value(key, entry["shape"], salt)
+        key: fixed_value(key, entry["shape"])
+        if key.endswith(FIXED)
+        else random_value(key, entry["shape"], salt)
         for key, entry in entries.items()
     }
 
@@ -85,7 +87,9 @@ def fixed_value(key: str, shape: list[int]) -> Tensor:
     if key.endswith(".kernel"):
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
         kernel = torch.outer(taps, taps) / 64
-        return kernel * 4 if key.endswith("conv.blur.kernel") else kernel  # the up-sampling filters have gain 4
+        return (
+            kernel * 4 if key.endswith("conv.blur.kernel") else kernel
+        )  # the up-sampling filters have gain 4
     if key.endswith("relative_position_index"):
         return _relative_position_index(math.isqrt(shape[0]))
     if key.endswith("attn_mask"):
@@ -95,9 +99,10 @@ def fixed_value(key: str, shape: list[int]) -> Tensor:
         return (frame[:, None] - frame).abs() > 5
     if key.endswith("inv_freq"):
         return 10000.0 ** (-torch.arange(shape[0], dtype=torch.float32) / shape[0])
-    half = shape[2] // 2  # pos_embed: sines, then cosines
-    angle = torch.arange(shape[1], dtype=torch.float64)[:, None] * 10000.0 ** (-torch.arange(half).double() / half)
-    return torch.cat([angle.sin(), angle.cos()], dim=1).float()[None]
+    half = shape[2] // 2  # pos_embed: sine and cosine take turns
+    period = 10000.0 ** (torch.arange(half, dtype=torch.float64) / half)
+    angle = torch.arange(shape[1])[:, None] / period
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).reshape(shape).float()
 
 
 def _relative_position_index(window: int) -> Tensor:
