@@ -88,7 +88,7 @@ def _recogniser() -> Any:
 
 
 def _phoneme_probabilities(waveform: np.ndarray) -> np.ndarray:
-    """(N,) samples -> (T,V) probabilities of the recogniser's tokens, window by window so that memory is bounded."""
+    """(N,) samples -> (T,V) probabilities of the tokens; window by window, so that memory is bounded."""
     model = _recogniser()
     total = -(-len(waveform) // _SAMPLES_PER_VECTOR)
     window, margin = int(_WINDOW_SECONDS * PHONEME_RATE), int(_MARGIN_SECONDS * PHONEME_RATE)
