@@ -111,7 +111,8 @@ TINY_AUDIO = AudioEncoderConfig(
     num_conv_pos_embeddings=32,
     num_conv_pos_embedding_groups=4,
 )
-TINY_CROP = CropConfig(scale=1.6)
+# the YuNet box that reproduces the training crop best (measured on the training portraits)
+TINY_CROP = CropConfig(scale=1.483, shift_y=0.006)
 TINY_SAMPLING = SamplingOptions(num_steps=10, guidance_scale=2.0)
 
 
