@@ -37,7 +37,9 @@ class RendererConfig:
     motion_decoder_convs: int = 3  # styled convolutions per level
     # motion transfer
     attention_heads: int = 8
-    attention_dims: tuple[int, ...] | None = None  # width of queries and keys per coarse level; None: channels
+    attention_dims: tuple[int, ...] | None = (
+        None  # width of queries and keys per coarse level; None: channels
+    )
     cosine_attention: bool = False  # tiny: normalised queries and keys with a learned temperature
     attend_to_appearance: bool = False  # tiny: keys also see the identity features
     resampler: Literal["block", "coordinate"] = "block"  # tiny: "coordinate" samples at sub-cell positions
@@ -122,7 +124,9 @@ class SamplingOptions:
     gaze_guidance: float = 1.0
     solver: Literal["euler", "midpoint", "heun"] = "euler"
     seed: int = 25
-    noise: Literal["stream", "repeat"] = "stream"  # one noise stream per clip | upstream: the same in every window
+    noise: Literal["stream", "repeat"] = (
+        "stream"  # one noise stream per clip | upstream: the same in every window
+    )
 
 
 @dataclass(frozen=True)

@@ -39,18 +39,21 @@ def save_weights(
     path: str | os.PathLike,
     *,
     dtype: torch.dtype | None = None,
+    parts: Mapping[str, str] | None = None,
     **metadata: str,
 ) -> None:
     """Write a network and the configuration it was built from.
 
     Args:
         config: the frozen dataclass of ``imtalker.config``.
+        parts: key prefix -> file name beside ``path`` that takes those tensors, where one file would be too large
+            for a repository without large-file storage. Reading ``path`` finds them again.
         dtype: type the floating-point tensors are stored in, for example ``torch.float16`` to halve the file.
         metadata: further entries (model card facts, training step, revision).
     Raises:
         OutputError: the file cannot be written; an older file of that name is then left as it was.
     """
-    save_state(module.state_dict(), config, path, dtype=dtype, **metadata)
+    save_state(module.state_dict(), config, path, dtype=dtype, parts=parts, **metadata)
 
 
 def save_state(
@@ -59,9 +62,17 @@ def save_state(
     path: str | os.PathLike,
     *,
     dtype: torch.dtype | None = None,
+    parts: Mapping[str, str] | None = None,
     **metadata: str,
 ) -> None:
     """As :func:`save_weights`, from a state dict."""
+    path = Path(path)
+    for prefix, name in (parts or {}).items():
+        part = {key: value for key, value in state.items() if key.startswith(prefix)}
+        state = {key: value for key, value in state.items() if not key.startswith(prefix)}
+        save_state(part, config, path.with_name(name), dtype=dtype, **metadata)
+    if parts:
+        metadata["parts"] = ",".join(parts.values())
     tensors = {}
     for key, value in state.items():
         if key.endswith(UNUSED_SUFFIXES):
@@ -74,7 +85,6 @@ def save_state(
         "config": json.dumps(dataclasses.asdict(config)),
         "checksum": checksum(tensors),
     }
-    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path, (".safetensors",)) as temporary:
@@ -131,7 +141,7 @@ def load_weights(module: nn.Module, path: str | os.PathLike) -> dict[str, str]:
 
 
 def read_weights(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a file, its checksum verified."""
+    """Tensors and metadata of a file and of the parts it names, their checksums verified."""
     metadata = read_metadata(path)
     with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}
@@ -139,6 +149,8 @@ def read_weights(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, 
         raise WeightsError(
             f"{path}: contents do not match their checksum; delete it and fetch or convert it again"
         )
+    for name in filter(None, metadata.get("parts", "").split(",")):
+        tensors |= read_weights(Path(path).with_name(Path(name).name))[0]
     return tensors, metadata
 
 

@@ -67,4 +67,6 @@ class Renderer(nn.Module):
     def _check(self, image: Tensor) -> None:
         size = self.config.input_size
         if image.ndim != 4 or image.shape[1:] != (3, size, size):
-            raise InputError(f"image of shape {tuple(image.shape)}: this renderer takes (B, 3, {size}, {size}); resize it first")
+            raise InputError(
+                f"image of shape {tuple(image.shape)}: this renderer takes (B, 3, {size}, {size}); resize it first"
+            )

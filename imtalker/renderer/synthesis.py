@@ -79,13 +79,20 @@ class SynthesisNetwork(nn.Module):
             assert self.final.bias is not None
             nn.init.constant_(self.final.bias[12:], GATE_BIAS)
 
-    def forward(self, aligned: list[Tensor], motion_maps: list[Tensor], guide: Guide, source: SourceFeatures) -> Synthesis:
+    def forward(
+        self, aligned: list[Tensor], motion_maps: list[Tensor], guide: Guide, source: SourceFeatures
+    ) -> Synthesis:
         c = self.config
         x = torch.cat([aligned[0], motion_maps[0]], 1) if c.motion_skip else aligned[0]
         coordinates: list[Tensor] = [] if guide.coordinates is None else [guide.coordinates]
         for level in range(1, c.num_levels):
             x = self.up[level - 1](x)
-            parts = [x, aligned[level] if level < c.num_coarse_levels else self.resample(level, guide, coordinates, source)]
+            parts = [
+                x,
+                aligned[level]
+                if level < c.num_coarse_levels
+                else self.resample(level, guide, coordinates, source),
+            ]
             if c.motion_skip and level < c.num_coarse_levels:
                 parts.append(motion_maps[level])
             if c.pixel_gate and level == c.num_levels - 1:
@@ -108,7 +115,9 @@ class SynthesisNetwork(nn.Module):
 
     def resample_pixels(self, coordinates: list[Tensor], source: SourceFeatures) -> Tensor:
         assert source.image is not None
-        return resample_coordinates(source.image, resize_coordinates(coordinates[-1], self.config.output_size))
+        return resample_coordinates(
+            source.image, resize_coordinates(coordinates[-1], self.config.output_size)
+        )
 
     def finish(self, x: Tensor, coordinates: list[Tensor], source: SourceFeatures) -> Synthesis:
         slope = SLOPE if self.config.pixel_gate else FINAL_SLOPE

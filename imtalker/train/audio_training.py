@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig
 from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder
 from imtalker.train.augmentation import augment, change_speed, colored_noise
-from imtalker.train.export import save_weights
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.options import config_from_json, configure_logging
 from imtalker.train.phonemes import PHONEMES, VOICELESS, Segment, frame_labels
 from imtalker.train.speech_corpus import Utterance, load_corpus
 from imtalker.train.visemes import MOUTH_CONTROLS, VISEME_GROUPS, mouth_track
+from imtalker.weight_file import save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ TINY_AUDIO_ENCODER = AudioEncoderConfig(
     num_hidden_layers=4,
     num_attention_heads=4,
     intermediate_size=768,
-    # 48 bands in 4 phases, then two steps to 50 Hz: a frame sees 51 ms, centred within 15 ms of the video frame
+    # 48 bands in 4 phases, then two steps to 50 Hz: a frame sees 51 ms round the video frame's middle
     conv_dim=(192, 192, 256),
     conv_kernel=(256, 4, 3),
     conv_stride=(80, 2, 2),
@@ -49,7 +49,9 @@ class AudioTrainingConfig:
     corpus: str = "speech"  # folder made by speech_corpus
     encoder: AudioEncoderConfig = TINY_AUDIO_ENCODER
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=12_000, learning_rate=6e-4, warmup_steps=400, weight_decay=0.01)
+        default_factory=lambda: LoopConfig(
+            steps=12_000, learning_rate=6e-4, warmup_steps=400, weight_decay=0.01
+        )
     )
     batch_size: int = 16
     seconds: tuple[float, float] = (2.0, 6.0)  # range of the length of training pieces
@@ -91,7 +93,8 @@ def initialise_filters(encoder: AudioEncoder) -> None:
 
     Their rectified sum is a spectrogram, so that a small corpus suffices; training moves them freely.
     """
-    weight = encoder.wav2vec2.feature_extractor.conv_layers[0].conv.weight
+    first: Any = encoder.wav2vec2.feature_extractor.conv_layers[0]
+    weight: Tensor = first.conv.weight
     channels, _, size = weight.shape
     bands = channels // 4
     if size < 128 or bands < 8:
@@ -148,22 +151,27 @@ class AudioBatches:
     def _piece(self, frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         group = self.groups[rng.choice(len(self.groups), p=self.probability)]
         utterance = self.utterances[group[rng.integers(len(group))]]
-        waveform, factor = change_speed(utterance.waveform, float(np.exp(rng.normal(0, 0.1))))
         length = frames * SAMPLES_PER_FRAME
+        factor = round(25 * float(np.exp(rng.normal(0, 0.1)))) / 25
+        available = len(utterance.waveform) / factor
         # The piece may begin before and end after the utterance: silence is learned from the padding.
         low = -min(length // 2, SAMPLE_RATE)
-        start = int(rng.integers(low, max(low + 1, len(waveform) - length // 2)))
+        start = int(rng.integers(low, max(low + 1, int(available) - length // 2)))
         piece = np.zeros(length, np.float32)
-        first, last = max(0, start), min(len(waveform), start + length)
-        if last > first and rng.random() > 0.03:
-            piece[first - start : last - start] = waveform[first:last]
+        segments: list[Segment] = []
+        if rng.random() < 0.03:
+            piece += (0.01 * colored_noise(length, rng)).astype(np.float32)
+        else:
+            first = max(0, round(start * factor))
+            sound, _ = change_speed(utterance.waveform[first : round((start + length) * factor)], factor)
+            offset = max(0, -start)
+            sound = sound[: length - offset]
+            piece[offset : offset + len(sound)] = sound
             shift = start / SAMPLE_RATE
             segments = [
-                Segment(s.phoneme, s.start / factor - shift, s.end / factor - shift) for s in utterance.segments
+                Segment(s.phoneme, s.start / factor - shift, s.end / factor - shift)
+                for s in utterance.segments
             ]
-        else:
-            piece += (0.01 * colored_noise(length, rng)).astype(np.float32)
-            segments = []
         energy = np.sqrt((piece.reshape(frames, -1) ** 2).mean(1))
         loudness = np.log(energy / (energy.max() + 1e-6) + 0.01)
         labels = frame_labels(segments, frames)
@@ -178,7 +186,9 @@ class AudioBatches:
         }
 
 
-def recogniser_loss(modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+def recogniser_loss(
+    modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int
+) -> dict[str, Tensor]:
     """Cross-entropy with soft labels plus small regressions."""
     phonemes, mouth, rest = modules["recogniser"](batch["waveform"])
     target = batch["phonemes"]
@@ -205,7 +215,7 @@ def recognise(recogniser: PhonemeRecogniser, waveform: np.ndarray) -> tuple[np.n
 
 
 def frame_scores(recogniser: PhonemeRecogniser, utterances: Sequence[Utterance]) -> dict[str, float]:
-    """Share of frames whose phoneme and whose viseme group is found; correlation of the jaw and the closures."""
+    """Share of frames whose phoneme and viseme group are found; correlation of the jaw and of closures."""
     groups = groups_of_phonemes()
     found, asked, jaws, closes = [], [], [], []
     for utterance in utterances:
@@ -245,7 +255,9 @@ def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> Tra
     torch.manual_seed(config.loop.seed)
     modules = {"recogniser": PhonemeRecogniser(config.encoder)}
     objective = Objective("audio", ("recogniser",), recogniser_loss)
-    return TrainingLoop(config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu)
+    return TrainingLoop(
+        config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu
+    )
 
 
 def train_audio(config: AudioTrainingConfig, out: Path | str, resume: bool = False) -> dict[str, float]:
@@ -267,7 +279,8 @@ def train_audio(config: AudioTrainingConfig, out: Path | str, resume: bool = Fal
 def export(loop: TrainingLoop, config: AudioTrainingConfig, out: Path) -> None:
     """Write the encoder of the EMA recogniser in the preset format."""
     recogniser: Any = loop.ema["recogniser"]
-    save_weights(out / "audio_encoder.safetensors", recogniser.encoder, config.encoder)
+    path = out / "audio_encoder.safetensors"
+    save_weights(recogniser.encoder, config.encoder, path, dtype=torch.float16, step=str(loop.step))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """Augmentation of speech at 16 kHz: other voices, rooms, microphones and lines. The timing is kept."""
 
 import numpy as np
+from scipy import fft
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
 
 from imtalker.config import SAMPLE_RATE
@@ -11,19 +12,20 @@ def change_speed(waveform: np.ndarray, factor: float) -> tuple[np.ndarray, float
 
     Returns the waveform and the exact factor by which all times must be divided.
     """
-    up, down = 100, max(1, round(100 * factor))
+    up, down = 25, max(1, round(25 * factor))
     out = resample_poly(waveform, up, down).astype(np.float32)
     return out, len(waveform) / max(1, len(out))
 
 
 def _shape_spectrum(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A smooth random frequency response: microphones, and to some degree vocal tracts."""
-    spectrum = np.fft.rfft(x)
+    spectrum = fft.rfft(x, fft.next_fast_len(len(x), real=True))
     knots = np.linspace(0, 1, 9)
     gains = rng.normal(0, rng.uniform(0, 5), len(knots))  # dB
     gains += rng.normal(0, 4) * np.linspace(-1, 1, len(knots))
     response = np.interp(np.sqrt(np.linspace(0, 1, len(spectrum))), knots, gains)
-    return np.fft.irfft(spectrum * 10 ** (response / 20), len(x))
+    response = 10 ** (response.astype(np.float32) / 20)
+    return np.asarray(fft.irfft(spectrum * response, fft.next_fast_len(len(x), real=True)))[: len(x)]
 
 
 def _warp_formants(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -31,35 +33,37 @@ def _warp_formants(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     The pitch shifts with them, the timing stays.
     """
-    size, hop = 512, 128
+    size, hop = 512, 256
     factor = float(np.exp(rng.uniform(-0.18, 0.18)))
-    window = np.hanning(size + 1)[:-1]
+    window = np.sin(np.pi * (np.arange(size, dtype=np.float32) + 0.5) / size).astype(np.float32)
     padded = np.pad(x, (size, size))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window
     # Phases count from the middle of the window, else neighbouring bins have opposite signs.
-    middle = (-1.0) ** np.arange(size // 2 + 1)
-    spectra = np.fft.rfft(frames, axis=1) * middle
+    middle = ((-1.0) ** np.arange(size // 2 + 1)).astype(np.float32)
+    spectra = fft.rfft(frames, axis=1) * middle
     source = np.arange(spectra.shape[1]) / factor
     low = np.clip(source.astype(int), 0, spectra.shape[1] - 2)
-    weight = np.clip(source - low, 0, 1)
+    weight = np.clip(source - low, 0, 1).astype(np.float32)
     warped = spectra[:, low] * (1 - weight) + spectra[:, low + 1] * weight
     warped[:, source >= spectra.shape[1] - 1] = 0
     # Phases must advance with the scaled frequency: one rotation per hop and bin.
     advance = 2 * np.pi * hop / size * (np.arange(spectra.shape[1]) - source)
-    warped = warped * np.exp(1j * advance * np.arange(len(warped))[:, None])
-    pieces = np.fft.irfft(warped * middle, size, axis=1) * window
-    out = np.zeros(len(padded) + size)
+    turns = np.exp(1j * advance * np.arange(len(warped))[:, None]).astype(np.complex64)
+    pieces = fft.irfft(warped * turns * middle, size, axis=1) * window
+    out = np.zeros(len(padded) + size, np.float32)
     for offset in range(size // hop):
         part = pieces[offset :: size // hop].reshape(-1)
         out[offset * hop : offset * hop + len(part)] += part
-    return out[size : size + len(x)] / 1.5
+    return out[size : size + len(x)]
 
 
 def _room(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exponentially decaying noise as an impulse response, with the direct sound first."""
     decay = rng.uniform(0.05, 0.5)  # s, to -60 dB
     length = int(decay * SAMPLE_RATE)
-    tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
+    tail = rng.standard_normal(length, np.float32) * (10 ** (-3 * np.arange(length) / length)).astype(
+        np.float32
+    )
     tail[: int(rng.uniform(0.001, 0.008) * SAMPLE_RATE)] = 0
     tail *= rng.uniform(0.1, 0.9) / (np.sqrt((tail**2).sum()) + 1e-9)
     tail[0] = 1
@@ -68,17 +72,19 @@ def _room(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def colored_noise(length: int, rng: np.random.Generator) -> np.ndarray:
     """(N,) noise of unit power with a slope between white and brown, its level slowly varying."""
-    spectrum = np.fft.rfft(rng.standard_normal(length))
-    frequency = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 30)
-    noise = np.fft.irfft(spectrum * frequency ** -rng.uniform(0, 1), length)
+    size = fft.next_fast_len(length, real=True)
+    spectrum = fft.rfft(rng.standard_normal(size, np.float32))
+    frequency = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 30).astype(np.float32)
+    noise = np.asarray(fft.irfft(spectrum * frequency ** np.float32(-rng.uniform(0, 1)), size))[:length]
     noise /= noise.std() + 1e-9
     knots = np.arange(0, length + SAMPLE_RATE, SAMPLE_RATE // 2)
-    return noise * np.interp(np.arange(length), knots, np.exp(rng.normal(0, 0.3, len(knots))))
+    levels = np.interp(np.arange(length), knots, np.exp(rng.normal(0, 0.3, len(knots))))
+    return noise * levels.astype(np.float32)
 
 
 def _telephone(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     band = (rng.uniform(150, 350), rng.uniform(3000, 3900))
-    return np.asarray(sosfilt(butter(3, band, "bandpass", fs=SAMPLE_RATE, output="sos"), x))
+    return np.asarray(sosfilt(butter(3, band, "bandpass", fs=SAMPLE_RATE, output="sos"), x), np.float32)
 
 
 def _quantise(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -96,7 +102,7 @@ def augment(waveform: np.ndarray, rng: np.random.Generator, strength: float = 1.
 
     ``strength`` scales how often each effect is used: 0 none, 1 as in training.
     """
-    x = waveform.astype(np.float64)
+    x = waveform.astype(np.float32)
     x = x / (np.sqrt((x**2).mean()) + 1e-6) * 0.1
     chances = [
         (0.5, _warp_formants),

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imtalker.checkpoint import load_weights, save_weights
 from imtalker.config import RendererConfig
 from imtalker.presets import TINY_RENDERER
 from imtalker.renderer.motion_encoder import MotionEncoder
@@ -19,6 +18,7 @@ from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_space import EXPRESSION, MotionSpace
 from imtalker.train.puppet.sampler import MotionSampler
 from imtalker.train.renderer_objective import as_images
+from imtalker.weight_file import load_weights, save_weights
 
 # the tongue hides behind the lips most of the time: a reading of it must not cost the visible parts
 DIMENSION_WEIGHTS = (2.0,) * 3 + (1.0,) * 3 + (1.5,) * 2 + (1.0,) * 23 + (0.2,)
@@ -51,7 +51,9 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
     size = config.model.input_size
     sampler = MotionSampler(config.assets, "train", size=size, frames_per_person=2)
     space = MotionSpace.load()
-    readout = torch.from_numpy(np.column_stack([space.gap_readout, space.aperture_readout])).float()  # centimetres
+    readout = torch.from_numpy(
+        np.column_stack([space.gap_readout, space.aperture_readout])
+    ).float()  # centimetres
     encoder = MotionEncoder(config.model).to(memory_format=torch.channels_last)
     weight = torch.tensor(DIMENSION_WEIGHTS)
 
@@ -82,12 +84,22 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
         return {**numbers, "mouth_gap_correlation": float(gap), "eye_aperture_correlation": float(lids)}
 
     return TrainingLoop(
-        config.loop, out, {"motion": encoder}, [Objective("motion", ("motion",), loss)], make_batch, validate, cpu=cpu
+        config.loop,
+        out,
+        {"motion": encoder},
+        [Objective("motion", ("motion",), loss)],
+        make_batch,
+        validate,
+        cpu=cpu,
     )
 
 
 def train_motion(
-    config: MotionTrainingConfig, out: Path, resume: bool = False, start_from: Path | None = None, cpu: bool = False
+    config: MotionTrainingConfig,
+    out: Path,
+    resume: bool = False,
+    start_from: Path | None = None,
+    cpu: bool = False,
 ) -> dict[str, float]:
     """Train, and write ``motion_encoder.safetensors`` (half precision) into ``out``."""
     loop = build_loop(config, out, cpu)

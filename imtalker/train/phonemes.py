@@ -33,7 +33,7 @@ _IPA = {
 }  # fmt: skip
 _IPA_BEFORE = "ːʰʲ̩̃"  # their time belongs to the symbol before
 _IPA_AFTER = "ˈˌ"  # and that of stress marks to the one after
-_PAUSE = 0.06  # s; a shorter gap between words is no silence
+_PAUSE = 0.1  # s; a shorter gap between words is no silence
 
 
 @dataclass(frozen=True)

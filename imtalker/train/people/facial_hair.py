@@ -75,7 +75,11 @@ def grow_brows(
     direction += rng.normal(size=direction.shape) * 0.12
     direction -= roots.normals * (direction * roots.normals).sum(1, keepdims=True)
     direction = normalize(direction)
-    length = rng.uniform(0.045, 0.08, (count, 1)) * (1.1 if male else 0.9)
+    length = (
+        rng.uniform(0.045, 0.08, (count, 1))
+        * (1.1 if male else 0.9)
+        * (0.55 + 0.9 * along[:, None]).clip(0, 1)
+    )
     path = [
         direction * length * k
         + roots.normals * (0.004 + 0.014 * np.sin(k * 2.6))
@@ -90,7 +94,7 @@ def grow_beard(
 ) -> BoundFibres:
     """``zone`` (V,) is the beard mask on surface vertices; ``length`` scales hairs of about 1 cm."""
     weight = np.clip(zone[head.triangles].mean(1) * 1.4 - 0.35, 0, 1)
-    count = int(9000 * min(1.0, length))
+    count = int(15000 * min(1.0, 0.5 + length / 2))
     roots = sample_surface(surface, normals, head.triangles, weight, count, rng)
     direction = np.array([0, -1.0, 0.25]) + rng.normal(size=(count, 3)) * 0.25
     direction[:, 0] += np.sign(roots.points[:, 0]) * 0.15
@@ -98,12 +102,10 @@ def grow_beard(
     direction = normalize(direction)
     hair = rng.uniform(0.06, 0.13, (count, 1)) * length
     path = [
-        direction * hair * k
-        + roots.normals * (0.002 + 0.022 * k)
-        + rng.normal(size=(count, 3)) * 0.008 * k
+        direction * hair * k + roots.normals * (0.002 + 0.022 * k) + rng.normal(size=(count, 3)) * 0.008 * k
         for k in STEPS
     ]
-    return _bind(surface, head.triangles, roots, np.stack(path, 1), 0.0048, rng)
+    return _bind(surface, head.triangles, roots, np.stack(path, 1), 0.0036, rng)
 
 
 @dataclass(frozen=True)

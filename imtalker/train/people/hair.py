@@ -167,13 +167,15 @@ def _grow_guides(
     along = np.linspace(0, 1, spec.steps) ** 1.35  # denser near the root
     field = _comb_field(scalp, spec, roots)
     field = normalize(field - normals * (field * normals).sum(1, keepdims=True))
-    direction = normalize(field * (1.02 - min(lift, 1.0)) + normals * lift)
+    # the lower sides lie flatter than the crown
+    stand = min(lift, 1.0) * (0.3 + 0.7 * scalp.height(roots))[:, None] if spec.droop else min(lift, 1.0)
+    direction = normalize(field * (1.02 - stand) + normals * stand)
     points = roots + normals * 0.004
     side = np.where(roots[:, 0] - scalp.part_x > 0, 1.0, -1.0)
     face_edge = scalp.half * rng.uniform(0.80, 0.97, len(roots))
     travelled = 0.0
     out = [roots.copy()]
-    for step in np.diff(along, prepend=0)[1:] * (spec.steps - 1):
+    for step in np.diff(along) * (spec.steps - 1):
         length = segment * step
         progress = along[len(out)]
         travelled = travelled + length
@@ -235,7 +237,9 @@ def _curl(strands: Array, spec: StyleSpec, cut: HairCut, phase: Array) -> Array:
     return strands + radius * (np.cos(angle) * first + np.sin(angle) * second)
 
 
-def grow_hair(head: Head, surface: Array, normals: Array, cut: HairCut, density: float = 1.0) -> Strands | None:
+def grow_hair(
+    head: Head, surface: Array, normals: Array, cut: HairCut, density: float = 1.0
+) -> Strands | None:
     """All strands of a person in the rest pose; None for a bald head. ``density`` below 1 draws fewer, wider ones."""
     if cut.style == BALD:
         return None
@@ -274,7 +278,9 @@ def grow_hair(head: Head, surface: Array, normals: Array, cut: HairCut, density:
     if spec.curl > 0:
         phase = (rng.random(NUM_GUIDES) * 2 * np.pi)[owner] + rng.normal(size=count) * 0.5
         strands = _curl(strands, spec, cut, phase)
-    free = scalp.keep_off(strands[:, 1:].reshape(-1, 3), 0.034, 0.35, 0.3)
+    ends = strands[:, 1:].reshape(-1, 3)
+    at_cheek = (spec.comb == "down") & (ends[:, 1] < scalp.centre[1] + 0.1) & (ends[:, 2] > scalp.centre[2])
+    free = scalp.keep_off(ends, np.where(at_cheek, 0.075, 0.034), 0.35, 0.3)
     strands[:, 1:] = free.reshape(count, spec.steps - 1, 3)
     strands[:, 0] += strand_roots.normals * 0.004
     if spec.comb == "down":  # comb strands in front of the throat outwards

@@ -5,7 +5,7 @@ from CC0 sources (README.md). "Base" vertices are the control cage; "surface" ve
 step finer and split at the seams of the texture map.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,7 +75,9 @@ class Head:
         self.eyes: tuple[Array, Array] = (data["eye_left"], data["eye_right"])
         self.joints: dict[str, Array] = {name: data[f"joint_{name}"] for name in ("neck", "head", "jaw")}
         self.lash_rows: dict[str, Array] = {
-            f"{lid}_{side}": data[f"lash_{lid}_{side}"] for lid in ("upper", "lower") for side in ("left", "right")
+            f"{lid}_{side}": data[f"lash_{lid}_{side}"]
+            for lid in ("upper", "lower")
+            for side in ("left", "right")
         }
         self.proxies: dict[str, Proxy] = {}
         self.textures: dict[str, Array] = {}
@@ -88,7 +90,9 @@ class Head:
         self._shape_index = {name: i for i, name in enumerate(self.shape_names)}
         self._unit_index = {name: i for i, name in enumerate(self.unit_names)}
         self.rest: Array = self.surface(self.base)
-        self.inner = ((self.uv[:, 1] < 0.14) & (self.uv[:, 0] > 0.7)) | (self.uv[:, 0] < 0.12)  # mouth and sockets
+        self.inner = ((self.uv[:, 1] < 0.14) & (self.uv[:, 0] > 0.7)) | (
+            self.uv[:, 0] < 0.12
+        )  # mouth and sockets
         self.mouth_cavity = self.inner & (self.uv[:, 1] < 0.14)
 
     @cached_property
@@ -133,6 +137,10 @@ class Head:
             values = np.array(list(active.values()), np.float32)
             posed = base + np.tensordot(values, self.unit_offsets[list(active)], 1)
         return rotate_weighted(posed, self.head_weight, rotvec, pivot)
+
+    def nearest_rest(self, point: Sequence[float] | Array) -> int:
+        """Index of the surface vertex nearest to a position on the rest mesh."""
+        return int(np.argmin(np.linalg.norm(self.rest - np.asarray(point), axis=1)))
 
     def surface(self, base: Array) -> Array:
         """Surface vertices (20540,3) of base vertices."""

@@ -1,6 +1,7 @@
 """Who a synthetic person is: body type, age, ancestry mix and the sliders of the face, drawn from a seed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,8 @@ from imtalker.train.people.head import Head
 
 Gender = Literal["female", "male"]
 ANCESTRIES = ("african", "asian", "caucasian")
+# MakeHuman's average looks stern: eyes a little larger, mouth corners a little higher
+SLIDER_MEANS = {"eye-scale": 0.16, "mouth-angles": 0.12, "head-oval": 0.15}
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Wishes:
     beard: float | None = None  # 0 shaved .. 0.4 stubble .. 1 full
     eye_colour: str | None = None  # a key of appearance.IRIS_COLOURS
     variation: float = 1.0  # scale of the face sliders; smaller is closer to the average face
+    sliders: Mapping[str, float] = field(default_factory=dict)  # Head.sliders names -> -1..1
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,11 @@ def sample_identity(head: Head, rng: np.random.Generator, wishes: Wishes) -> Ide
     details: dict[str, float] = {}
     for name, ends in sorted(head.sliders.items()):
         used, value = rng.random() < 0.6, rng.normal(0, 0.16 if "ear" in name else 0.24)
-        if used:
-            value = float(np.clip(value * wishes.variation, -0.6, 0.6))
+        mean = SLIDER_MEANS.get(name, 0.0)
+        if used or mean:
+            value = float(np.clip(mean + value * used * wishes.variation, -0.6, 0.6))
             details[name] = abs(value) * 0.7 if len(ends) == 1 else value
+    details.update(wishes.sliders)
     return Identity(
         gender=male_gender if male else female_gender,
         ancestry=ancestry,

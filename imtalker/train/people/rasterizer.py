@@ -60,7 +60,9 @@ class Rasterizer:
 
     def __init__(self, width: int, height: int, supersample: int = 2, shadow_size: int = 1024) -> None:
         if not egl_installed():
-            raise GraphicsError("libEGL is not installed: install the system packages libegl1 and libgl1-mesa-dri")
+            raise GraphicsError(
+                "libEGL is not installed: install the system packages libegl1 and libgl1-mesa-dri"
+            )
         self.context = context = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[call-arg]
         self.width, self.height = width, height
         self.wide, self.high = width * supersample, height * supersample
@@ -89,7 +91,9 @@ class Rasterizer:
             for name, (vertex, fragment) in sources.items()
         }
         corners = context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
-        self._background_quad = context.vertex_array(self._programs["background"], [(corners, "2f", "corner")])
+        self._background_quad = context.vertex_array(
+            self._programs["background"], [(corners, "2f", "corner")]
+        )
         self._tone_quad = context.vertex_array(self._programs["tone"], [(corners, "2f", "corner")])
         self._textures: dict[str, moderngl.Texture] = {}
         self.meshes: dict[str, Mesh] = {}
@@ -101,7 +105,9 @@ class Rasterizer:
         dtype = {"uint8": "f1", "float16": "f2", "float32": "f4"}[str(image.dtype)]
         if name in self._textures:
             self._textures[name].release()
-        texture = self.context.texture((width, height), image.shape[2], image.tobytes(), dtype=dtype, alignment=1)
+        texture = self.context.texture(
+            (width, height), image.shape[2], image.tobytes(), dtype=dtype, alignment=1
+        )
         if mipmaps:
             texture.build_mipmaps()
             texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
@@ -111,7 +117,7 @@ class Rasterizer:
     def set_mesh(self, name: str, material: Material, vertices: Array, indices: Array | None = None) -> None:
         """Upload a mesh, or only its vertices where ``indices`` is None and the size is unchanged.
 
-        Vertices: (N,12) position, normal, uv, attribute; for ribbons (N,10) position, tangent, ribbon.
+        Vertices: (N,12) position, normal, uv, extra; for ribbons (N,10) position, tangent, ribbon.
         """
         data = np.ascontiguousarray(vertices, np.float32).tobytes()
         mesh = self.meshes.get(name)
@@ -123,7 +129,7 @@ class Rasterizer:
         self.drop_mesh(name)
         buffer = self.context.buffer(data)
         index = self.context.buffer(np.ascontiguousarray(indices, np.int32).tobytes())
-        layout = {"position": 3, "normal": 3, "uv": 2, "attribute": 4}
+        layout = {"position": 3, "normal": 3, "uv": 2, "extra": 4}
         depth = "mesh_depth"
         if material == "ribbon":
             layout, depth = {"position": 3, "tangent": 3, "ribbon": 4}, "ribbon_depth"
@@ -200,7 +206,9 @@ class Rasterizer:
     ) -> tuple[Array, Array]:
         """One frame: uint8 (height,width,3) and the (4,4) view-projection matrix."""
         context = self.context
-        view_projection = perspective(view.fov_y, self.width / self.height, 2, 90) @ look_at(view.eye, view.target)
+        view_projection = perspective(view.fov_y, self.width / self.height, 2, 90) @ look_at(
+            view.eye, view.target
+        )
         lamps = {k: normalize(np.asarray(v, float)) if k.endswith("_dir") else v for k, v in lights.items()}
         sun = shadow_centre + lamps["key_dir"] * 8
         shadow_matrix = orthographic(2.3, 3, 13) @ look_at(sun, shadow_centre, (0, 1, 0.01))

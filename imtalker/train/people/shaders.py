@@ -43,14 +43,14 @@ _FRAGMENT = "#version 330\nin vec3 P; in vec3 N; in vec2 UV; in vec4 A; out vec4
 
 MESH_VERTEX = """#version 330
 invariant gl_Position;
-in vec3 position; in vec3 normal; in vec2 uv; in vec4 attribute; uniform mat4 view_projection;
+in vec3 position; in vec3 normal; in vec2 uv; in vec4 extra; uniform mat4 view_projection;
 out vec3 P; out vec3 N; out vec2 UV; out vec4 A;
 void main() {
-  P = position; N = normal + 1e-7; UV = uv; A = attribute; gl_Position = view_projection * vec4(position, 1);
+  P = position; N = normal + 1e-7; UV = uv; A = extra; gl_Position = view_projection * vec4(position, 1);
 }
 """
 
-# attribute: ambient occlusion, inside of mouth or socket, thin ear, oily zone; albedo alpha: lip - scalp mask
+# extra: ambient occlusion, inside of mouth or socket, thin ear, oily zone; albedo alpha: lip - scalp mask
 SKIN = (
     _FRAGMENT
     + LIGHTS
@@ -114,12 +114,12 @@ void main() {
   float caustic = clamp(dot(normalize(q + 1e-4), -normalize(ke.xy + 1e-4)) * .5 + .35, 0., 1.);
   iris *= .75 + .75 * caustic * smoothstep(pupil, 1., r);
   float vein = noise(vec2(a * 9. + seed * 3., length(e.xy) * 11.)) * noise(vec2(a * 23., length(e.xy) * 4.));
-  float rim = smoothstep(.35, .95, length(e.xy)); vec3 white = vec3(.66, .62, .59);
+  float rim = smoothstep(.35, .95, length(e.xy)); vec3 white = vec3(.52, .485, .46);
   white = mix(white, white * vec3(1., .80, .76), rim * .55 + .35 * vein * rim);
   float m = smoothstep(1.0, 1.12, r); vec3 c = mix(iris, white, m);
   vec3 h = transpose(head_rotation) * d;  // the lids darken the eye in head space
   float up = smoothstep(lids.x - .34, lids.x + .02, h.y), down = 1. - smoothstep(lids.y - .05, lids.y + .22, h.y);
-  float corner = smoothstep(.45, .98, abs(h.x)), open = (1. - .72 * up) * (1. - .35 * down) * (1. - .55 * corner);
+  float corner = smoothstep(.40, .92, abs(h.x)), open = (1. - .78 * up) * (1. - .4 * down) * (1. - .62 * corner);
   float s = mix(.55, 1., shadow(P, n, .010, gl_FragCoord.xy, 8));
   vec3 light = key_colour * clamp((dot(n, key_dir) + .35) / 1.35, 0., 1.) * s * open
     + fill_colour * clamp((dot(n, fill_dir) + .4) / 1.4, 0., 1.) * open + ambient(n) * open * 1.05;
@@ -135,7 +135,7 @@ void main() {
 """
 )
 
-# attribute.x: darkening
+# extra.x: darkening
 TEXTURED = (
     _FRAGMENT
     + LIGHTS
@@ -153,7 +153,7 @@ void main() {
 """
 )
 
-# attribute: occlusion, signed distance below the collar, pattern coordinates
+# extra: occlusion, signed distance below the collar, pattern coordinates
 CLOTH = (
     _FRAGMENT
     + LIGHTS

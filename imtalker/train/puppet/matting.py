@@ -47,14 +47,14 @@ def estimate_person_mask(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     face = face_hull(landmarks * k, size) > 0
     head = ((xx - centre[0]) / (0.78 * width)) ** 2 + ((yy - (centre[1] - 0.12 * height)) / (0.88 * height)) ** 2 < 1
     below = yy > high[1] - 0.05 * height
-    neck = below & (np.abs(xx - centre[0]) < 0.28 * width)
-    shoulders = (yy > high[1] + 0.22 * height) & (np.abs(xx - centre[0]) < 0.75 * width)
-    likely = head | (below & (np.abs(xx - centre[0]) < 0.45 * width + 1.3 * (yy - high[1])))
+    beside, drop = np.abs(xx - centre[0]), yy - high[1]
+    body = below & (beside < 0.28 * width + 1.1 * np.maximum(drop - 0.06 * height, 0))
+    likely = head | (below & (beside < 0.45 * width + 3 * np.maximum(drop, 0)))
     mask = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    far = ~head & ~below & (np.abs(xx - centre[0]) > 1.02 * width)
+    far = ~head & ~below & (beside > 1.02 * width)
     rim = (yy < 3) | (((xx < 3) | (xx >= size - 3)) & (yy < high[1]))
     mask[far | (rim & ~head)] = cv2.GC_BGD
-    mask[face | neck | shoulders] = cv2.GC_FGD
+    mask[face | body] = cv2.GC_FGD
     cv2.grabCut(cv2.GaussianBlur(small, (0, 0), 1), mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 4,
                 cv2.GC_INIT_WITH_MASK)  # fmt: skip
     person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
