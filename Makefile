@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: run test lint setup setup-dev clean
 
 run: setup
-	$(BIN)/imtalker animate --portrait assets/portraits --audio assets/speech --samples 1 -o outputs/hello.mp4
+	$(BIN)/imtalker animate --portrait assets/portraits/ada.jpg --audio assets/speech/welcome.wav -o outputs/hello.mp4
 	$(BIN)/python app.py
 
 test: setup-dev
