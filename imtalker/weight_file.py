@@ -91,9 +91,7 @@ def save_state(
             save_file(tensors, temporary, metadata=header)
             temporary.chmod(0o644)  # the library makes it private; a cache may be shared
     except (OSError, SafetensorError) as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error}); free some space or choose another folder"
-        ) from error
+        raise OutputError(f"{path}: cannot be written ({error}); free some space or choose another folder") from error
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:
@@ -146,9 +144,7 @@ def read_weights(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, 
     with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}
     if metadata.get("checksum") != checksum(tensors):
-        raise WeightsError(
-            f"{path}: contents do not match their checksum; delete it and fetch or convert it again"
-        )
+        raise WeightsError(f"{path}: contents do not match their checksum; delete it and fetch or convert it again")
     for name in filter(None, metadata.get("parts", "").split(",")):
         tensors |= read_weights(Path(path).with_name(Path(name).name))[0]
     return tensors, metadata
@@ -160,9 +156,7 @@ def read_metadata(path: str | os.PathLike) -> dict[str, str]:
         metadata = file.metadata() or {}
     if metadata.get("format") != FORMAT or "config" not in metadata:
         found = metadata.get("format", "no format entry")
-        raise WeightsError(
-            f"{path}: {found}, expected {FORMAT}; use imtalker convert for official checkpoints"
-        )
+        raise WeightsError(f"{path}: {found}, expected {FORMAT}; use imtalker convert for official checkpoints")
     return metadata
 
 
@@ -223,13 +217,9 @@ def parse_config(text: str, config_type: type[Config], source: object) -> Config
         values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         wrong = [key for key, value in values.items() if key not in hints or not _matches(value, hints[key])]
     except (ValueError, AttributeError) as error:
-        raise WeightsError(
-            f"{source}: unreadable configuration ({error}); fetch or convert the file again"
-        ) from error
+        raise WeightsError(f"{source}: unreadable configuration ({error}); fetch or convert the file again") from error
     if wrong:
-        raise WeightsError(
-            f"{source}: unknown or wrong configuration entries: {list_some(wrong)}; update imtalker"
-        )
+        raise WeightsError(f"{source}: unknown or wrong configuration entries: {list_some(wrong)}; update imtalker")
     return config_type(**values)
 
 

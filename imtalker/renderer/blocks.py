@@ -29,9 +29,7 @@ class ConvBlock(nn.Module):
     ``resample="down"`` halves the resolution between the two convolutions, ``"up"`` doubles it before both.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, num_residuals: int, resample: str = "none"
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, num_residuals: int, resample: str = "none") -> None:
         super().__init__()
         self.resample = resample
         self.conv1, self.norm = conv3(in_channels, out_channels), nn.BatchNorm2d(out_channels)

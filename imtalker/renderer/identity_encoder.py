@@ -1,5 +1,7 @@
 """Identity encoder: source image -> appearance pyramid and identity vector (paper section 3.2)."""
 
+import itertools
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -23,9 +25,7 @@ class IdentityEncoder(nn.Module):
             self.stem = nn.Conv2d(3, finest, 7, padding=3)
         self.stem_norm = nn.BatchNorm2d(finest)
         self.stem_down = ConvBlock(finest, finest, r, "down") if config.stem == "conv7_down" else None
-        self.down = nn.ModuleList(
-            ConvBlock(a, b, r, "down") for a, b in zip(channels, channels[1:], strict=False)
-        )
+        self.down = nn.ModuleList(ConvBlock(a, b, r, "down") for a, b in itertools.pairwise(channels))
         self.identity = EqualizedMLP(channels[-1], config.identity_dim, config.identity_dim)
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:

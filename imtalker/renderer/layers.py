@@ -1,6 +1,7 @@
 """Layers with equalised learning rate, after StyleGAN (Karras et al. 2018, 2020): the stored weight is unscaled,
 the effective weight is ``weight / sqrt(fan_in)``."""
 
+import itertools
 import math
 
 import torch
@@ -32,9 +33,7 @@ class EqualizedMLP(nn.Module):
     def __init__(self, in_dim: int, hidden_dim: int, out_dim: int, num_hidden: int = 4) -> None:
         super().__init__()
         dims = [in_dim] + [hidden_dim] * num_hidden
-        self.hidden = nn.ModuleList(
-            EqualizedLinear(a, b, activation=True) for a, b in zip(dims, dims[1:], strict=False)
-        )
+        self.hidden = nn.ModuleList(EqualizedLinear(a, b, activation=True) for a, b in itertools.pairwise(dims))
         self.out = EqualizedLinear(dims[-1], out_dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,9 +56,7 @@ class FusedLeakyReLU(nn.Module):
 class EqualizedConv2d(nn.Module):
     """3x3 convolution ``(B, in, H, W) -> (B, out, H', W')``."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, stride: int = 1, padding: int = 1, bias: bool = False
-    ):
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, padding: int = 1, bias: bool = False):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None

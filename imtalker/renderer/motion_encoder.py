@@ -1,5 +1,7 @@
 """Motion encoder: image -> motion latent (paper section 3.2, E_motion)."""
 
+import itertools
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,7 +35,7 @@ class MotionEncoder(nn.Module):
         channels = config.motion_encoder_channels
         self.unshuffle = config.motion_encoder_unshuffle
         self.stem = nn.Conv2d(3 * self.unshuffle**2, channels[0], 3, padding=1)
-        self.blocks = nn.ModuleList(DownResidual(a, b) for a, b in zip(channels, channels[1:], strict=False))
+        self.blocks = nn.ModuleList(DownResidual(a, b) for a, b in itertools.pairwise(channels))
         self.final_conv = EqualizedConv2d(channels[-1], channels[-1], bias=True)
         self.pool = config.motion_encoder_pool
         features = channels[-1]

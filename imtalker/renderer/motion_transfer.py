@@ -126,9 +126,7 @@ class ImplicitMotionTransfer(nn.Module):
             self.register_buffer("neighbours", neighbours, persistent=False)
             self.register_buffer("inside", inside, persistent=False)
 
-    def project_source(
-        self, motion_maps: list[Tensor], appearance: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    def project_source(self, motion_maps: list[Tensor], appearance: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Keys and values of every coarse level; they depend on the source alone."""
         keys, values = [], []
         for level, motion_map, features in zip(self.levels, motion_maps, appearance, strict=False):

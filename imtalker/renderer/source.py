@@ -29,8 +29,6 @@ class SourceFeatures:
     fine: tuple[Tensor, ...]  # per fine level: features (1, C, n, n), or their block means for "block"
     image: Tensor | None = None  # (1, 3, S, S) source pixels in [0, 1], for the pixel gate
 
-    def to(
-        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> "SourceFeatures":
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SourceFeatures":
         """The same state on another device or in another floating-point type."""
         return replace(self, **{f.name: _convert(getattr(self, f.name), device, dtype) for f in fields(self)})

@@ -69,9 +69,7 @@ class SynthesisNetwork(nn.Module):
             self.fuse.append(ConvBlock(fused, here, r))
             kind = config.synthesis_attention[level - 1]
             side = config.level_size(level)
-            self.attention.append(
-                attention_block(kind, here, side, config.synthesis_heads, config.window_size)
-            )
+            self.attention.append(attention_block(kind, here, side, config.synthesis_heads, config.window_size))
             if config.resampler == "coordinate" and level >= config.num_coarse_levels - 1:
                 self.offset.append(OffsetHead(here))
         self.final = conv3(channels[-1], 16 if config.pixel_gate else 12, bias=True)
@@ -89,9 +87,7 @@ class SynthesisNetwork(nn.Module):
             x = self.up[level - 1](x)
             parts = [
                 x,
-                aligned[level]
-                if level < c.num_coarse_levels
-                else self.resample(level, guide, coordinates, source),
+                aligned[level] if level < c.num_coarse_levels else self.resample(level, guide, coordinates, source),
             ]
             if c.motion_skip and level < c.num_coarse_levels:
                 parts.append(motion_maps[level])
@@ -115,9 +111,7 @@ class SynthesisNetwork(nn.Module):
 
     def resample_pixels(self, coordinates: list[Tensor], source: SourceFeatures) -> Tensor:
         assert source.image is not None
-        return resample_coordinates(
-            source.image, resize_coordinates(coordinates[-1], self.config.output_size)
-        )
+        return resample_coordinates(source.image, resize_coordinates(coordinates[-1], self.config.output_size))
 
     def finish(self, x: Tensor, coordinates: list[Tensor], source: SourceFeatures) -> Synthesis:
         slope = SLOPE if self.config.pixel_gate else FINAL_SLOPE

@@ -23,9 +23,7 @@ def assemble(renderer: Path, motion_encoder: Path | None, out: Path) -> None:
     if motion_encoder is not None:
         load_weights(network.motion_encoder, motion_encoder)
     out.mkdir(parents=True, exist_ok=True)
-    save_weights(
-        network, config, out / "renderer.safetensors", dtype=torch.float16, parts=PARTS, preset="tiny"
-    )
+    save_weights(network, config, out / "renderer.safetensors", dtype=torch.float16, parts=PARTS, preset="tiny")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -51,9 +51,7 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
     size = config.model.input_size
     sampler = MotionSampler(config.assets, "train", size=size, frames_per_person=2)
     space = MotionSpace.load()
-    readout = torch.from_numpy(
-        np.column_stack([space.gap_readout, space.aperture_readout])
-    ).float()  # centimetres
+    readout = torch.from_numpy(np.column_stack([space.gap_readout, space.aperture_readout])).float()  # centimetres
     encoder = MotionEncoder(config.model).to(memory_format=torch.channels_last)
     weight = torch.tensor(DIMENSION_WEIGHTS)
 

@@ -103,9 +103,7 @@ def renderer_terms(
         where, known = losses.pool_correspondence(true, valid, size)
         w = nn.functional.adaptive_avg_pool2d(weight, size)[:, 0]
         if guide.shape[1] > size:
-            guide = nn.functional.avg_pool2d(guide.permute(0, 3, 1, 2), guide.shape[1] // size).permute(
-                0, 2, 3, 1
-            )
+            guide = nn.functional.avg_pool2d(guide.permute(0, 3, 1, 2), guide.shape[1] // size).permute(0, 2, 3, 1)
         if not distances:
             terms["attention"] = losses.attention_loss(out["weights"].float(), where, known, w)
         distances.append(losses.coordinate_loss(guide, where, known, w))

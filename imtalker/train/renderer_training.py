@@ -66,9 +66,7 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
     def make_batch(index: int, rng: np.random.Generator) -> dict[str, Tensor]:
         return collate(sampler.batch(rng, config.portraits_per_batch))
 
-    def renderer_loss(
-        modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int
-    ) -> dict[str, Tensor]:
+    def renderer_loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
         draw, adversarial = step >= config.correspondence_steps, step >= config.adversarial_from
         terms, pictures = renderer_terms(modules["renderer"], batch, draw, config.motion_noise)
         if adversarial:
@@ -97,9 +95,7 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
             Objective("discriminator", ("discriminator",), discriminator_loss, starts=config.adversarial_from)
         )
     validation = RendererValidation(config.assets, out)
-    return TrainingLoop(
-        config.loop, out, modules, objectives, make_batch, validation, ema=("renderer",), cpu=cpu
-    )
+    return TrainingLoop(config.loop, out, modules, objectives, make_batch, validation, ema=("renderer",), cpu=cpu)
 
 
 def train_renderer(

@@ -48,9 +48,7 @@ class RendererValidation:
             target = as_images(torch.from_numpy(sample.targets)).to(device)
             motion = torch.from_numpy(sample.target_motions).to(device)
             boxes = torch.from_numpy(sample.boxes)
-            state = trainee.renderer.encode_source(
-                source, torch.from_numpy(sample.source_motion)[None].to(device)
-            )
+            state = trainee.renderer.encode_source(source, torch.from_numpy(sample.source_motion)[None].to(device))
             drawn, _ = trainee.renderer.synthesize(motion, state)
             resampled = drawn.frame if drawn.resampled is None else drawn.resampled
             for k in range(len(target)):
