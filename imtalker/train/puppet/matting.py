@@ -48,7 +48,7 @@ def estimate_person_mask(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     head = ((xx - centre[0]) / (0.78 * width)) ** 2 + ((yy - (centre[1] - 0.12 * height)) / (0.88 * height)) ** 2 < 1
     below = yy > high[1] - 0.05 * height
     beside, drop = np.abs(xx - centre[0]), yy - high[1]
-    body = below & (beside < 0.28 * width + 1.1 * np.maximum(drop - 0.06 * height, 0))
+    body = below & (beside < 0.28 * width + 2.2 * np.maximum(drop - 0.09 * height, 0))
     likely = head | (below & (beside < 0.45 * width + 3 * np.maximum(drop, 0)))
     mask = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     far = ~head & ~below & (beside > 1.02 * width)
