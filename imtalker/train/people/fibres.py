@@ -22,10 +22,7 @@ def sample_surface(
 ) -> Roots:
     """Draw ``count`` points, density proportional to ``weight`` (per triangle) times area."""
     corners = points[triangles]
-    area = (
-        np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-        * weight
-    )
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) * weight
     chosen = np.searchsorted(np.cumsum(area) / area.sum(), rng.random(count)).clip(0, len(triangles) - 1)
     root, along = np.sqrt(rng.random(count)), rng.random(count)
     barycentric = np.stack([1 - root, root * (1 - along), root * along], 1)

@@ -101,8 +101,6 @@ def bump(points: Array, centre: tuple[float, float, float], sigma: tuple[float, 
     return np.exp(-0.5 * (scaled * scaled).sum(-1))
 
 
-def mirrored_bump(
-    points: Array, centre: tuple[float, float, float], sigma: tuple[float, float, float]
-) -> Array:
+def mirrored_bump(points: Array, centre: tuple[float, float, float], sigma: tuple[float, float, float]) -> Array:
     """``bump`` on both sides of the face."""
     return bump(points, centre, sigma) + bump(points, (-centre[0], centre[1], centre[2]), sigma)

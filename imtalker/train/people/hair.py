@@ -7,7 +7,7 @@ strands follow three guides each, clump towards the nearest one, and get flyaway
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from imtalker.train.people.fibres import sample_surface
 from imtalker.train.people.geometry import Array, normalize
@@ -104,7 +104,7 @@ class _Scalp:
         self.front_y = inside[inside[:, 2] > self.front - 0.25][:, 1].min() + 0.1
         self.part_x = cut.part * self.half * 0.9
         self.part = cut.part
-        self.tree = cKDTree(surface)
+        self.tree = KDTree(surface)
 
     def height(self, points: Array) -> Array:
         return np.clip((points[:, 1] - self.centre[1]) / (self.top - self.centre[1]), 0, 1)
@@ -237,9 +237,7 @@ def _curl(strands: Array, spec: StyleSpec, cut: HairCut, phase: Array) -> Array:
     return strands + radius * (np.cos(angle) * first + np.sin(angle) * second)
 
 
-def grow_hair(
-    head: Head, surface: Array, normals: Array, cut: HairCut, density: float = 1.0
-) -> Strands | None:
+def grow_hair(head: Head, surface: Array, normals: Array, cut: HairCut, density: float = 1.0) -> Strands | None:
     """All strands of a person in the rest pose; None for a bald head. ``density`` below 1 draws fewer, wider ones."""
     if cut.style == BALD:
         return None
@@ -261,7 +259,7 @@ def grow_hair(
     count = int(spec.count * density)
     strand_roots = sample_surface(surface, normals, scalp.triangles, weight, count, rng)
     start = strand_roots.points
-    distance, nearest = cKDTree(roots.points).query(start, k=3)
+    distance, nearest = KDTree(roots.points).query(start, k=3)
     share = 1 / (distance + 0.02) ** 2
     if parted:
         same = np.sign(roots.points[nearest][..., 0] - scalp.part_x) == np.sign(start[:, :1] - scalp.part_x)

@@ -75,9 +75,7 @@ class Head:
         self.eyes: tuple[Array, Array] = (data["eye_left"], data["eye_right"])
         self.joints: dict[str, Array] = {name: data[f"joint_{name}"] for name in ("neck", "head", "jaw")}
         self.lash_rows: dict[str, Array] = {
-            f"{lid}_{side}": data[f"lash_{lid}_{side}"]
-            for lid in ("upper", "lower")
-            for side in ("left", "right")
+            f"{lid}_{side}": data[f"lash_{lid}_{side}"] for lid in ("upper", "lower") for side in ("left", "right")
         }
         self.proxies: dict[str, Proxy] = {}
         self.textures: dict[str, Array] = {}
@@ -90,9 +88,7 @@ class Head:
         self._shape_index = {name: i for i, name in enumerate(self.shape_names)}
         self._unit_index = {name: i for i, name in enumerate(self.unit_names)}
         self.rest: Array = self.surface(self.base)
-        self.inner = ((self.uv[:, 1] < 0.14) & (self.uv[:, 0] > 0.7)) | (
-            self.uv[:, 0] < 0.12
-        )  # mouth and sockets
+        self.inner = ((self.uv[:, 1] < 0.14) & (self.uv[:, 0] > 0.7)) | (self.uv[:, 0] < 0.12)  # mouth and sockets
         self.mouth_cavity = self.inner & (self.uv[:, 1] < 0.14)
 
     @cached_property

@@ -60,9 +60,7 @@ class Rasterizer:
 
     def __init__(self, width: int, height: int, supersample: int = 2, shadow_size: int = 1024) -> None:
         if not egl_installed():
-            raise GraphicsError(
-                "libEGL is not installed: install the system packages libegl1 and libgl1-mesa-dri"
-            )
+            raise GraphicsError("libEGL is not installed: install the system packages libegl1 and libgl1-mesa-dri")
         self.context = context = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[call-arg]
         self.width, self.height = width, height
         self.wide, self.high = width * supersample, height * supersample
@@ -91,9 +89,7 @@ class Rasterizer:
             for name, (vertex, fragment) in sources.items()
         }
         corners = context.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32).tobytes())
-        self._background_quad = context.vertex_array(
-            self._programs["background"], [(corners, "2f", "corner")]
-        )
+        self._background_quad = context.vertex_array(self._programs["background"], [(corners, "2f", "corner")])
         self._tone_quad = context.vertex_array(self._programs["tone"], [(corners, "2f", "corner")])
         self._textures: dict[str, moderngl.Texture] = {}
         self.meshes: dict[str, Mesh] = {}
@@ -105,9 +101,7 @@ class Rasterizer:
         dtype = {"uint8": "f1", "float16": "f2", "float32": "f4"}[str(image.dtype)]
         if name in self._textures:
             self._textures[name].release()
-        texture = self.context.texture(
-            (width, height), image.shape[2], image.tobytes(), dtype=dtype, alignment=1
-        )
+        texture = self.context.texture((width, height), image.shape[2], image.tobytes(), dtype=dtype, alignment=1)
         if mipmaps:
             texture.build_mipmaps()
             texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
@@ -206,9 +200,7 @@ class Rasterizer:
     ) -> tuple[Array, Array]:
         """One frame: uint8 (height,width,3) and the (4,4) view-projection matrix."""
         context = self.context
-        view_projection = perspective(view.fov_y, self.width / self.height, 2, 90) @ look_at(
-            view.eye, view.target
-        )
+        view_projection = perspective(view.fov_y, self.width / self.height, 2, 90) @ look_at(view.eye, view.target)
         lamps = {k: normalize(np.asarray(v, float)) if k.endswith("_dir") else v for k, v in lights.items()}
         sun = shadow_centre + lamps["key_dir"] * 8
         shadow_matrix = orthographic(2.3, 3, 13) @ look_at(sun, shadow_centre, (0, 1, 0.01))

@@ -60,9 +60,7 @@ SAMPLES = (
         "Tomorrow will be bright and windy, with a few clouds in the afternoon. "
         "Please remember to bring a warm coat if you plan to stay out after dark.",
     ),
-    SpeechSample(
-        "parcel", "espeak-ng", "en-gb", 1.0, "Your parcel has arrived. You can fetch it before five o'clock."
-    ),
+    SpeechSample("parcel", "espeak-ng", "en-gb", 1.0, "Your parcel has arrived. You can fetch it before five o'clock."),
 )
 
 

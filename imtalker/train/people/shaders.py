@@ -65,7 +65,8 @@ void main() {
   vec3 nd = abs(det) > 1e-14 ? normalize(abs(det) * n - g * bump_scale) : n;
   float occlusion = A.x, fuzz = pow(clamp(1. - dot(n, v), 0., 1.), 4.);
   float s = shadow(P, n, .012, gl_FragCoord.xy, 8), soft = sqrt(s);
-  vec3 wrap = vec3(.38, .2, .14), diffuse = clamp((vec3(dot(mix(n, nd, .5), key_dir)) + wrap) / (1. + wrap), 0., 1.);
+  vec3 wrap = vec3(.38, .2, .14);
+  vec3 diffuse = clamp((vec3(dot(mix(n, nd, .5), key_dir)) + wrap) / (1. + wrap), 0., 1.);
   diffuse = diffuse * diffuse * (3. - 2. * diffuse) * .35 + diffuse * .65;
   vec3 light = key_colour * diffuse * vec3(mix(s, soft, .55), mix(s, soft, .15), s);
   vec3 wide = vec3(.5, .35, .3);
@@ -73,7 +74,7 @@ void main() {
   light += rim_colour * clamp((dot(n, rim_dir) + .15) / 1.15, 0., 1.) * occlusion;
   light += ambient(mix(n, nd, .4)) * pow(vec3(max(occlusion, .001)), vec3(.75, 1.05, 1.15));
   vec3 blood = vec3(.9, .25, .12);
-  light += A.z * key_colour * blood * pow(max(dot(-n, key_dir) * .6 + .4, 0.), 2.) * .5 + A.z * rim_colour * blood * .18;
+  light += A.z * blood * (key_colour * pow(max(dot(-n, key_dir) * .6 + .4, 0.), 2.) * .5 + rim_colour * .18);
   vec3 result = c * light;
   float rough = mix(.52, .33, clamp(max(lip, oil * A.w), 0., 1.));
   float open = occlusion * mix(.6, 1., smoothstep(0., .5, height + .25));

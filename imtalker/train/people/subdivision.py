@@ -6,9 +6,7 @@ from scipy import sparse
 from imtalker.train.people.geometry import Array
 
 
-def catmull_clark(
-    num_vertices: int, quads: Array, corner_uv: Array
-) -> tuple[sparse.csr_matrix, Array, Array]:
+def catmull_clark(num_vertices: int, quads: Array, corner_uv: Array) -> tuple[sparse.csr_matrix, Array, Array]:
     """Subdivide once.
 
     Args: ``quads`` (F,4) vertex indices, ``corner_uv`` (F,4,2) texture coordinates, subdivided linearly.
@@ -22,9 +20,7 @@ def catmull_clark(
     face_of = np.repeat(np.arange(num_faces), 4)
     boundary = count == 1
 
-    def incidence(
-        rows: Array, columns: Array, shape: tuple[int, int], value: float = 1.0
-    ) -> sparse.csr_matrix:
+    def incidence(rows: Array, columns: Array, shape: tuple[int, int], value: float = 1.0) -> sparse.csr_matrix:
         return sparse.csr_matrix((np.full(len(rows), value), (rows, columns)), shape)
 
     face_point = incidence(face_of, quads.ravel(), (num_faces, num_vertices), 0.25)
@@ -57,8 +53,6 @@ def catmull_clark(
     face_index = num_vertices + num_edges + np.arange(num_faces)
     uv_edge = 0.5 * (corner_uv + np.roll(corner_uv, -1, 1))
     uv_face = corner_uv.mean(1)
-    new_quads = [
-        np.stack([quads[:, k], edge_index[:, k], face_index, edge_index[:, k - 1]], 1) for k in range(4)
-    ]
+    new_quads = [np.stack([quads[:, k], edge_index[:, k], face_index, edge_index[:, k - 1]], 1) for k in range(4)]
     new_uv = [np.stack([corner_uv[:, k], uv_edge[:, k], uv_face, uv_edge[:, k - 1]], 1) for k in range(4)]
     return matrix, np.concatenate(new_quads), np.concatenate(new_uv)
