@@ -29,16 +29,16 @@ from imtalker.weight_file import save_weights
 logger = logging.getLogger(__name__)
 
 TINY_AUDIO_ENCODER = AudioEncoderConfig(
-    hidden_size=256,
-    num_hidden_layers=4,
+    hidden_size=160,
+    num_hidden_layers=3,
     num_attention_heads=4,
-    intermediate_size=768,
-    # 48 bands in 4 phases, then two steps to 50 Hz: a frame sees 51 ms round the video frame's middle
-    conv_dim=(192, 192, 256),
-    conv_kernel=(256, 4, 3),
-    conv_stride=(80, 2, 2),
-    num_conv_pos_embeddings=19,
-    num_conv_pos_embedding_groups=16,
+    intermediate_size=384,
+    # 32 bands in 4 phases at 100 Hz, then 50 Hz: a frame sees 50 ms round the video frame's middle
+    conv_dim=(128, 192),
+    conv_kernel=(320, 4),
+    conv_stride=(160, 2),
+    num_conv_pos_embeddings=15,
+    num_conv_pos_embedding_groups=8,
 )
 
 
@@ -49,9 +49,7 @@ class AudioTrainingConfig:
     corpus: str = "speech"  # folder made by speech_corpus
     encoder: AudioEncoderConfig = TINY_AUDIO_ENCODER
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=12_000, learning_rate=6e-4, warmup_steps=400, weight_decay=0.01
-        )
+        default_factory=lambda: LoopConfig(steps=2500, learning_rate=1e-3, warmup_steps=100, weight_decay=0.01)
     )
     batch_size: int = 16
     seconds: tuple[float, float] = (2.0, 6.0)  # range of the length of training pieces
@@ -169,8 +167,7 @@ class AudioBatches:
             piece[offset : offset + len(sound)] = sound
             shift = start / SAMPLE_RATE
             segments = [
-                Segment(s.phoneme, s.start / factor - shift, s.end / factor - shift)
-                for s in utterance.segments
+                Segment(s.phoneme, s.start / factor - shift, s.end / factor - shift) for s in utterance.segments
             ]
         energy = np.sqrt((piece.reshape(frames, -1) ** 2).mean(1))
         loudness = np.log(energy / (energy.max() + 1e-6) + 0.01)
@@ -186,9 +183,7 @@ class AudioBatches:
         }
 
 
-def recogniser_loss(
-    modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int
-) -> dict[str, Tensor]:
+def recogniser_loss(modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
     """Cross-entropy with soft labels plus small regressions."""
     phonemes, mouth, rest = modules["recogniser"](batch["waveform"])
     target = batch["phonemes"]
@@ -255,9 +250,7 @@ def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> Tra
     torch.manual_seed(config.loop.seed)
     modules = {"recogniser": PhonemeRecogniser(config.encoder)}
     objective = Objective("audio", ("recogniser",), recogniser_loss)
-    return TrainingLoop(
-        config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu
-    )
+    return TrainingLoop(config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu)
 
 
 def train_audio(config: AudioTrainingConfig, out: Path | str, resume: bool = False) -> dict[str, float]:

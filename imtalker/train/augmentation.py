@@ -61,9 +61,7 @@ def _room(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exponentially decaying noise as an impulse response, with the direct sound first."""
     decay = rng.uniform(0.05, 0.5)  # s, to -60 dB
     length = int(decay * SAMPLE_RATE)
-    tail = rng.standard_normal(length, np.float32) * (10 ** (-3 * np.arange(length) / length)).astype(
-        np.float32
-    )
+    tail = rng.standard_normal(length, np.float32) * (10 ** (-3 * np.arange(length) / length)).astype(np.float32)
     tail[: int(rng.uniform(0.001, 0.008) * SAMPLE_RATE)] = 0
     tail *= rng.uniform(0.1, 0.9) / (np.sqrt((tail**2).sum()) + 1e-9)
     tail[0] = 1

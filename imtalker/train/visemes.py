@@ -92,9 +92,7 @@ def _pulse(segments: Sequence[Segment], phonemes: frozenset[str], time: np.ndarr
     return pulse
 
 
-def mouth_track(
-    segments: Sequence[Segment], num_frames: int, amplitude: float = 1.0
-) -> dict[str, np.ndarray]:
+def mouth_track(segments: Sequence[Segment], num_frames: int, amplitude: float = 1.0) -> dict[str, np.ndarray]:
     """Mouth controls ``MOUTH_CONTROLS``, each (T,), for phonemes with times in seconds.
 
     ``amplitude`` scales the openings (0.6 mumbling, 1.3 clear speech); closures stay exact.

@@ -50,9 +50,7 @@ def read_wave(path: Path) -> tuple[np.ndarray, int]:
 
 def _run(command: list[str]) -> str:
     if shutil.which(command[0]) is None:
-        raise InputError(
-            f"the speech program {command[0]!r} is not installed; install it or leave its voices out"
-        )
+        raise InputError(f"the speech program {command[0]!r} is not installed; install it or leave its voices out")
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return done.stdout
 
@@ -118,9 +116,7 @@ def _espeak() -> tuple[ctypes.CDLL, int]:
     try:
         library = ctypes.CDLL("libespeak-ng.so.1")
     except OSError as error:
-        raise InputError(
-            "libespeak-ng.so.1 is not installed; install espeak-ng or leave its voices out"
-        ) from error
+        raise InputError("libespeak-ng.so.1 is not installed; install espeak-ng or leave its voices out") from error
     return library, library.espeak_Initialize(_ESPEAK_SYNCHRONOUS, 0, None, _ESPEAK_PHONEME_EVENTS_IPA)
 
 

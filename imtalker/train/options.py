@@ -1,0 +1,48 @@
+"""Training configurations from JSON files."""
+
+import dataclasses
+import json
+import logging
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from imtalker.errors import InputError
+
+Config = TypeVar("Config")
+
+
+def configure_logging() -> None:
+    """Log lines with the time, as long runs need."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+
+def config_from_json(config_type: type[Config], path: Path | None, **changes: Any) -> Config:
+    """A configuration dataclass (nested ones too) from a JSON object; missing fields keep their defaults.
+
+    ``changes`` override the file. Raises InputError for an unreadable file or an unknown field.
+    """
+    values: Any = {}
+    if path is not None:
+        try:
+            values = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a readable JSON file ({error}); check the path and the commas") from error
+    config = _updated(config_type(), values, str(path))
+    return dataclasses.replace(config, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def _updated(config: Any, values: Any, source: str) -> Any:
+    hints = typing.get_type_hints(type(config))
+    if not isinstance(values, dict) or not set(values) <= set(hints):
+        extra = sorted(set(values) - set(hints)) if isinstance(values, dict) else values
+        raise InputError(f"{source}: {extra} are not fields of {type(config).__name__}; use {', '.join(hints)}")
+    changed = {}
+    for name, value in values.items():
+        current = getattr(config, name)
+        changed[name] = _updated(current, value, source) if dataclasses.is_dataclass(current) else _tuples(value)
+    return dataclasses.replace(config, **changed)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

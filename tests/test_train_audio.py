@@ -1,0 +1,149 @@
+"""Speech corpus and audio encoder training: labels, mouth tracks, augmentation, a run that learns and resumes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from imtalker.config import SAMPLE_RATE, AudioEncoderConfig
+from imtalker.errors import InputError
+from imtalker.generator.audio_encoder import AudioEncoder
+from imtalker.train import audio_training
+from imtalker.train.audio_training import AudioTrainingConfig, build_loop, export, split_corpus
+from imtalker.train.augmentation import augment
+from imtalker.train.loop import LoopConfig
+from imtalker.train.options import config_from_json
+from imtalker.train.phonemes import INDEX, Segment, frame_labels, from_arpabet, from_ipa
+from imtalker.train.sentences import sentence
+from imtalker.train.speech_corpus import Utterance, load_corpus, save_utterances
+from imtalker.train.visemes import mouth_track
+from imtalker.weight_file import load_module
+
+TINY = AudioEncoderConfig(
+    hidden_size=32,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=32,
+    conv_dim=(32, 32, 32),
+    conv_kernel=(256, 4, 3),
+    conv_stride=(80, 2, 2),
+    num_conv_pos_embeddings=5,
+    num_conv_pos_embedding_groups=2,
+)
+
+
+def tone_speech(rng: np.random.Generator) -> Utterance:
+    """'Phonemes' that are tones of different pitch."""
+    pitches = {"sil": 0, "aa": 300, "m": 900, "s": 3000}
+    names = ["sil", *rng.choice(["aa", "m", "s"], 8), "sil"]
+    time = np.arange(int(0.2 * SAMPLE_RATE)) / SAMPLE_RATE
+    waveform = np.concatenate([0.3 * np.sin(2 * np.pi * pitches[n] * time) for n in names])
+    segments = tuple(Segment(n, 0.2 * i, 0.2 * (i + 1)) for i, n in enumerate(names))
+    return Utterance(waveform.astype(np.float32), segments, "tones", "flite:tone")
+
+
+@pytest.fixture
+def config(tmp_path):
+    rng = np.random.default_rng(0)
+    save_utterances(tmp_path / "corpus" / "flite_tone.npz", [tone_speech(rng) for _ in range(12)])
+    loop = LoopConfig(steps=40, learning_rate=3e-3, warmup_steps=5, log_every=5, save_every=10, validate_every=100)
+    return AudioTrainingConfig(
+        corpus=str(tmp_path / "corpus"),
+        encoder=TINY,
+        loop=loop,
+        batch_size=4,
+        seconds=(1.0, 1.5),
+        holdout_every=6,
+        augmentation=0.0,
+    )
+
+
+def test_training_lowers_the_loss_and_finds_held_out_phonemes(tmp_path, config):
+    loop = build_loop(config, tmp_path / "out", cpu=True)
+    first = audio_training.recogniser_loss(loop.raw, loop.make_batch(0, np.random.default_rng(1)), 0)
+    numbers = loop.run()
+    assert numbers["audio/phonemes"] < 0.6 * float(first["phonemes"])
+    assert numbers["validation/synthetic_phonemes"] > 0.5
+
+
+def test_resumed_equals_uninterrupted(tmp_path, config):
+    config = replace(config, loop=replace(config.loop, steps=6))
+    whole = build_loop(config, tmp_path / "whole", cpu=True)
+    whole.run()
+    build_loop(config, tmp_path / "parts", cpu=True).run(until=3)
+    rest = build_loop(config, tmp_path / "parts", cpu=True)
+    rest.resume()
+    rest.run()
+    for a, b in zip(whole.raw["recogniser"].parameters(), rest.raw["recogniser"].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_exported_encoder_loads_and_gives_the_same_features(tmp_path, config):
+    loop = build_loop(config, tmp_path, cpu=True)
+    export(loop, config, tmp_path)
+    encoder, found, _ = load_module(tmp_path / "audio_encoder.safetensors", AudioEncoderConfig, AudioEncoder)
+    assert found == TINY
+    speech = torch.randn(SAMPLE_RATE)
+    expected = loop.ema["recogniser"].encoder.encode(speech)
+    torch.testing.assert_close(encoder.encode(speech), expected, atol=0.02, rtol=0.02)
+
+
+def test_frame_labels_are_shares_of_the_frame():
+    labels = frame_labels([Segment("m", 0.0, 0.05), Segment("aa", 0.05, 0.08)], 3)
+    assert labels[0, INDEX["m"]] == pytest.approx(1)
+    assert labels[1, INDEX["m"]] == pytest.approx(0.25)
+    assert labels[1, INDEX["aa"]] == pytest.approx(0.75)
+    assert labels[2, INDEX["sil"]] == pytest.approx(1)
+
+
+def test_every_closure_is_reached_even_between_open_vowels():
+    for width in (0.02, 0.04, 0.1):
+        for start in np.linspace(0.3, 0.34, 9):
+            segments = [Segment("aa", 0, start), Segment("b", start, start + width)]
+            segments.append(Segment("aa", start + width, 0.8))
+            track = mouth_track(segments, 20)
+            assert track["close"].max() == 1
+            assert track["jaw"].max() > 0.3
+
+
+def test_lips_round_before_the_rounded_vowel_is_heard():
+    track = mouth_track([Segment("s", 0, 0.4), Segment("uw", 0.4, 0.8)], 20)
+    before = track["pucker"][9]  # 0.36 to 0.40 s: still the s
+    assert before > 0.15
+    assert track["pucker"][14] > 0.8
+
+
+def test_phoneme_inventories_are_mapped():
+    assert [from_arpabet(s) for s in ("pau", "AH0", "ax", "NG")] == ["sil", "ah", "ah", "ng"]
+    timed = [("t", 0.0, 0.1), ("ʃ", 0.1, 0.2), ("ˈ", 0.2, 0.21), ("a", 0.21, 0.3), ("ɪ", 0.3, 0.4), (" ", 0.4, 0.6)]
+    assert [s.phoneme for s in from_ipa(timed)] == ["ch", "ay", "sil"]
+
+
+def test_augmentation_keeps_length_and_is_deterministic():
+    speech = tone_speech(np.random.default_rng(3)).waveform
+    for seed in range(8):
+        a, b = (augment(speech, np.random.default_rng(seed)) for _ in range(2))
+        assert len(a) == len(speech)
+        assert np.isfinite(a).all()
+        np.testing.assert_array_equal(a, b)
+
+
+def test_sentences_vary_and_are_reproducible():
+    first = [sentence(np.random.default_rng(i)) for i in range(20)]
+    assert first == [sentence(np.random.default_rng(i)) for i in range(20)]
+    assert len(set(first)) > 15
+
+
+def test_split_keeps_whole_voices_out(config):
+    corpus = load_corpus(config.corpus)
+    train, kept = split_corpus(corpus, replace(config, holdout_voices=("flite:tone",)))
+    assert (len(train), len(kept)) == (0, 12)
+
+
+def test_missing_corpus_and_bad_options_are_told(tmp_path):
+    with pytest.raises(InputError, match="speech_corpus"):
+        load_corpus(tmp_path)
+    (tmp_path / "bad.json").write_text('{"stepz": 3}')
+    with pytest.raises(InputError, match="stepz"):
+        config_from_json(AudioTrainingConfig, tmp_path / "bad.json")

@@ -1,0 +1,134 @@
+"""Motion generator training: control tracks, clips, a run that learns and resumes, scores."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from imtalker.config import GeneratorConfig
+from imtalker.generator.motion_generator import MotionGenerator
+from imtalker.train.audio_training import PhonemeRecogniser
+from imtalker.train.control_tracks import clip_controls, loudness, puppet_controls
+from imtalker.train.generator_training import GeneratorTrainingConfig, build_loop, export
+from imtalker.train.head_motion import Style, head_and_eyes
+from imtalker.train.loop import LoopConfig
+from imtalker.train.motion_clips import MotionClips
+from imtalker.train.motion_scores import closures, lag_correlation
+from imtalker.train.motion_space import MotionSpace
+from imtalker.train.phonemes import Segment
+from imtalker.train.speech_corpus import save_utterances
+from imtalker.weight_file import load_module, save_weights
+from tests.test_train_audio import TINY, tone_speech
+
+GENERATOR = GeneratorConfig(
+    audio_dim=32,
+    statistics_dim=12,
+    condition_dim=16,
+    hidden_dim=32,
+    num_layers=1,
+    num_heads=2,
+    mlp_ratio=2,
+    motion_layout="explicit",
+)
+
+
+@pytest.fixture
+def config(tmp_path):
+    rng = np.random.default_rng(0)
+    save_utterances(tmp_path / "corpus" / "flite_tone.npz", [tone_speech(rng) for _ in range(4)])
+    torch.manual_seed(0)
+    save_weights(PhonemeRecogniser(TINY).encoder, TINY, tmp_path / "audio_encoder.safetensors")
+    return GeneratorTrainingConfig(
+        corpus=str(tmp_path / "corpus"),
+        audio_encoder=str(tmp_path / "audio_encoder.safetensors"),
+        generator=GENERATOR,
+        loop=LoopConfig(steps=30, learning_rate=3e-3, warmup_steps=5, log_every=5, validate_every=100),
+        batch_size=8,
+        clips=2,
+        variants=2,
+        validation_clips=1,
+    )
+
+
+def test_training_lowers_the_loss(tmp_path, config):
+    loop = build_loop(config, tmp_path / "out", cpu=True)
+    batch = loop.make_batch(0, np.random.default_rng(1))
+    first = loop.objectives[0].loss(loop.raw, batch, 0)
+    numbers = loop.run()
+    assert numbers["motion/loss"] < 0.9 * float(first["loss"])
+    assert np.isfinite(numbers["validation/gap_correlation"])
+
+
+def test_resumed_equals_uninterrupted(tmp_path, config):
+    config = replace(config, loop=replace(config.loop, steps=6))
+    whole = build_loop(config, tmp_path / "whole", cpu=True)
+    whole.run()
+    build_loop(config, tmp_path / "parts", cpu=True).run(until=2)
+    rest = build_loop(config, tmp_path / "parts", cpu=True)
+    rest.resume()
+    rest.run()
+    for a, b in zip(whole.raw["generator"].parameters(), rest.raw["generator"].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_exported_generator_loads(tmp_path, config):
+    loop = build_loop(config, tmp_path / "out", cpu=True)
+    export(loop, config, tmp_path)
+    generator, found, _ = load_module(tmp_path / "generator.safetensors", GeneratorConfig, MotionGenerator)
+    assert found == GENERATOR
+    assert (generator.typical_deviation > 0).all()
+
+
+def test_clips_hold_aligned_arrays(tmp_path, config):
+    build_loop(config, tmp_path / "out", cpu=True)
+    clips = MotionClips.load(tmp_path / "out" / "clips.npz")
+    total = int(clips.frames.sum())
+    assert clips.features.shape == (total, 32)
+    assert clips.motion.shape == (2, total, 32)
+    assert clips.gaze.shape == (2, total, 2)
+    assert clips.close.shape == (total,)
+    assert clips.portrait.shape == (2, 2, 32)
+
+
+def test_lips_meet_in_every_closure_and_rest_closed_in_silence():
+    space = MotionSpace.load()
+    segments = [Segment("sil", 0, 0.6)]
+    for i in range(6):
+        start = 0.6 + 0.25 * i
+        segments += [Segment("aa", start, start + 0.17), Segment("m", start + 0.17, start + 0.25)]
+    controls = clip_controls(np.random.default_rng(0), segments, np.ones(55), Style.sample(np.random.default_rng(1)))
+    gap = space.mouth_gap(space.encode(puppet_controls(controls)))
+    closed, asked = closures(gap, segments)
+    assert (closed, asked) == (6, 6)
+    assert gap[3:11].max() < 0.1
+    assert gap.max() > 0.5
+
+
+def test_head_returns_to_rest_and_eyes_hold_the_camera():
+    style = replace(Style.sample(np.random.default_rng(0)), pose=(8.0, -3.0, 1.0), gaze=(0.0, 0.0), head=1.0)
+    energy = np.abs(np.sin(np.arange(3000) / 7))
+    track = head_and_eyes(np.random.default_rng(2), energy, style)
+    assert track["yaw"].mean() == pytest.approx(8, abs=1.5)
+    assert np.median(np.abs(track["gaze_x"])) < 1.5
+    blinks_per_minute = (np.diff(track["blinkL"] > 0.5) == 1).sum() / 2 / 2 * 1.0
+    assert 5 < blinks_per_minute < 40
+    assert np.abs(np.diff(track["yaw"])).max() < 3
+
+
+def test_still_style_has_a_still_head():
+    style = replace(Style.sample(np.random.default_rng(0)), head=0.0)
+    track = head_and_eyes(np.random.default_rng(2), np.ones(100), style)
+    assert track["pitch"].std() < 1e-6
+
+
+def test_lag_is_found_with_its_sign():
+    rng = np.random.default_rng(0)
+    asked = np.convolve(rng.standard_normal(300), np.ones(5), "same")
+    score, lag = lag_correlation(np.roll(asked, 2), asked)
+    assert lag == 2
+    assert score > 0.9
+
+
+def test_loudness_has_one_value_per_frame():
+    assert loudness(np.ones(1601, np.float32)).shape == (3,)
