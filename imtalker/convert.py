@@ -122,9 +122,7 @@ def convert_generator(
     speech = {key: value for key, value in state.items() if key.startswith(AUDIO_PREFIX)}
     motion = {key: value for key, value in state.items() if not key.startswith(AUDIO_PREFIX)}
     if audio_encoder is not None:
-        speech = select(
-            read_checkpoint(audio_encoder), "wav2vec2.", foreign=("lm_head.",), path=audio_encoder
-        )
+        speech = select(read_checkpoint(audio_encoder), "wav2vec2.", foreign=("lm_head.",), path=audio_encoder)
         speech = {AUDIO_PREFIX + key: value for key, value in speech.items()}
     if not speech:
         raise WeightsError(
@@ -137,9 +135,7 @@ def convert_generator(
     speech = convert_state(speech, AUDIO_KEYS, targets[1], audio_encoder or path)
     origin = _origin(revision, path) | {"averaged": "yes" if ema else "no"}
     save_state(motion, config, out / "generator.safetensors", dtype=dtype, **origin)
-    save_state(
-        speech, AUDIO_CONFIG, out / "audio_encoder.safetensors", dtype=dtype, **_origin(revision, path)
-    )
+    save_state(speech, AUDIO_CONFIG, out / "audio_encoder.safetensors", dtype=dtype, **_origin(revision, path))
     return revision
 
 
@@ -173,9 +169,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         reason = str(error).split("\n")[0]
         raise WeightsError(f"{path}: not a complete checkpoint ({reason}); download it again") from error
     if not isinstance(checkpoint, dict):
-        raise WeightsError(
-            f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint; use the official file"
-        )
+        raise WeightsError(f"{path}: holds a {type(checkpoint).__name__}, not a checkpoint; use the official file")
     return checkpoint
 
 
@@ -218,15 +212,12 @@ def generator_state(checkpoint: Mapping[str, Any], ema: bool, path: object) -> S
         raise WeightsError(f"{path}: holds no averaged weights (ema_state_dict); convert without --ema")
     if not ema:
         raise WeightsError(f"{path}: holds averaged weights only; convert with --ema")
-    weights = [
-        key for key, value in raw.items() if not key.startswith(AUDIO_PREFIX) and _is_weight(key, value)
-    ]
+    weights = [key for key, value in raw.items() if not key.startswith(AUDIO_PREFIX) and _is_weight(key, value)]
     missing = [key for key in weights if key not in averaged]
     unknown = [key for key in averaged if raw and key not in raw]
     if missing or unknown:
         raise WeightsError(
-            f"{path}: averaged and raw weights do not match: {list_some(missing + unknown)}; "
-            "convert without --ema"
+            f"{path}: averaged and raw weights do not match: {list_some(missing + unknown)}; convert without --ema"
         )
     return raw | dict(averaged)
 
@@ -256,9 +247,7 @@ def generator_revision(state: State, told: str | None, path: object) -> str:
     if told is not None and told not in GENERATOR_CONFIGS:
         raise WeightsError(f"revision {told!r} is unknown; choose one of {', '.join(GENERATOR_CONFIGS)}")
     if not found and told is None:
-        raise WeightsError(
-            f"{path}: does not tell its revision (no position buffers); add --revision v1 or v2"
-        )
+        raise WeightsError(f"{path}: does not tell its revision (no position buffers); add --revision v1 or v2")
     if found and told not in (None, *found):
         raise WeightsError(f"{path}: is revision {found.pop()}, not {told}; leave --revision out")
     return found.pop() if found else str(told)
@@ -289,7 +278,5 @@ def convert_state(state: State, rules: Rules, target: Mapping[str, Tensor], path
     if wrong:
         problems += f"; {len(wrong)} constants differ from the architecture's: {list_some(wrong)}"
     if problems:
-        raise WeightsError(
-            f"{path}: not an official checkpoint of a known revision: {problems.removeprefix('; ')}"
-        )
+        raise WeightsError(f"{path}: not an official checkpoint of a known revision: {problems.removeprefix('; ')}")
     return converted

@@ -104,9 +104,7 @@ DROPPED = re.compile(
     r"^dense_feature_encoder\.equalconv\.|\.noise\.weight$|\.num_batches_tracked$|\.masked_spec_embed$|^lm_head\."
 )
 
-STYLED_CONV = re.compile(
-    r"^latent_token_decoder\.style_conv_layers\.\d+\.conv\.weight$"
-)  # (1, out, in, 3, 3)
+STYLED_CONV = re.compile(r"^latent_token_decoder\.style_conv_layers\.\d+\.conv\.weight$")  # (1, out, in, 3, 3)
 
 
 def rename(key: str, rules: Rules) -> str:

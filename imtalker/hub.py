@@ -118,9 +118,7 @@ def fetch(file: WeightFile) -> Path:
             f"{what}: not on {endpoint}; check {BASE_REVISION_VARIABLE}, or use the bundled preset tiny"
         ) from error
     except LocalEntryNotFoundError as error:
-        raise WeightsError(
-            f"{what}: not downloaded yet and {endpoint} cannot be reached; {REMEDY}"
-        ) from error
+        raise WeightsError(f"{what}: not downloaded yet and {endpoint} cannot be reached; {REMEDY}") from error
     except EntryNotFoundError as error:
         raise WeightsError(
             f"{what}: no such file on {endpoint}; check {BASE_REVISION_VARIABLE}, or use the preset tiny"

@@ -66,9 +66,7 @@ def _base(name: str, renderer: RendererConfig, generator: GeneratorConfig) -> Pr
     revision = os.environ.get(BASE_REVISION_VARIABLE) or BASE_REVISION
     files = tuple(WeightFile(BASE_REPO, file, revision) for file in ("renderer.ckpt", "generator.ckpt"))
     # the official crop: a square 1.6 times the face box's longer side, centred on it
-    return Preset(
-        name, renderer, generator, AudioEncoderConfig(), CropConfig(scale=1.6), BASE_SAMPLING, files=files
-    )
+    return Preset(name, renderer, generator, AudioEncoderConfig(), CropConfig(scale=1.6), BASE_SAMPLING, files=files)
 
 
 # ---- tiny: the bundled model -------------------------------------------------------------------------------
@@ -99,9 +97,7 @@ TINY_RENDERER = RendererConfig(
     motion_skip=True,
     pixel_gate=True,
 )
-TINY_GENERATOR = GeneratorConfig(
-    audio_dim=128, hidden_dim=192, num_layers=4, num_heads=6, motion_layout="explicit"
-)
+TINY_GENERATOR = GeneratorConfig(audio_dim=128, hidden_dim=192, num_layers=4, num_heads=6, motion_layout="explicit")
 TINY_AUDIO = AudioEncoderConfig(
     hidden_size=128,
     num_hidden_layers=2,
@@ -123,13 +119,9 @@ def get_preset(name: str) -> Preset:
     """The preset of that name. Raises InputError with the known names."""
     if name == "tiny":
         directory = BUNDLED_WEIGHTS / "tiny"
-        return Preset(
-            name, TINY_RENDERER, TINY_GENERATOR, TINY_AUDIO, TINY_CROP, TINY_SAMPLING, directory=directory
-        )
+        return Preset(name, TINY_RENDERER, TINY_GENERATOR, TINY_AUDIO, TINY_CROP, TINY_SAMPLING, directory=directory)
     if name == "base":
         return _base(name, RENDERER_V2, GENERATOR_V2)
     if name == "base-v1":
         return replace(_base(name, RENDERER_V1, GENERATOR_V1), files=())
-    raise InputError(
-        f"unknown preset {name!r}; choose one of {', '.join(PRESET_NAMES)}, or give a folder of weights"
-    )
+    raise InputError(f"unknown preset {name!r}; choose one of {', '.join(PRESET_NAMES)}, or give a folder of weights")

@@ -140,13 +140,18 @@ def load_weights(module: nn.Module, path: str | os.PathLike) -> dict[str, str]:
 
 def read_weights(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a file and of the parts it names, their checksums verified."""
+    tensors, metadata = _read_verified(path)
+    for name in filter(None, metadata.get("parts", "").split(",")):
+        tensors |= _read_verified(Path(path).with_name(Path(name).name))[0]
+    return tensors, metadata
+
+
+def _read_verified(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, str]]:
     metadata = read_metadata(path)
     with _open(path) as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}
     if metadata.get("checksum") != checksum(tensors):
         raise WeightsError(f"{path}: contents do not match their checksum; delete it and fetch or convert it again")
-    for name in filter(None, metadata.get("parts", "").split(",")):
-        tensors |= read_weights(Path(path).with_name(Path(name).name))[0]
     return tensors, metadata
 
 

@@ -49,9 +49,7 @@ def smooth_image(size: int, seed: int) -> Tensor:
 def official_state(entries: Manifest, salt: str = "") -> dict[str, Tensor]:
     """State dict of a manifest, constants included."""
     return {
-        key: fixed_value(key, entry["shape"])
-        if key.endswith(FIXED)
-        else random_value(key, entry["shape"], salt)
+        key: fixed_value(key, entry["shape"]) if key.endswith(FIXED) else random_value(key, entry["shape"], salt)
         for key, entry in entries.items()
     }
 
@@ -87,9 +85,7 @@ def fixed_value(key: str, shape: list[int]) -> Tensor:
     if key.endswith(".kernel"):
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
         kernel = torch.outer(taps, taps) / 64
-        return (
-            kernel * 4 if key.endswith("conv.blur.kernel") else kernel
-        )  # the up-sampling filters have gain 4
+        return kernel * 4 if key.endswith("conv.blur.kernel") else kernel  # the up-sampling filters have gain 4
     if key.endswith("relative_position_index"):
         return _relative_position_index(math.isqrt(shape[0]))
     if key.endswith("attn_mask"):
