@@ -35,7 +35,8 @@ class Renderer(nn.Module):
         """
         self._check(image)
         appearance, identity = self.identity_encoder(image)
-        motion = self.motion_encoder(image) if motion is None else motion
+        if motion is None:
+            motion = self.encode_motion(image)
         keys, values = self.transfer.project_source(self.motion_maps(motion, identity), appearance)
         fine = appearance[self.config.num_coarse_levels :]
         if self.config.resampler == "block":

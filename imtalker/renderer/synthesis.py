@@ -38,8 +38,8 @@ class OffsetHead(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = conv3(channels, 8, bias=True)
-        nn.init.zeros_(self.conv.weight)
-        nn.init.zeros_(self.conv.bias)
+        for parameter in self.conv.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, coordinates: Tensor) -> Tensor:
         offset = F.pixel_shuffle(self.conv(x), 2).float().permute(0, 2, 3, 1)

@@ -17,7 +17,7 @@ from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_space import EXPRESSION, MotionSpace
 from imtalker.train.puppet.sampler import MotionSampler
-from imtalker.train.renderer_objective import as_images
+from imtalker.train.renderer_objective import as_images, channels_last
 from imtalker.weight_file import load_weights, save_weights
 
 # the tongue hides behind the lips most of the time: a reading of it must not cost the visible parts
@@ -52,7 +52,7 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
     sampler = MotionSampler(config.assets, "train", size=size, frames_per_person=2)
     space = MotionSpace.load()
     readout = torch.from_numpy(np.column_stack([space.gap_readout, space.aperture_readout])).float()  # centimetres
-    encoder = MotionEncoder(config.model).to(memory_format=torch.channels_last)
+    encoder = channels_last(MotionEncoder(config.model))
     weight = torch.tensor(DIMENSION_WEIGHTS)
 
     def make_batch(index: int, rng: np.random.Generator) -> dict[str, Tensor]:

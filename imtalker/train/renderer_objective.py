@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.renderer import Renderer, SourceFeatures
@@ -47,6 +48,17 @@ def as_images(pixels: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def channels_last(network: Network) -> Network:
+    """Convolution weights in the memory order that is fastest; in place."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
+
+
 class RendererTrainee(nn.Module):
     """The renderer with the forward pass of training: B portraits, K targets each."""
 
@@ -55,22 +67,30 @@ class RendererTrainee(nn.Module):
         self.renderer = renderer
 
     def forward(
-        self, source: Tensor, source_motion: Tensor, target_motion: Tensor, draw: bool = True
+        self,
+        source: Tensor,
+        target: Tensor,
+        source_motion: Tensor | None = None,
+        target_motion: Tensor | None = None,
+        draw: bool = True,
     ) -> dict[str, Any]:
-        """``source (B, 3, S, S)``, ``source_motion (B, d)``, ``target_motion (B*K, d)`` -> what the losses need.
+        """``source (B, 3, S, S)``, ``target (B*K, 3, S, S)`` -> what the losses need.
 
-        ``draw=False`` stops at the coarse guide.
+        Motion latents ``source_motion (B, d)`` and ``target_motion (B*K, d)`` that are known exactly are used;
+        else the motion encoder reads them. ``draw=False`` stops at the coarse guide.
         """
-        k = len(target_motion) // len(source)
+        k = len(target) // len(source)
         r = self.renderer
+        motion = r.encode_motion(target) if target_motion is None else target_motion
         state = repeat_source(r.encode_source(source, source_motion), k)
-        adapted = r.identity_adapter(target_motion, state.identity)
-        other = r.identity_adapter(target_motion, state.identity.roll(k, 0))
+        adapted = r.identity_adapter(motion, state.identity)
+        other = r.identity_adapter(motion, state.identity.roll(k, 0))
         motion_maps = r.motion_decoder(adapted)
         aligned, guide = r.transfer(motion_maps, list(state.keys), list(state.values))
         out: dict[str, Any] = {
             "weights": guide.weights,
             "guides": [guide.coordinates],
+            "motion": motion,
             "adapted": adapted,
             "adapted_other": other,
         }
@@ -83,39 +103,50 @@ class RendererTrainee(nn.Module):
 def renderer_terms(
     trainee: nn.Module, batch: Mapping[str, Tensor], draw: bool, motion_noise: float
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """All terms that need no discriminator, and the pictures they were computed on."""
+    """All terms that need no discriminator, and the pictures they were computed on.
+
+    Batches of puppets carry exact motion and correspondence; batches of real video have pictures and boxes only.
+    """
     source, target = as_images(batch["source"]), as_images(batch["targets"])
-    k = len(target) // len(source)
-    motion = batch["target_motions"].flatten(0, 1)
-    source_motion = batch["source_motion"]
-    if motion_noise:
+    exact = "coords" in batch
+    motion = batch["target_motions"].flatten(0, 1) if exact else None
+    source_motion = batch["source_motion"] if exact else None
+    if source_motion is not None and motion_noise:
         # at run time the motion encoder reads the portrait, and is never exact
         source_motion = source_motion + motion_noise * torch.randn_like(source_motion)
-    out = trainee(source, source_motion, motion, draw=draw)
-    true = batch["coords"].flatten(0, 1).float()
-    valid = batch["valid"].flatten(0, 1)
+    out = trainee(source, target, source_motion, motion, draw=draw)
     boxes = batch["boxes"].flatten(0, 1)[:, list(REGION_ORDER)].float()
     weight = losses.region_weights(boxes, tuple(REGION_WEIGHTS[i] for i in REGION_ORDER), target.shape[-1])
+    terms: dict[str, Tensor] = {}
+    visible = torch.ones_like(weight)
+    if exact:
+        valid = batch["valid"].flatten(0, 1)
+        terms |= guide_terms(out, batch["coords"].flatten(0, 1).float(), valid, weight)
+        visible = F.interpolate(valid.float()[:, None], size=target.shape[-1])
+    if draw:
+        if out["resampled"] is not None:
+            terms["warp"] = losses.weighted_l1(out["resampled"], target, weight * (0.1 + 0.9 * visible))
+        terms["pixel"] = losses.weighted_l1(out["frame"], target, weight)
+        terms["gradient"] = losses.gradient_loss(out["frame"], target, weight)
+    elif out["guides"][0] is not None:
+        repeated = source.repeat_interleave(len(target) // len(source), 0)
+        terms["warp"] = losses.warp_loss(out["guides"][0], repeated, target, visible, weight)
+    terms["distance"] = losses.distance_consistency_loss(out["motion"], out["adapted"], out["adapted_other"])
+    return terms, {"target": target, "frame": out.get("frame", target)}
+
+
+def guide_terms(out: Mapping[str, Any], true: Tensor, valid: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    """Attention and coordinates against the exact correspondence ``true (N, n, n, 2)``, ``valid (N, n, n)``."""
     terms: dict[str, Tensor] = {}
     distances = []
     for guide in out["guides"]:
         size = min(guide.shape[1], true.shape[1])
         where, known = losses.pool_correspondence(true, valid, size)
-        w = nn.functional.adaptive_avg_pool2d(weight, size)[:, 0]
+        w = F.adaptive_avg_pool2d(weight, size)[:, 0]
         if guide.shape[1] > size:
-            guide = nn.functional.avg_pool2d(guide.permute(0, 3, 1, 2), guide.shape[1] // size).permute(0, 2, 3, 1)
+            guide = F.adaptive_avg_pool2d(guide.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
         if not distances:
             terms["attention"] = losses.attention_loss(out["weights"].float(), where, known, w)
         distances.append(losses.coordinate_loss(guide, where, known, w))
     terms["coordinate"] = torch.stack(distances).mean()
-    visible = nn.functional.interpolate(valid.float()[:, None], size=target.shape[-1])
-    if draw:
-        terms["warp"] = losses.weighted_l1(out["resampled"], target, weight * (0.1 + 0.9 * visible))
-        terms["pixel"] = losses.weighted_l1(out["frame"], target, weight)
-        terms["gradient"] = losses.gradient_loss(out["frame"], target, weight)
-    else:
-        repeated = source.repeat_interleave(k, 0)
-        terms["warp"] = losses.warp_loss(out["guides"][0], repeated, target, visible, weight)
-    terms["distance"] = losses.distance_consistency_loss(motion, out["adapted"], out["adapted_other"])
-    pictures = {"target": target, "frame": out.get("frame", target), "last_distance": distances[-1].detach()}
-    return terms, pictures
+    return terms

@@ -7,9 +7,10 @@ exact controls), then drawing, then a discriminator. ``imtalker train-renderer -
 import argparse
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,8 +23,9 @@ from imtalker.train import renderer_losses as losses
 from imtalker.train.discriminator import PatchDiscriminator
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
-from imtalker.train.renderer_objective import LossWeights, RendererTrainee, renderer_terms
+from imtalker.train.renderer_objective import LossWeights, RendererTrainee, channels_last, renderer_terms
 from imtalker.train.renderer_validation import RendererValidation
+from imtalker.train.video_clips import VideoSample, VideoSampler
 from imtalker.weight_file import load_weights, save_weights
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ class RendererTrainingConfig:
     """Everything a run depends on."""
 
     assets: tuple[str, ...] = ()  # folders of puppet assets
+    clips: str | None = None  # cache of prepared video clips (imtalker.train.video_clips), instead of puppets
     model: RendererConfig = TINY_RENDERER
     portraits_per_batch: int = 4
     targets_per_portrait: int = 2
@@ -48,19 +51,28 @@ class RendererTrainingConfig:
     )
 
 
-def collate(samples: list[RendererSample]) -> dict[str, Tensor]:
+def collate(samples: Sequence[RendererSample] | Sequence[VideoSample]) -> dict[str, Tensor]:
     """Samples -> tensors with a leading portrait axis."""
     names = ("source", "source_motion", "targets", "target_motions", "coords", "valid", "boxes")
-    return {n: torch.from_numpy(np.stack([getattr(s, n) for s in samples])) for n in names}
+    present = [n for n in names if hasattr(samples[0], n)]
+    return {n: torch.from_numpy(np.stack([getattr(s, n) for s in samples])) for n in present}
+
+
+def make_sampler(config: RendererTrainingConfig, split: Literal["train", "validation"]) -> PuppetSampler | VideoSampler:
+    """Puppets, or real video where clips are given."""
+    if config.clips is not None:
+        return VideoSampler(Path(config.clips), split, config.targets_per_portrait)
+    return PuppetSampler(config.assets, split, targets_per_source=config.targets_per_portrait)
 
 
 def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
     """The training loop of this stage; ``loop.raw["renderer"].renderer`` is the network."""
     torch.manual_seed(config.loop.seed)
-    sampler = PuppetSampler(config.assets, "train", targets_per_source=config.targets_per_portrait)
-    trainee = RendererTrainee(Renderer(config.model)).to(memory_format=torch.channels_last)
-    # stage 1 learns from exact motion; the motion encoder is taught by imtalker.train.motion_training
-    trainee.renderer.motion_encoder.requires_grad_(False)
+    sampler = make_sampler(config, "train")
+    trainee = channels_last(RendererTrainee(Renderer(config.model)))
+    # puppets give exact motion, and imtalker.train.motion_training teaches the motion encoder; with real video
+    # the encoder is part of the chain, as in the paper
+    trainee.renderer.motion_encoder.requires_grad_(config.clips is not None)
     weights = config.weights
 
     def make_batch(index: int, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -76,7 +88,7 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
             terms["adversarial"] = losses.generator_loss(fake_logits)
             terms["features"] = losses.feature_matching_loss(real, fake)
         total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
-        return {"loss": total, "final_distance": pictures["last_distance"], **terms}
+        return {"loss": total, **terms}
 
     def discriminator_loss(
         modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int
@@ -94,7 +106,7 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
         objectives.append(
             Objective("discriminator", ("discriminator",), discriminator_loss, starts=config.adversarial_from)
         )
-    validation = RendererValidation(config.assets, out)
+    validation = RendererValidation(make_sampler(config, "validation"), out)
     return TrainingLoop(config.loop, out, modules, objectives, make_batch, validation, ema=("renderer",), cpu=cpu)
 
 
@@ -124,7 +136,9 @@ def train_renderer(
 def main(argv: list[str] | None = None) -> int:
     """``imtalker train-renderer``."""
     parser = argparse.ArgumentParser(prog="imtalker train-renderer", description=__doc__)
-    parser.add_argument("--assets", nargs="+", required=True, help="folders of puppet assets")
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--assets", nargs="+", default=[], help="folders of puppet assets")
+    data.add_argument("--clips", help="cache made by python -m imtalker.train.video_clips")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and sheets")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--start-from", type=Path, help="renderer.safetensors to begin with")
@@ -151,6 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     config = replace(
         defaults,
         assets=tuple(a.assets),
+        clips=a.clips,
         portraits_per_batch=a.portraits,
         targets_per_portrait=a.targets,
         correspondence_steps=a.correspondence_steps,

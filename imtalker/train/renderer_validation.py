@@ -1,6 +1,6 @@
 """Numbers and contact sheets of a renderer on people it was never trained on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imtalker.train.puppet.sampler import PuppetSampler
+from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
 from imtalker.train.renderer_objective import RendererTrainee, as_images
+from imtalker.train.video_clips import VideoSample, VideoSampler
 
 FACE, MOUTH = 3, 0  # indices of the boxes
 
@@ -28,11 +29,19 @@ def gradient_energy(picture: Tensor, box: Tensor) -> float:
     return float(p.diff(dim=1).abs().mean() + p.diff(dim=2).abs().mean())
 
 
+def exact_motion(sample: RendererSample | VideoSample, device: torch.device) -> tuple[Tensor | None, Tensor | None]:
+    """Motion latents of source ``(1, d)`` and targets ``(K, d)`` where they are known."""
+    if isinstance(sample, VideoSample):
+        return None, None
+    return torch.from_numpy(sample.source_motion)[None].to(device), torch.from_numpy(sample.target_motions).to(device)
+
+
 class RendererValidation:
     """Callable for ``TrainingLoop``: fixed validation pairs -> numbers; writes a contact sheet (PNG) each time."""
 
-    def __init__(self, assets: Sequence[str], out: Path, num_portraits: int = 24, seed: int = 7) -> None:
-        sampler = PuppetSampler(assets, "validation", targets_per_source=2)
+    def __init__(
+        self, sampler: PuppetSampler | VideoSampler, out: Path, num_portraits: int = 24, seed: int = 7
+    ) -> None:
         self.samples = sampler.batch(np.random.default_rng(seed), num_portraits)
         self.out = out
 
@@ -46,9 +55,10 @@ class RendererValidation:
         for i, sample in enumerate(self.samples):
             source = as_images(torch.from_numpy(sample.source)[None]).to(device)
             target = as_images(torch.from_numpy(sample.targets)).to(device)
-            motion = torch.from_numpy(sample.target_motions).to(device)
             boxes = torch.from_numpy(sample.boxes)
-            state = trainee.renderer.encode_source(source, torch.from_numpy(sample.source_motion)[None].to(device))
+            source_motion, motion = exact_motion(sample, device)
+            state = trainee.renderer.encode_source(source, source_motion)
+            motion = trainee.renderer.encode_motion(target) if motion is None else motion
             drawn, _ = trainee.renderer.synthesize(motion, state)
             resampled = drawn.frame if drawn.resampled is None else drawn.resampled
             for k in range(len(target)):
