@@ -69,21 +69,22 @@ def save_video(
     audio: AudioTrack | None = None,
     recipe: dict | None = None,
     audio_offset: float = 0.0,
+    timings: Timings | None = None,
 ) -> Path:
     """Write an animation as MP4 (H.264 + AAC), complete or not at all; returns the path.
 
-    ``audio`` (a path, or ``(sample_rate, samples)``) and ``recipe`` default to the animation's own.
+    ``audio`` (a path, or ``(sample_rate, samples)``), ``recipe`` and ``timings`` (where the time spent on
+    encoding is noted) default to the animation's own.
 
     Raises:
         OutputError: the file cannot be written.
         InputError: whatever the run itself raises, or ``chunks`` is empty.
     """
     if isinstance(chunks, Animation):
-        timings = chunks.timings
+        timings = timings or chunks.timings
         audio, audio_offset = (chunks.audio, chunks.audio_offset) if audio is None else (audio, audio_offset)
         recipe = chunks.recipe if recipe is None else recipe
-    else:
-        timings = Timings()
+    timings = timings or Timings()
     writer: VideoWriter | None = None
     try:
         for chunk in chunks:

@@ -1,12 +1,14 @@
 """Small random networks and synthetic media, so that tests need no weights and no files of real people."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
-from imtalker.checkpoint import Models
+from imtalker.checkpoint import Models, save_weights
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
+from imtalker.pipeline import TalkingHeadPipeline
 from imtalker.presets import get_preset
 from imtalker.renderer import Renderer
 
@@ -41,3 +43,18 @@ def small_models(seed: int = 0) -> Models:
         "random",
         {},
     )
+
+
+def save_small_models(folder: Path) -> Path:
+    """The same as a folder of weight files, for whatever loads by path."""
+    models = small_models()
+    parts = {"renderer": "renderer", "generator": "generator", "audio_encoder": "audio"}
+    for name, config in parts.items():
+        path = folder / f"{name}.safetensors"
+        save_weights(getattr(models, name), getattr(models.preset, config), path, preset="tiny")
+    return folder
+
+
+def small_pipeline() -> TalkingHeadPipeline:
+    """A pipeline of these networks."""
+    return TalkingHeadPipeline(small_models())

@@ -1,6 +1,6 @@
 """Side by side with labels: what went in on the left, the result on the right (composed with MoviePy)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import repeat
 
 import cv2
@@ -9,32 +9,39 @@ import numpy as np
 from imtalker.media.labels import Label
 
 
-def side_by_side(
-    left: np.ndarray | Iterable[np.ndarray],
-    right: Iterable[np.ndarray],
-    labels: tuple[str, str] = ("portrait", "result"),
-) -> Iterator[np.ndarray]:
-    """Frames ``(H, W', 3)`` with the input on the left and the result on the right, uint8 RGB.
+class SideBySide:
+    """Put the input beside the result, frame by frame.
 
     Args:
-        left: a still ``(h, w, 3)``, or frames; scaled to the result's height, the last one is held.
-        right: frames of the result ``(H, W, 3)``; they decide how long it lasts.
+        left: a still ``(h, w, 3)``, or frames in order, uint8 RGB; scaled to the result's height, the last
+            one held when they run out.
         labels: written into the upper left corners.
     """
-    from moviepy import ImageClip, clips_array
 
-    lefts = repeat(left) if isinstance(left, np.ndarray) else iter(left)
-    held: np.ndarray | None = None
-    tags: list[Label] = []
-    for result in right:
+    def __init__(
+        self, left: np.ndarray | Iterable[np.ndarray], labels: tuple[str, str] = ("portrait", "result")
+    ):
+        self._lefts = repeat(left) if isinstance(left, np.ndarray) else iter(left)
+        self._held: np.ndarray | None = None
+        self._texts = labels
+        self._labels: list[Label] = []
+
+    def __call__(self, results: np.ndarray) -> np.ndarray:
+        """The next frames of the result, uint8 ``(n, H, W, 3)`` -> ``(n, H, W + W', 3)``."""
+        return np.stack([self._pair(result) for result in results])
+
+    def _pair(self, result: np.ndarray) -> np.ndarray:
+        from moviepy import ImageClip, clips_array  # slow to import, and most runs compare nothing
+
         height = result.shape[0]
-        tags = tags or [Label(text, height) for text in labels]
-        held = next(lefts, held)
-        pictures = [_to_height(result if held is None else held, height), result.copy()]
-        for tag, picture in zip(tags, pictures, strict=True):
-            tag.stamp(picture)
+        self._labels = self._labels or [Label(text, height) for text in self._texts]
+        self._held = next(self._lefts, self._held)
+        left = result if self._held is None else self._held
+        pictures = [_to_height(left, height), result.copy()]
+        for label, picture in zip(self._labels, pictures, strict=True):
+            label.stamp(picture)
         row = clips_array([[ImageClip(picture) for picture in pictures]])
-        yield np.asarray(row.get_frame(0), np.uint8)
+        return np.asarray(row.get_frame(0), np.uint8)
 
 
 def _to_height(picture: np.ndarray, height: int) -> np.ndarray:

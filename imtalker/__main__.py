@@ -1,0 +1,7 @@
+"""``python -m imtalker``."""
+
+import sys
+
+from imtalker.cli import main
+
+sys.exit(main())

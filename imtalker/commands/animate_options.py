@@ -1,0 +1,145 @@
+"""Options of ``imtalker animate`` and what they mean to the pipeline."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL import ImageColor
+
+from imtalker.config import SamplingOptions
+from imtalker.errors import InputError
+from imtalker.media.crop import CropBox
+from imtalker.media.framing import Crop
+
+ANGLES = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
+SAMPLING = {
+    "steps": "num_steps",
+    "guidance": "guidance_scale",
+    "pose_guidance": "pose_guidance",
+    "gaze_guidance": "gaze_guidance",
+    "solver": "solver",
+    "seed": "seed",
+    "noise": "noise",
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """All options, in groups."""
+    add = parser.add_argument_group("input and output").add_argument
+    add("--portrait", nargs="+", required=True, metavar="P", help="picture(s) or a folder of them")
+    add("--audio", nargs="+", default=[], metavar="A", help="speech: audio or video file(s), or a folder")
+    add("--video", nargs="+", default=[], metavar="V", help="driving clip(s), or a folder")
+    add("--motion", metavar="F", help="motion saved before (.safetensors); --audio then only gives the sound")
+    add("-o", "--output", metavar="OUT.mp4", help="the video; for a batch a folder")
+    add("--save-motion", metavar="F", help="also save the motion (.safetensors), to use on other portraits")
+    add("--compare", action="store_true", help="also write input and result side by side, OUT-compare.mp4")
+    add("--label", action="store_true", help="write 'AI-generated' into a corner")
+    add("--json", action="store_true", help="print one JSON object with timings and versions")
+
+    add = parser.add_argument_group("models").add_argument
+    add("--preset", default="tiny", metavar="tiny|base|DIR", help="models to use (default: tiny)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
+
+    add = parser.add_argument_group("sampling (audio-driven; the preset's values by default)").add_argument
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="network evaluations per window (official nfe=10 is 9 of these)",
+    )
+    add("--guidance", type=float, metavar="W", help="guidance by the speech; 1 is off")
+    add("--pose-guidance", type=float, metavar="W", help="guidance by the head controls; 1 is off")
+    add("--gaze-guidance", type=float, metavar="W", help="guidance by the gaze controls; 1 is off")
+    add("--solver", choices=("euler", "midpoint", "heun"), help="of the flow's differential equation")
+    add("--seed", type=int, metavar="S", help="same seed, same video")
+    add("--noise", choices=("stream", "repeat"), help="one noise stream per clip, or the same in every window")
+
+    add = parser.add_argument_group("controls (audio-driven; degrees)").add_argument
+    add("--yaw", type=float, metavar="D", help="nose to the right of the picture")
+    add("--pitch", type=float, metavar="D", help="nose up")
+    add("--roll", type=float, metavar="D", help="head tilted counter-clockwise")
+    add("--gaze-x", type=float, metavar="D", help="eyes to the right of the picture")
+    add("--gaze-y", type=float, metavar="D", help="eyes up")
+    add("--expressiveness", type=float, metavar="X", help="amplitude of the head motion, 0 to 1.5")
+    add(
+        "--controls",
+        metavar="FILE",
+        help=".csv or .npz with columns yaw, pitch, roll, gaze_x, ..., one row a frame",
+    )
+    add("--head-from", metavar="CLIP", help="take head motion and gaze of this clip, the lips from the speech")
+    add(
+        "--relative",
+        action="store_true",
+        help="video-driven: add the driver's change to the portrait's own pose",
+    )
+
+    add = parser.add_argument_group("framing").add_argument
+    add("--face", type=int, metavar="N", help="which face of the portrait, 0 the largest")
+    add("--crop", default="auto", metavar="L,T,SIDE", help="square of the portrait in pixels: left, top, side")
+    add("--no-crop", dest="crop", action="store_const", const="none", help="use the whole picture")
+    add("--video-face", type=int, metavar="N", help="which face of the driving clip")
+    add("--video-crop", default="auto", metavar="L,T,SIDE|none", help="square of the driving clip")
+    add("--paste-back", action="store_true", help="put the result back into the whole picture")
+    add("--background", default="white", metavar="COLOUR", help="behind transparent parts: a name or #rrggbb")
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """Raise InputError for options that contradict each other."""
+    given = [name for name in ("audio", "video", "motion") if getattr(arguments, name)]
+    if not given:
+        raise InputError("nothing to animate with; give --audio, --video or --motion")
+    if "video" in given and len(given) > 1:
+        raise InputError(f"--video cannot be used with --{given[0] if given[0] != 'video' else given[1]}; choose one")
+    if given != ["audio"]:
+        only_audio = [*SAMPLING, *ANGLES, "expressiveness", "controls", "head_from"]
+        wrong = [name for name in only_audio if getattr(arguments, name) is not None]
+        if wrong:
+            raise InputError(f"--{wrong[0].replace('_', '-')} is for --audio alone; leave it out")
+    if arguments.relative and given != ["video"]:
+        raise InputError("--relative is for --video; leave it out")
+
+
+def parse_crop(text: str) -> Crop:
+    """ "auto", "none" or "left,top,side"."""
+    if text == "auto":
+        return "auto"
+    if text == "none":
+        return None
+    try:
+        left, top, side = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"crop {text!r} is not left,top,side in whole pixels; for example 120,40,512") from error
+    return CropBox(left, top, side)
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """A colour name or #rrggbb as RGB."""
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError as error:
+        raise InputError(f"background {text!r} is no colour; use a name or #rrggbb") from error
+    return red, green, blue
+
+
+def parse_sampling(arguments: argparse.Namespace, defaults: SamplingOptions) -> SamplingOptions:
+    """The preset's sampling with what was given on the command line."""
+    given = {field: getattr(arguments, name) for name, field in SAMPLING.items()}
+    return replace(defaults, **{field: value for field, value in given.items() if value is not None})
+
+
+def parse_controls(arguments: argparse.Namespace) -> Any:
+    """``MotionControls`` from a file, overridden by single options; None if nothing was asked for."""
+    from imtalker.generator.controls import MotionControls
+
+    controls = None
+    if arguments.controls is not None:
+        readers = {".csv": MotionControls.from_csv, ".npz": MotionControls.from_npz}
+        path = Path(arguments.controls)
+        if path.suffix.lower() not in readers:
+            raise InputError(f"control file {path} is neither .csv nor .npz; save it as one of these")
+        controls = readers[path.suffix.lower()](path)
+    given = {name: getattr(arguments, name) for name in (*ANGLES, "expressiveness")}
+    given = {name: value for name, value in given.items() if value is not None}
+    return replace(controls or MotionControls(), **given) if given else controls
