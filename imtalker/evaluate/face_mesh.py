@@ -113,9 +113,7 @@ def find_faces(image: np.ndarray, max_faces: int = 1, min_presence: float = 0.5)
     return found
 
 
-def follow_face(
-    image: np.ndarray, previous: FaceLandmarks, min_presence: float = 0.5
-) -> FaceLandmarks | None:
+def follow_face(image: np.ndarray, previous: FaceLandmarks, min_presence: float = 0.5) -> FaceLandmarks | None:
     """Landmarks of a face whose place is known from the frame before; no detector. None when it is lost."""
     face = _fit_landmarks(image, _region_of_landmarks(previous))
     return face if face.presence >= min_presence else None
@@ -174,9 +172,7 @@ def _detect(image: np.ndarray, min_score: float, fill: float) -> list[FaceDetect
     ]
 
 
-def _merge_overlapping(
-    shapes: np.ndarray, scores: np.ndarray, iou: float = 0.3
-) -> list[tuple[np.ndarray, float]]:
+def _merge_overlapping(shapes: np.ndarray, scores: np.ndarray, iou: float = 0.3) -> list[tuple[np.ndarray, float]]:
     """Weighted non-maximum suppression: overlapping detections (N,8,2) become their weighted mean."""
     order = np.argsort(-scores)
     low, high = shapes[:, 0], shapes[:, 1]

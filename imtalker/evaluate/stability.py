@@ -18,22 +18,19 @@ def frame_change(frame: np.ndarray, previous: np.ndarray, where: np.ndarray | No
     return float(difference[where].mean()) if where.any() else float("nan")
 
 
-def background_mask(box: np.ndarray, shape: tuple[int, int], head_scale: float = 2.2) -> np.ndarray:
-    """Pixels that surely lie outside the head and shoulders of a face: bool (H,W).
+def background_mask(box: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Pixels that surely lie outside the head and the shoulders of a face: bool (H,W).
 
     Args:
         box: (4,) pixels, left, top, right, bottom of the face's landmarks.
         shape: height and width.
-        head_scale: width of the head with its hair / width of the landmarks; below the face all of the
-        picture
-            within one and a half of that width is taken for the body.
     """
     left, top, right, bottom = box
-    middle, width = (left + right) / 2, (right - left) * head_scale
-    height = bottom - top
+    middle, width, height = (left + right) / 2, right - left, bottom - top
     y, x = np.mgrid[: shape[0], : shape[1]]
-    head = (np.abs(x - middle) < width / 2) & (y > top - 0.6 * height)
-    body = (np.abs(x - middle) < 0.75 * width) & (y > bottom - 0.3 * height)
+    # Hair reaches about half a face beyond the landmarks on all sides.
+    head = ((x - middle) / width) ** 2 + ((y - (top + 0.4 * height)) / (1.1 * height)) ** 2 < 1
+    body = (np.abs(x - middle) < 1.4 * width) & (y > bottom)
     return ~(head | body)
 
 

@@ -21,9 +21,7 @@ class LipSync:
     offset: float  # seconds; positive: the picture comes after the sound; range +-MAX_OFFSET
     correlation: float  # at that offset, -1..1; higher is better; good recordings reach 0.3 to 0.7
     correlation_as_is: float  # at offset 0
-    confidence: (
-        float  # correlation at the best offset minus its median over all offsets; 0..2, higher is better
-    )
+    confidence: float  # correlation at the best offset minus its median over all offsets; 0..2, higher is better
     offsets: np.ndarray  # (K,) seconds, the offsets tried
     curve: np.ndarray  # (K,) correlation at each
 
@@ -49,11 +47,7 @@ def lip_sync(opening: np.ndarray, cues: SpeechCues, fps: float) -> LipSync | Non
     offsets = np.arange(-int(MAX_OFFSET / step), int(MAX_OFFSET / step) + 1) * step
     curve = np.zeros(len(offsets))
     for index, offset in enumerate(offsets):
-        asked = (
-            _without_trend(cues.openness_at(times - offset), fps)
-            if len(cues.openness)
-            else np.zeros(len(times))
-        )
+        asked = _without_trend(cues.openness_at(times - offset), fps) if len(cues.openness) else np.zeros(len(times))
         curve[index] = _correlation(moving[known], asked[known])
     if not np.any(curve):
         return None

@@ -1,0 +1,196 @@
+"""From measurements to verdicts: what is fine, what is wrong, and how to say it."""
+
+import math
+
+import numpy as np
+
+from imtalker.config import FRAME_RATE
+from imtalker.evaluate.face import finite_mean
+from imtalker.evaluate.identity import SAME_PERSON
+from imtalker.evaluate.measure import ClipMeasures
+from imtalker.evaluate.phonemes import SpeechCues
+from imtalker.evaluate.stability import landmark_jitter, longest_freeze, value_range
+from imtalker.evaluate.sync import closure_rate, lip_sync
+from imtalker.evaluate.verdict import Finding, finding
+
+MAX_LIP_OFFSET = 0.1  # seconds; viewers begin to notice (ITU-R BT.1359: 0.045 early sound, 0.125 late sound)
+MIN_SYNC_CONFIDENCE = 0.3  # below it no offset can be told
+MIN_CORRELATION = 0.15  # of lips that follow the sound
+MIN_CLOSURES = 3  # bilabials needed to judge
+MIN_CLOSURE_RATE = 0.5
+STRONG_IDENTITY = 0.75
+MAX_FREEZE = 0.32  # seconds; faces that rest still tremble and breathe
+MAX_FLICKER = 1.5  # grey levels from frame to frame; H.264 alone makes up to about 0.5
+MAX_JITTER = 1.5  # percent of the distance of the eyes
+# How far a measured angle may lie from what was asked for, degrees: the reading itself errs by about half of it.
+ASKED_TOLERANCE = {"yaw": 6.0, "pitch": 7.0, "roll": 6.0, "gaze_x": 9.0, "gaze_y": 14.0}
+_ANGLE_TITLES = {
+    "yaw": "head left-right",
+    "pitch": "head up-down",
+    "roll": "head tilt",
+    "gaze_x": "gaze left-right",
+    "gaze_y": "gaze up-down",
+}
+
+
+def duration_finding(seconds: float, expected: float | None, exact: bool) -> Finding:
+    """Are the pictures as long as the sound?
+
+    Args:
+        seconds: of pictures.
+        expected: of sound, None without any.
+        exact: ``expected`` is from the original recording; a sound track in a video is padded to whole blocks.
+    """
+    title = "length"
+    if expected is None:
+        return finding("duration", title, math.nan, "ms", None, "There is no sound to compare the length with.")
+    difference = seconds - expected
+    tolerance = 1.01 / FRAME_RATE + (0.0 if exact else 0.1)
+    ok = abs(difference) <= tolerance
+    words = "Pictures and sound are equally long."
+    if not ok:
+        words = f"The pictures are {abs(difference):.2f} s {'longer' if difference > 0 else 'shorter'} than the sound."
+    return finding("duration", title, difference * 1000, "ms", ok, words)
+
+
+def face_finding(measures: ClipMeasures) -> Finding:
+    """Is a face seen all the time?"""
+    rate = measures.face_rate
+    words = "The face is seen all the time." if rate > 0.97 else f"The face is seen in {rate:.0%} of the frames."
+    if rate == 0:
+        words = "No face is seen."
+    return finding("face", "face seen", 100 * rate, "%", rate > 0.9, words)
+
+
+def lip_findings(measures: ClipMeasures, cues: SpeechCues | str | None) -> list[Finding]:
+    """Offset between lips and sound, and closure at p, b, m.
+
+    Args:
+        cues: what the sound asks of the lips; None without sound; a text: why it could not be heard.
+    """
+    unknown = "There is no sound." if cues is None else cues if isinstance(cues, str) else None
+    opening = measures.readings["mouth_opening"]
+    sync = None if cues is None or isinstance(cues, str) else lip_sync(opening, cues, measures.fps)
+    if sync is None:
+        words = unknown or "No speech and moving lips at the same time."
+        return [
+            finding("lip_offset", "lips to sound", math.nan, "ms", None, words),
+            finding("closure_rate", "lips closed at p b m", math.nan, "%", None, words),
+        ]
+    assert isinstance(cues, SpeechCues)
+    clear = sync.confidence >= MIN_SYNC_CONFIDENCE and sync.correlation >= MIN_CORRELATION
+    if not clear:
+        offset = finding(
+            "lip_offset",
+            "lips to sound",
+            math.nan,
+            "ms",
+            None,
+            "The lips follow the sound too weakly to tell an offset.",
+        )
+        if sync.correlation_as_is < MIN_CORRELATION and len(opening) >= 4 * measures.fps:
+            offset = Finding("lip_offset", "lips to sound", None, "ms", False, "The lips do not follow the sound.")
+    else:
+        ok = abs(sync.offset) <= MAX_LIP_OFFSET
+        late = "after" if sync.offset > 0 else "before"
+        words = "Lips and sound go together."
+        if not ok:
+            words = f"The lips move {abs(sync.offset) * 1000:.0f} ms {late} the sound; shift one of them."
+        offset = finding("lip_offset", "lips to sound", sync.offset * 1000, "ms", ok, words)
+    rate = closure_rate(opening, cues, measures.fps)
+    count = len(cues.closures)
+    title = "lips closed at p b m"
+    if rate is None or count < MIN_CLOSURES:
+        closure = finding("closure_rate", title, math.nan, "%", None, "Too few p, b, m in the speech to judge.")
+    else:
+        ok = rate >= MIN_CLOSURE_RATE
+        words = f"The lips close at {rate:.0%} of the {count} p, b, m" + ("." if ok else ": too rarely.")
+        closure = finding("closure_rate", title, 100 * rate, "%", ok, words)
+    return [offset, closure]
+
+
+def identity_finding(similarity: float, with_portrait: bool) -> Finding:
+    """Is it the same person as in the portrait (else: as in the first frame)?"""
+    other = "the portrait" if with_portrait else "the first frame"
+    if math.isnan(similarity):
+        words = "No two faces to compare."
+    elif similarity >= STRONG_IDENTITY:
+        words = f"The same person as in {other}."
+    elif similarity >= SAME_PERSON:
+        words = f"Probably the same person as in {other}, but the likeness is weak."
+    else:
+        words = f"Not the person in {other}."
+    return finding("identity", "likeness", similarity, "", similarity >= SAME_PERSON, words)
+
+
+def freeze_finding(measures: ClipMeasures) -> Finding:
+    """Does the picture stand still?"""
+    start, length = longest_freeze(measures.changes)
+    seconds = length / measures.fps
+    ok = seconds <= MAX_FREEZE
+    words = "The picture never stands still." if ok else f"The picture stands still for {seconds:.1f} s"
+    if not ok:
+        words += f" from {start / measures.fps:.1f} s on."
+    return finding("freeze", "longest freeze", seconds, "s", ok, words)
+
+
+def flicker_finding(measures: ClipMeasures) -> Finding:
+    """Is the background calm?"""
+    flicker = finite_mean(measures.background_changes)
+    ok = flicker <= MAX_FLICKER
+    words = "The background is calm." if ok else "The background flickers or moves."
+    if math.isnan(flicker):
+        words = "The face fills the picture; there is no background to judge."
+    return finding("flicker", "background flicker", flicker, "levels", ok, words)
+
+
+def jitter_finding(measures: ClipMeasures) -> Finding:
+    """Does the face tremble?"""
+    step = 2 if not all(measures.looked) else 1
+    jitter = landmark_jitter(measures.points[::step])
+    ok = jitter <= MAX_JITTER
+    words = "The face moves smoothly." if ok else "The face trembles."
+    if math.isnan(jitter):
+        words = "The face is seen too briefly to judge."
+    return finding("jitter", "trembling", jitter, "%", ok, words)
+
+
+def motion_finding(measures: ClipMeasures) -> Finding:
+    """How much does the head move? For information."""
+    yaw, pitch, roll = (value_range(measures.readings[name]) for name in ("yaw", "pitch", "roll"))
+    widest = max(yaw, pitch, roll)
+    manner = "hardly moves" if widest < 2 else "moves calmly" if widest < 12 else "moves a lot"
+    words = f"The head {manner}: {yaw:.0f} degrees left-right, {pitch:.0f} up-down, {roll:.0f} tilt."
+    if math.isnan(widest):
+        words = "No head to measure."
+    return finding("head_range", "head range", widest, "deg", None, words)
+
+
+def asked_findings(measures: ClipMeasures, controls: dict) -> list[Finding]:
+    """Were the asked head pose and gaze reached? One finding for each that was asked for.
+
+    Args:
+        controls: from a recipe: yaw, pitch, roll, gaze_x, gaze_y as a number, a list of numbers, or
+            ``{"mean": ...}`` of a curve; other keys are not looked at.
+    """
+    found = []
+    for name, tolerance in ASKED_TOLERANCE.items():
+        asked = _asked_value(controls.get(name))
+        curve = measures.readings[name]
+        if asked is None or not np.isfinite(curve).any():
+            continue
+        measured = float(np.nanmedian(curve) if isinstance(controls[name], int | float) else np.nanmean(curve))
+        ok = abs(measured - asked) <= tolerance
+        words = f"Asked for {asked:.0f} degrees, measured {measured:.0f}" + ("." if ok else ": not reached.")
+        found.append(finding(f"asked_{name}", _ANGLE_TITLES[name], measured, "deg", ok, words))
+    return found
+
+
+def _asked_value(asked: object) -> float | None:
+    if isinstance(asked, dict):
+        asked = asked.get("mean")
+    if isinstance(asked, int | float | list) and np.size(asked):
+        values = np.asarray(asked, dtype=object)
+        if all(isinstance(value, int | float) for value in values.ravel()):
+            return float(np.mean(values.astype(float)))
+    return None
