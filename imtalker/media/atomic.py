@@ -27,9 +27,7 @@ def checked_target(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     except (OSError, ValueError) as error:
         raise OutputError(f"output {str(target)!r} is not a usable path ({error}); choose another") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(
-            f"output folder {folder} may not be written; choose another or change its permissions"
-        )
+        raise OutputError(f"output folder {folder} may not be written; choose another or change its permissions")
     return target
 
 

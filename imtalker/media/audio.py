@@ -42,9 +42,7 @@ def load_waveform(source: Audio, max_seconds: float = MAX_SECONDS) -> np.ndarray
     return _checked(waveform, name, max_seconds)
 
 
-def resample(
-    frames: Iterable[AudioFrame], layout: str, rate: int, format: str = "flt"
-) -> Iterator[AudioFrame]:
+def resample(frames: Iterable[AudioFrame], layout: str, rate: int, format: str = "flt") -> Iterator[AudioFrame]:
     """Convert decoded audio to one layout, rate and sample format; the source may change its own midway."""
     resampler, setup = None, None
     for frame in frames:

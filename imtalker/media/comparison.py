@@ -18,9 +18,7 @@ class SideBySide:
         labels: written into the upper left corners.
     """
 
-    def __init__(
-        self, left: np.ndarray | Iterable[np.ndarray], labels: tuple[str, str] = ("portrait", "result")
-    ):
+    def __init__(self, left: np.ndarray | Iterable[np.ndarray], labels: tuple[str, str] = ("portrait", "result")):
         self._lefts = repeat(left) if isinstance(left, np.ndarray) else iter(left)
         self._held: np.ndarray | None = None
         self._texts = labels

@@ -60,8 +60,7 @@ def open_media(path: str | Path, what: str) -> Iterator[InputContainer]:
         container = av.open(f"file:{path.resolve()}", mode="r", options=options, metadata_errors="ignore")
     except DecodeError as error:
         raise InputError(
-            f"{what} {path} is damaged or not audio or video ({_reason(error)}); "
-            "convert it to MP4 or WAV and try again"
+            f"{what} {path} is damaged or not audio or video ({_reason(error)}); convert it to MP4 or WAV and try again"
         ) from error
     with container:
         yield container
@@ -79,9 +78,7 @@ def decode(container: InputContainer, stream: AudioStream | VideoStream, path: s
                 if bad == 1:
                     logger.warning("%s: a damaged part is skipped (%s)", path, _reason(error))
                 if bad > MAX_BAD_PACKETS:
-                    raise InputError(
-                        f"{path} is too damaged to read ({_reason(error)}); export it again"
-                    ) from error
+                    raise InputError(f"{path} is too damaged to read ({_reason(error)}); export it again") from error
     except FFmpegError as error:  # the container ends in the middle of a packet: keep what was there
         logger.warning("%s: ends early (%s)", path, _reason(error))
 

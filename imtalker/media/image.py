@@ -118,10 +118,6 @@ def _from_array(array: np.ndarray, background: tuple[int, int, int]) -> np.ndarr
 
 def _check_size(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
-        raise InputError(
-            f"{name} has {width}x{height} pixels, more than {MAX_PIXELS // 1_000_000} million; reduce it"
-        )
+        raise InputError(f"{name} has {width}x{height} pixels, more than {MAX_PIXELS // 1_000_000} million; reduce it")
     if min(width, height) < MIN_SIDE:
-        raise InputError(
-            f"{name} has {width}x{height} pixels; a portrait needs at least {MIN_SIDE} on each side"
-        )
+        raise InputError(f"{name} has {width}x{height} pixels; a portrait needs at least {MIN_SIDE} on each side")

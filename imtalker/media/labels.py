@@ -18,15 +18,11 @@ class Label:
         corner: where it goes.
     """
 
-    def __init__(
-        self, text: str, height: int, corner: Literal["upper left", "lower right"] = "upper left"
-    ) -> None:
+    def __init__(self, text: str, height: int, corner: Literal["upper left", "lower right"] = "upper left") -> None:
         from moviepy import TextClip  # most of a second to import, and most runs need no label
 
         size = max(MIN_LETTERS, round(height * HEIGHT))
-        clip = TextClip(
-            text=text, font_size=size, color="white", bg_color="black", margin=(size // 2, size // 3)
-        )
+        clip = TextClip(text=text, font_size=size, color="white", bg_color="black", margin=(size // 2, size // 3))
         self._plate = np.asarray(clip.get_frame(0), np.float32)
         letters = self._plate.mean(axis=2, keepdims=True) / 255.0
         self._alpha = 0.55 + 0.45 * letters

@@ -61,9 +61,7 @@ def probe_video(path: str | Path) -> VideoInfo:
         return VideoInfo(width, height, duration, rate, stream.codec_context.name, audio is not None, offset)
 
 
-def read_frames(
-    path: str | Path, fps: int = FRAME_RATE, max_seconds: float = MAX_SECONDS
-) -> Iterator[np.ndarray]:
+def read_frames(path: str | Path, fps: int = FRAME_RATE, max_seconds: float = MAX_SECONDS) -> Iterator[np.ndarray]:
     """Stream a clip's frames, uint8 RGB ``(H, W, 3)``, resampled by their timestamps to ``fps``.
 
     A source frame belongs to the output frame nearest to its timestamp (FFmpeg's ``fps`` filter): gaps
@@ -83,7 +81,7 @@ def read_frames(
         for frame in decode(container, stream, path):
             time = frame.time if frame.time is not None else end + (start or 0.0)
             start = time if start is None else start
-            slot = round((time - start) * fps)
+            slot = _slot(time - start, fps)
             if held is not None:
                 while emitted < slot:
                     picture = to_rgb(held, path) if picture is None else picture
@@ -100,7 +98,7 @@ def read_frames(
         if held is None:
             raise InputError(f"video file {path} holds no picture that can be decoded; export it again")
         picture = to_rgb(held, path) if picture is None else picture
-        for _ in range(max(round(end * fps), emitted + 1) - emitted):
+        for _ in range(max(_slot(end, fps), emitted + 1) - emitted):
             yield picture
 
 
@@ -109,14 +107,14 @@ def count_frames(path: str | Path, fps: int = FRAME_RATE) -> int:
     with open_media(path, "video file") as container:
         stream = _video_stream(container, path)
         spacing = 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / fps
-        start, end = math.inf, 0.0
+        start, last, end = math.inf, 0.0, 0.0
         for packet in container.demux(stream):
             if packet.pts is None or packet.time_base is None or packet.is_discard:
                 continue
             time = float(packet.pts * packet.time_base)
-            start = min(start, time)
+            start, last = min(start, time), max(last, time)
             end = max(end, time + (float(packet.duration * packet.time_base) if packet.duration else spacing))
-    return max(1, round((end - start) * fps)) if end > start else 1
+    return max(_slot(end - start, fps), _slot(last - start, fps) + 1) if math.isfinite(start) else 0
 
 
 def sample_frames(path: str | Path, every: int = 5, limit: int = 200) -> Iterator[np.ndarray]:
@@ -157,6 +155,11 @@ def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
 def _is_cover(stream: VideoStream) -> bool:
     """A still cover picture of an audio file counts as no video."""
     return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _slot(seconds: float, fps: int) -> int:
+    """The output frame nearest to a time; halves go up (Python's round would send them to the even one)."""
+    return math.floor(seconds * fps + 0.5 + 1e-6)
 
 
 def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:

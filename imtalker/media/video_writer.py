@@ -68,9 +68,7 @@ class VideoWriter:
         self._hidden = hidden_sibling(self.path)
         self._resources = ExitStack()
         try:
-            self._sound = (
-                self._resources.enter_context(_Sound(audio, audio_offset)) if audio is not None else None
-            )
+            self._sound = self._resources.enter_context(_Sound(audio, audio_offset)) if audio is not None else None
             self._container = self._open(recipe)
         except BaseException:
             self._discard()

@@ -1,0 +1,121 @@
+"""Portrait files: every format, mode and orientation becomes the same upright uint8 RGB."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from imtalker.errors import InputError
+from imtalker.media.image import load_portrait
+
+FORMATS = ["jpg", "png", "webp", "avif", "bmp", "tiff", "gif"]
+
+
+@pytest.fixture
+def picture() -> np.ndarray:
+    """Red upper half, blue lower half, a green corner: orientation shows."""
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[:30], image[30:] = (200, 30, 30), (30, 30, 200)
+    image[:20, :20] = (30, 200, 30)
+    return image
+
+
+def close(found: np.ndarray, wanted: np.ndarray, tolerance: float = 12) -> bool:
+    return found.shape == wanted.shape and np.abs(found.astype(int) - wanted).mean() < tolerance
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_gives_the_picture(tmp_path, picture, suffix):
+    path = tmp_path / f"p.{suffix}"
+    Image.fromarray(picture).save(path)
+    loaded = load_portrait(path)
+    assert loaded.dtype == np.uint8 and close(loaded, picture)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path, picture, orientation):
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Image.Transpose that stores the picture so
+    image = Image.fromarray(picture)
+    stored = image if orientation == 1 else image.transpose(Image.Transpose(undo[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "p.png", exif=exif)
+    assert close(load_portrait(tmp_path / "p.png"), picture, 1)
+
+
+def test_alpha_is_laid_on_the_chosen_background(tmp_path, picture):
+    alpha = np.full((60, 80, 1), 255, np.uint8)
+    alpha[:, 40:] = 0
+    alpha[:, 39] = 128
+    Image.fromarray(np.dstack([picture, alpha])).save(tmp_path / "p.png")
+    loaded = load_portrait(tmp_path / "p.png", background=(0, 255, 0))
+    assert (loaded[:, 40:] == (0, 255, 0)).all() and (loaded[:, :39] == picture[:, :39]).all()
+    assert np.abs(loaded[50, 39].astype(int) - (15, 142, 100)).max() <= 1
+    assert (load_portrait(tmp_path / "p.png")[:, 40:] == 255).all()
+    assert (load_portrait(Image.open(tmp_path / "p.png"), background=(0, 255, 0)) == loaded).all()
+    assert (load_portrait(np.dstack([picture, alpha]), background=(0, 255, 0)) == loaded).all()
+
+
+def test_transparent_palette_is_laid_on_the_background(tmp_path, picture):
+    image = Image.fromarray(picture).quantize(8)
+    image.info["transparency"] = image.getpixel((79, 59))
+    image.save(tmp_path / "p.gif", transparency=image.getpixel((79, 59)))
+    assert (load_portrait(tmp_path / "p.gif", background=(1, 2, 3))[-1, -1] == (1, 2, 3)).all()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path, suffix):
+    ramp = np.tile(np.linspace(0, 65535, 80).astype(np.uint16), (60, 1))
+    Image.fromarray(ramp).save(tmp_path / f"p.{suffix}")
+    loaded = load_portrait(tmp_path / f"p.{suffix}")
+    assert np.abs(loaded[..., 0].astype(int) - np.rint(ramp / 257)).max() <= 1
+    assert (loaded[..., 0] == loaded[..., 2]).all()
+
+
+def test_float_tiff_and_8_bit_grey(tmp_path):
+    ramp = np.tile(np.linspace(0, 1, 80, dtype=np.float32), (60, 1))
+    Image.fromarray(ramp).save(tmp_path / "p.tiff")
+    assert np.abs(load_portrait(tmp_path / "p.tiff")[0, :, 1].astype(int) - np.rint(ramp[0] * 255)).max() <= 1
+    Image.fromarray((ramp * 255).astype(np.uint8)).save(tmp_path / "g.jpg")
+    assert load_portrait(tmp_path / "g.jpg").shape == (60, 80, 3)
+
+
+def test_cmyk_jpeg(tmp_path, picture):
+    Image.fromarray(picture).convert("CMYK").save(tmp_path / "p.jpg", quality=95)
+    assert close(load_portrait(tmp_path / "p.jpg"), picture)
+
+
+def test_colour_profile_is_applied(tmp_path, picture):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    Image.fromarray(picture).save(tmp_path / "p.png", icc_profile=profile.tobytes())
+    assert close(load_portrait(tmp_path / "p.png"), picture, 1)
+    Image.fromarray(picture).save(tmp_path / "q.png", icc_profile=b"not a profile")
+    assert close(load_portrait(tmp_path / "q.png"), picture, 1)
+
+
+def test_animation_gives_its_first_picture(tmp_path, picture):
+    other = Image.fromarray(255 - picture)
+    Image.fromarray(picture).save(tmp_path / "p.webp", save_all=True, append_images=[other], lossless=True)
+    assert close(load_portrait(tmp_path / "p.webp"), picture, 2)
+
+
+def test_arrays(picture):
+    assert (load_portrait(picture) == picture).all()
+    assert (load_portrait(picture.astype(np.float32) / 255) == picture).all()
+    assert (load_portrait(picture.astype(np.uint16) * 257) == picture).all()
+    assert (load_portrait(picture[..., 0]) == picture[..., :1]).all()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((60, 80, 5), np.uint8),
+        np.zeros((60,), np.uint8),
+        np.full((60, 80), np.nan),
+        np.full((60, 80), 255.0),
+        np.zeros((60, 80), np.int64),
+        np.zeros((4, 80), np.uint8),
+    ],
+)
+def test_unusable_arrays_are_refused(array):
+    with pytest.raises(InputError):
+        load_portrait(array)
