@@ -1,0 +1,160 @@
+"""What the audio-driven and the video-driven tab share: start, watch, stop, use the motion again."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from imtalker.demo.jobs import ClipJob
+from imtalker.demo.messages import explained
+from imtalker.demo.report import status
+from imtalker.demo.result_panel import ResultPanel, address_of
+from imtalker.demo.segments import can_stream
+from imtalker.demo.settings import GPU_QUEUE
+from imtalker.demo.snippets import Call
+from imtalker.demo.stops import Stops
+from imtalker.demo.studio import Studio
+from imtalker.demo.widgets import PRIVATE, QUICK, OutputPanel, RunRow
+from imtalker.errors import InputError
+
+Data = dict[Any, Any]
+WAITING = "Waiting for a free place…"
+FAILED = "Nothing was made; the message says why."
+
+
+class ClipTab:
+    """Behaviour of a tab whose run gives one video.
+
+    Args:
+        row, result, output: its widgets.
+        needed: components that must not be empty, with what to say if they are.
+        inputs: all components ``arguments`` reads.
+        endpoint: name for the snippets.
+        make_job: of the studio.
+        arguments: values of the components -> arguments of the endpoint.
+        sound: name of the argument that is heard.
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        stops: Stops,
+        row: RunRow,
+        result: ResultPanel,
+        output: OutputPanel,
+        needed: dict[Any, str],
+        inputs: list[Any],
+        endpoint: str,
+        make_job: Callable[..., ClipJob],
+        arguments: Callable[[Data], dict[str, Any]],
+        sound: str,
+    ):
+        self._studio, self._stops = studio, stops
+        self._row, self._result, self._output = row, result, output
+        self._needed, self._inputs = needed, inputs
+        self._endpoint, self._make_job, self._arguments, self._sound = endpoint, make_job, arguments, sound
+        self._chain(row.run.click, self._begin, set(needed), self._run, {row.name, *inputs})
+        again = {result.next_portrait, result.last}
+        outputs = {output.paste_back, output.label}
+        self._chain(result.apply.click, self._begin_again, again, self._run_again, {row.name, *again, *outputs})
+        row.stop.click(self._stop, row.name, [row.status, row.stop], **QUICK)
+
+    def fill_and_run(self, button: gr.Button, values: dict[Any, str]) -> None:
+        """A button that fills components and starts."""
+        filled = button.click(lambda: tuple(values.values()), None, list(values), **QUICK)
+        self._chain(filled.then, self._begin, set(self._needed), self._run, {self._row.name, *self._inputs})
+
+    def _chain(self, trigger: Callable, begin: Callable, needs: set, run: Callable, inputs: set) -> None:
+        row, result = self._row, self._result
+        buttons = [row.run, row.stop, result.apply]
+        started = trigger(begin, needs, [row.name, row.status, *buttons, *result.outputs], **QUICK)
+        running = started.success(
+            run,
+            inputs,
+            [row.status, *result.outputs],
+            concurrency_id=GPU_QUEUE,
+            concurrency_limit=1,
+            show_progress="minimal",
+            show_progress_on=row.status,
+            **PRIVATE,
+        )
+        running.failure(lambda: status(FAILED, tone="stopped"), None, row.status, **QUICK)
+        shown = running.success(None, js=result.hand_over, **PRIVATE)
+        shown.then(lambda: gr.Column(visible=False), None, result.live_box, **QUICK)
+        running.then(self._end, row.name, buttons, **QUICK)
+
+    # ---- handlers ----
+
+    def _begin(self, data: Data) -> Data:
+        with explained():
+            for component, message in self._needed.items():
+                if not data[component]:
+                    raise InputError(message)
+        return self._opened()
+
+    def _begin_again(self, data: Data) -> Data:
+        with explained():
+            if not data[self._result.next_portrait]:
+                raise InputError("there is no other portrait; add a picture or choose a sample")
+        return self._opened()
+
+    def _opened(self) -> Data:
+        row = self._row
+        return {
+            row.name: self._stops.open(),
+            row.status: status(WAITING, 0.0),
+            row.run: gr.Button(interactive=False),
+            row.stop: gr.Button(visible=True, interactive=True),
+            self._result.apply: gr.Button(interactive=False),
+            **self._result.clear(),
+        }
+
+    def _run(self, data: Data, request: gr.Request) -> Iterator[Data]:
+        arguments = self._arguments(data)
+        call = Call(self._endpoint, arguments)
+        sound = arguments[self._sound] if arguments.get("keep_sound", True) else None
+        yield from self._watch(self._make_job, call, sound, data[self._row.name], request)
+
+    def _run_again(self, data: Data, request: gr.Request) -> Iterator[Data]:
+        last = data[self._result.last]
+        arguments = {
+            "portrait": data[self._result.next_portrait],
+            "motion": last.get("motion"),
+            "sound": last.get("sound"),
+            "paste_back": data[self._output.paste_back],
+            "label": data[self._output.label],
+        }
+        call = Call("apply_motion", arguments)
+        yield from self._watch(self._studio.motion_job, call, last.get("sound"), data[self._row.name], request)
+
+    def _watch(
+        self,
+        make_job: Callable[..., ClipJob],
+        call: Call,
+        sound: str | None,
+        name: str,
+        request: gr.Request,
+    ) -> Iterator[Data]:
+        words = "Reading the files" if self._studio.host.is_ready else "Loading the models, once"
+        yield {self._row.status: status(words + "…", 0.0)}
+        try:
+            with explained():
+                events = self._studio.run(
+                    make_job,
+                    dict(call.arguments),
+                    should_stop=lambda: self._stops.is_requested(name),
+                    stream=can_stream(),
+                    beside=True,
+                    use_kept=True,
+                )
+                yield from self._result.show(events, self._row, call, sound, address_of(request))
+        finally:
+            self._stops.close(name)
+
+    def _stop(self, name: str | None) -> tuple[str, Any]:
+        self._stops.request(name)
+        return status("Stopping; what is made so far is being finished…", 1.0), gr.Button(interactive=False)
+
+    def _end(self, name: str | None) -> tuple[Any, Any, Any]:
+        self._stops.close(name)
+        return gr.Button(interactive=True), gr.Button(visible=False), gr.Button(interactive=True)

@@ -1,0 +1,105 @@
+"""The one pipeline of the app: loaded once, in the background, with a fallback that is never silent."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+import imtalker
+from imtalker.demo.settings import Settings
+from imtalker.errors import ImTalkerError, WeightsError
+from imtalker.pipeline import TalkingHeadPipeline, load_pipeline
+
+logger = logging.getLogger(__name__)
+
+FALLBACK = "tiny"
+
+
+class ModelHost:
+    """Holds the pipeline for everybody.
+
+    Args:
+        settings: which preset and device are wished for.
+        loader: ``load_pipeline`` or, in tests, anything with its first two arguments.
+    """
+
+    def __init__(self, settings: Settings, loader: Callable[..., Any] = load_pipeline):
+        self.settings = settings
+        self.note = ""  # what a visitor should know, for example that another preset had to be used
+        self._loader = loader
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._done = threading.Event()
+        self._pipeline: Any = None
+        self._error: ImTalkerError | None = None
+
+    def start(self) -> None:
+        """Begin loading unless that has begun; returns at once."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._load, name="load-models", daemon=True)
+                self._thread.start()
+
+    def pipeline(self) -> TalkingHeadPipeline:
+        """The pipeline, waiting for it if need be.
+
+        Raises:
+            ImTalkerError: it cannot be loaded.
+        """
+        self.start()
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+        return self._pipeline
+
+    @property
+    def is_ready(self) -> bool:
+        return self._done.is_set() and self._error is None
+
+    def describe(self) -> dict[str, Any]:
+        """Facts about what is in use, JSON-able; waits for the models."""
+        pipeline = self.pipeline()
+        renderer = pipeline.models.renderer.config
+        return {
+            "software": f"imtalker {imtalker.__version__}",
+            "preset": pipeline.preset.name,
+            "weights": pipeline.models.revision,
+            "device": device_name(pipeline.device),
+            "precision": str(pipeline.dtype).removeprefix("torch."),
+            "output_size": renderer.output_size,
+            "note": self.note,
+        }
+
+    def _wished(self) -> str:
+        if self.settings.preset:
+            return self.settings.preset
+        may_use_gpu = self.settings.device == "auto" or self.settings.device.startswith("cuda")
+        return "base" if may_use_gpu and torch.cuda.is_available() else FALLBACK
+
+    def _load(self) -> None:
+        wished = self._wished()
+        try:
+            try:
+                self._pipeline = self._loader(wished, self.settings.device)
+            except WeightsError as error:
+                if wished == FALLBACK:
+                    raise
+                logger.warning("preset %s cannot be used: %s", wished, error)
+                self.note = f"Preset “{wished}” could not be loaded, so the small “{FALLBACK}” preset answers."
+                self._pipeline = self._loader(FALLBACK, self.settings.device)
+        except ImTalkerError as error:
+            logger.error("no model could be loaded: %s", error)
+            self._error = error
+        finally:  # whatever went wrong, visitors must hear of it instead of waiting
+            if self._pipeline is None and self._error is None:
+                self._error = WeightsError("the models could not be loaded; see the log of the app")
+            self._done.set()
+
+
+def device_name(device: torch.device) -> str:
+    """What people call it: "CPU", or the name of the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return device.type.upper()

@@ -1,0 +1,157 @@
+"""Where a result appears: live, finished, beside its source, in numbers, as files and as code."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from imtalker.demo.report import finished_words, progress_words, status, timing_table
+from imtalker.demo.run import Finished, Progress
+from imtalker.demo.samples import Samples
+from imtalker.demo.settings import Settings
+from imtalker.demo.snippets import Call, cli_snippet, curl_snippet, python_snippet
+from imtalker.demo.widgets import RunRow, picture_input
+
+EMPTY = """
+<div class="it-empty"><div>
+<svg width="56" height="56" viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="2.2"
+  stroke-linecap="round" aria-hidden="true"><rect x="4" y="9" width="40" height="30" rx="6"/>
+  <path d="M20 18.500v11l9.500-5.500z"/></svg>
+{words}</div></div>
+"""
+
+# Hand playback over from the live view to the finished video, at the same place, without a second start.
+HAND_OVER = """
+() => new Promise((resolve) => {
+  const live = document.querySelector('#NAME-live video');
+  const seen = live && live.currentTime > 0;
+  const from = seen && !live.ended ? live.currentTime : 0;
+  let tries = 0;
+  const take = () => {
+    const done = document.querySelector('#NAME-video video');
+    if (!done || done.readyState < 2) {
+      if (tries++ < 50) return setTimeout(take, 100);
+      return resolve();
+    }
+    if (live) live.pause();
+    if (from > 0 && from < done.duration) done.currentTime = from;
+    if (!(seen && live.ended)) done.play().catch(() => {});
+    resolve();
+  };
+  take();
+})
+"""
+
+
+class ResultPanel:
+    """Widgets for one run.
+
+    Args:
+        name: prefix of element ids, unique on the page.
+        words: shown while there is no result.
+    """
+
+    def __init__(self, name: str, settings: Settings, samples: Samples, words: str):
+        self._settings = settings
+        self.hand_over = HAND_OVER.replace("NAME", name)
+        self.empty = gr.HTML(EMPTY.format(words=words), padding=False)
+        with gr.Column(visible=False) as self.live_box:
+            self.live = gr.Video(
+                label="Live, while it is being drawn",
+                streaming=True,
+                autoplay=True,
+                interactive=False,
+                height=420,
+                buttons=[],
+                elem_id=f"{name}-live",
+            )
+        with gr.Column(visible=False) as self.done_box:
+            self.video = gr.Video(
+                label="Finished video",
+                interactive=False,
+                height=420,
+                buttons=[],
+                elem_id=f"{name}-video",
+            )
+            with gr.Row():
+                self.files = [
+                    gr.DownloadButton(words, size="sm", min_width=110, variant="secondary")
+                    for words in ("Video (MP4)", "Motion", "Recipe")
+                ]
+            with gr.Tabs():
+                with gr.Tab("Side by side"):
+                    self.beside = gr.Video(
+                        show_label=False, interactive=False, height=300, buttons=[], elem_id=f"{name}-beside"
+                    )
+                with gr.Tab("Timing"):
+                    self.timing = gr.HTML(padding=False)
+                with gr.Tab("Another portrait"):
+                    gr.Markdown("The same motion, another face: only the drawing is done again.")
+                    self.next_portrait = picture_input("Another portrait", samples.portraits, height=220)
+                    self.apply = gr.Button("Use this motion on it", variant="primary")
+                with gr.Tab("Code"):
+                    gr.Markdown("Repeats exactly this run; put your files beside it.")
+                    self.codes = [
+                        gr.Code(label=label, language=language, interactive=False, wrap_lines=True)
+                        for label, language in (("Python", "python"), ("curl", "shell"), ("Command line", "shell"))
+                    ]
+        self.last = gr.State({})  # motion and sound of the run shown
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Everything ``show`` writes to."""
+        boxes = [self.empty, self.live_box, self.live, self.done_box]
+        return [*boxes, self.video, self.beside, self.timing, *self.files, *self.codes, self.last]
+
+    def clear(self) -> dict[Any, Any]:
+        """Before a run."""
+        return {
+            self.empty: gr.HTML(visible=True),
+            self.live_box: gr.Column(visible=False),
+            self.done_box: gr.Column(visible=False),
+        }
+
+    def show(
+        self, events: Iterator[Progress | Finished], row: RunRow, call: Call, sound: str | None, address: str
+    ) -> Iterator[dict[Any, Any]]:
+        """Updates of the widgets while a run goes on."""
+        for event in events:
+            if isinstance(event, Finished):
+                yield self._finished(event, row, call, sound, address)
+                continue
+            words = progress_words(event.done, event.total, event.seconds)
+            line = {row.status: status(words, event.done / max(event.total, 1))}
+            if not event.pieces:
+                yield line
+            for piece in event.pieces:
+                box = {self.live_box: gr.Column(visible=True), self.empty: gr.HTML(visible=False)}
+                yield {**line, **box, self.live: str(piece)}
+
+    def _finished(self, event: Finished, row: RunRow, call: Call, sound: str | None, address: str) -> dict[Any, Any]:
+        report = event.report
+        paths = (event.video, event.motion, event.recipe)
+        files = {button: str(path) for button, path in zip(self.files, paths, strict=True)}
+        snippets = (
+            python_snippet(call, self._settings.space or address),
+            curl_snippet(call, address),
+            cli_snippet(call, report["preset"]),
+        )
+        words = finished_words(report, report.get("kept", False))
+        return {
+            row.status: status(words, tone="stopped" if report["stopped"] else "done"),
+            self.empty: gr.HTML(visible=False),
+            self.done_box: gr.Column(visible=True),
+            self.video: str(event.video),
+            self.beside: str(event.side_by_side) if event.side_by_side else None,
+            self.timing: timing_table(report),
+            self.last: {"motion": str(event.motion), "sound": sound},
+            **files,
+            **dict(zip(self.codes, snippets, strict=True)),
+        }
+
+
+def address_of(request: gr.Request) -> str:
+    """How the visitor reaches this app, for the snippets."""
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or "127.0.0.1:7860"
+    scheme = request.headers.get("x-forwarded-proto", "http").split(",")[0]
+    return f"{scheme}://{host}/"
