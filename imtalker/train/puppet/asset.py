@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from imtalker.errors import InputError
-from imtalker.train.puppet.eyes import build_eye
 from imtalker.train.puppet.expression import jaw_displacement, seal_lips
+from imtalker.train.puppet.eyes import build_eye
 from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, PIVOT, TEXTURE_SIZE, Camera, angles, fit_camera
 from imtalker.train.puppet.matting import background_plate, refine_matte
 from imtalker.train.puppet.rings import build_rings
@@ -146,7 +146,8 @@ def build_asset(
         raise InputError(f"a puppet is built from a ({side},{side},3) uint8 crop, not {rgb.shape} {rgb.dtype}")
     if landmarks.shape != (478, 3) or person_mask.shape != (side, side):
         raise InputError(
-            f"a puppet needs landmarks (478,3) and a mask ({side},{side}), not {landmarks.shape} and {person_mask.shape}"
+            f"a puppet needs landmarks (478,3) and a mask ({side},{side}), "
+            f"not {landmarks.shape} and {person_mask.shape}"
         )
     landmarks = _widen_lids(landmarks.astype(np.float64))
     camera, head = fit_camera(landmarks)

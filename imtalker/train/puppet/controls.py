@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from imtalker.errors import InputError
+
 Controls = Mapping[str, float]
 
 # Absolute: 0 is the mean portrait. Degrees (yaw pitch roll gx gy); cm (tx ty, right and up); factor (scale: size of the
@@ -57,10 +59,10 @@ _VISEMES = np.array(list(VISEME_TARGETS.values()))
 
 
 def complete(controls: Controls) -> dict[str, float]:
-    """Fill missing controls with their defaults; raises KeyError on an unknown name."""
+    """Fill missing controls with their defaults; raises InputError on an unknown name."""
     unknown = set(controls) - set(DEFAULTS)
     if unknown:
-        raise KeyError(f"unknown puppet controls {sorted(unknown)}; known: {', '.join(CONTROL_NAMES)}")
+        raise InputError(f"unknown puppet controls {sorted(unknown)}; known: {', '.join(CONTROL_NAMES)}")
     return {**DEFAULTS, **controls}
 
 
@@ -79,7 +81,8 @@ def sample_mouth(rng: np.random.Generator) -> dict[str, float]:
     if kind < 0.12:  # at rest
         c["jaw"] = float(rng.choice([0.0, 0.04 * u()]))
     elif kind < 0.22:  # exactly closed over any jaw position
-        c.update(jaw=0.18 * u(), close=1.0, press=float(rng.choice([0.0, 0.45, u()])), pucker=float(rng.choice([0, 0, u()])))
+        c.update(jaw=0.18 * u(), close=1.0)
+        c.update(press=float(rng.choice([0.0, 0.45, u()])), pucker=float(rng.choice([0, 0, u()])))
     elif kind < 0.72:
         first, second = rng.integers(len(_VISEMES), size=2)
         mix, amplitude = u(), rng.uniform(0.7, 1.5)

@@ -87,7 +87,7 @@ def _place(asset: PuppetAsset, c: dict[str, float]) -> _Placement:
     px_per_cm = asset.camera_scale * c["zoom"]
     scale = MEAN_SCALE * c["scale"] / px_per_cm
     view = np.array([c["view_x"], c["view_y"]]) * TEXTURE_SIZE / px_per_cm
-    shift = (MEAN_PIVOT + [c["tx"], c["ty"]]) * scale - view - asset.pivot[:2]
+    shift = (MEAN_PIVOT + np.array([c["tx"], c["ty"]])) * scale - view - asset.pivot[:2]
     return _Placement(turn, scale, asset.pivot, np.array([shift[0], shift[1], 0.0]))
 
 
@@ -130,9 +130,9 @@ def frame_geometry(asset: PuppetAsset, controls: Controls, size: int, face: np.n
     middle, unit = asset.mouth_centre, asset.tooth_scale
     z = middle[2] - TEETH_DEPTH
     corner = np.array([[0, 0, 0], [unit, 0, 0], [0, -unit, 0]])
-    upper = corner + [middle[0], asset.incisal_edge, z]
+    upper = corner + np.array([middle[0], asset.incisal_edge, z])
     lower_edge = middle[1] + np.clip(asset.incisal_edge - middle[1] + asset.lower_edge, -0.35, -0.08)
-    lower = corner + [middle[0], lower_edge, z - 0.3]
+    lower = corner + np.array([middle[0], lower_edge, z - 0.3])
     lower = lower + jaw_displacement(lower, c["jaw"])
     gap = max(face[13, 1] - face[14, 1], 0.0)
     pursed = min(c["pucker"] + 0.5 * c["funnel"], 1.0)

@@ -4,6 +4,7 @@ import numba as nb
 import numpy as np
 
 from imtalker.train.puppet.asset import PuppetAsset
+from imtalker.train.puppet.frame import RenderedFrame
 from imtalker.train.puppet.raster import (
     interpolators,
     iris_point,
@@ -13,7 +14,6 @@ from imtalker.train.puppet.raster import (
     sample_alpha,
     teeth_point,
 )
-from imtalker.train.puppet.frame import RenderedFrame
 from imtalker.train.puppet.topology import HOLE_UV, TRIANGLE_LAYER, TRIANGLES
 
 _DEPTH_TOLERANCE = 0.5  # cm
@@ -28,10 +28,10 @@ def _invert(matrix: np.ndarray) -> np.ndarray:
 @nb.njit(cache=True, fastmath=True)
 def _match(
     index, to_source, to_texture, depths, layers, texture, teeth, target_plate, source_plate, target_upper,
-    source_upper, source_upper_inverse, target_lower, source_lower, target_eye_maps, source_eye_maps, target_eyes, source_eyes,
-    source_layer, source_depth, tolerance, coords, valid,
+    source_upper, source_upper_inverse, target_lower, source_lower, target_eye_maps, source_eye_maps, target_eyes,
+    source_eyes, source_layer, source_depth, tolerance, coords, valid,
 ):  # fmt: skip
-    """Target maps go from the target's screen, source maps to the source's screen (px of the source frame).
+    """Fill coords and valid. Target maps go from the target's screen, source maps to the source's screen (px).
     to_source, to_texture, depths: (N,2,3) maps of every triangle from the target's screen."""
     size, source_size = index.shape[0], source_layer.shape[0]
     for y in range(size):

@@ -4,6 +4,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -26,8 +27,8 @@ from imtalker.train.puppet.controls import (
     sample_nearby,
     sample_view,
 )
-from imtalker.train.puppet.matching import correspondence
 from imtalker.train.puppet.frame import express_asset, render
+from imtalker.train.puppet.matching import correspondence
 from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
 
 Split = Literal["train", "validation", "all"]
@@ -98,24 +99,24 @@ def flip_coords(coords: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.n
     return coords[..., ::-1, :] * np.array([-1, 1], coords.dtype), valid[..., ::-1]
 
 
+@lru_cache(maxsize=_MAX_LOADED)
+def _load(path: Path) -> PuppetAsset:
+    return PuppetAsset.load(path)
+
+
 class _People:
     """Endless shuffled order of assets, and a pool of backgrounds."""
 
     def __init__(self, assets: list[tuple[int, Path]], rng: np.random.Generator) -> None:
         self._assets, self._rng = assets, rng
         self._queue: list[int] = []
-        self._loaded: dict[int, PuppetAsset] = {}
         self._plates: deque[np.ndarray] = deque(maxlen=64)
 
     def draw(self) -> tuple[int, PuppetAsset]:
         if not self._queue:
             self._queue = self._rng.permutation(len(self._assets)).tolist()
         number, path = self._assets[self._queue.pop()]
-        if number not in self._loaded:
-            if len(self._loaded) >= _MAX_LOADED:
-                del self._loaded[next(iter(self._loaded))]
-            self._loaded[number] = PuppetAsset.load(path)
-        asset = self._loaded[number]
+        asset = _load(path)
         self._plates.append(asset.plate)
         return number, asset
 
@@ -192,7 +193,10 @@ class PuppetSampler:
             images = np.ascontiguousarray(images[:, :, ::-1])
             coords, valid = (np.ascontiguousarray(a) for a in flip_coords(coords, valid))
             boxes, motions = flip_boxes(boxes, self.size), self.space.mirror(motions)
-        return RendererSample(images[0], motions[0], images[1:], motions[1:], coords, valid, boxes[1:], boxes[0], person)
+        return RendererSample(
+            source=images[0], source_motion=motions[0], targets=images[1:], target_motions=motions[1:],
+            coords=coords, valid=valid, boxes=boxes[1:], source_boxes=boxes[0], person=person,
+        )  # fmt: skip
 
 
 class MotionSampler:

@@ -9,6 +9,7 @@ triangles behind the three holes. "Right" is the person's right, which is the im
 mirror-symmetric under ``MIRROR``.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def _ring_triangles() -> np.ndarray:
     n = len(OVAL)
     loops = [list(OVAL)] + [list(range(NUM_FACE + k * n, NUM_FACE + (k + 1) * n)) for k in range(NUM_RINGS)]
     triangles = []
-    for inner, outer in zip(loops[:-1], loops[1:], strict=True):
+    for inner, outer in pairwise(loops):
         for i in range(n):
             j = (i + 1) % n
             triangles += [(inner[i], outer[i], outer[j]), (inner[i], outer[j], inner[j])]
