@@ -34,6 +34,11 @@ class StyleSpec:
     stiffness: float = 0.25  # length constant of the relaxation
     droop: bool = True  # lower hair hangs
 
+    @property
+    def tapered(self) -> bool:
+        """Whether the sides are cut short and lie flat, as in most short cuts."""
+        return self.comb in ("side", "crop", "fringe")
+
 
 STYLES: dict[str, StyleSpec] = {
     "buzz": StyleSpec(0.07, 0.05, 3, 0.6, 0, 0, 0, 0, 20000, 0.0042, "radial"),
@@ -142,7 +147,7 @@ def _comb_field(scalp: _Scalp, spec: StyleSpec, points: Array) -> Array:
         field = np.stack([side * 1.15, zero - 0.1, back], 1)
     else:
         field = normalize(points - scalp.centre)
-    low = (1 - scalp.height(points))[:, None]
+    low = (1 - scalp.height(points))[:, None] ** (0.55 if spec.tapered else 1.0)
     hanging = np.array([0, -1.0, -0.25]) * 0.75 * low * spec.droop
     return field * (1 - 0.75 * low) + hanging
 
@@ -150,7 +155,7 @@ def _comb_field(scalp: _Scalp, spec: StyleSpec, points: Array) -> Array:
 def _lengths(scalp: _Scalp, spec: StyleSpec, cut: HairCut, roots: Array, rng: np.random.Generator) -> Array:
     top, side = spec.top * cut.length, spec.side * cut.length
     if spec.comb != "down":
-        length = side + (top - side) * scalp.height(roots) ** 0.7
+        length = side + (top - side) * scalp.height(roots) ** (1.5 if spec.tapered else 0.7)
         return length * (1 + 0.1 * rng.normal(size=len(roots)))
     level = scalp.centre[1] - top * 0.86 - 0.12  # long hair is cut to one level
     length = np.maximum(top * 0.25 + (roots[:, 1] - level) * 0.95, 0.5)

@@ -1,4 +1,4 @@
-"""Ambient occlusion per vertex in the rest pose: visibility from forty directions, and the shade under the hair."""
+"""Ambient occlusion per vertex in the rest pose: visibility from all sides, and the shade under the hair."""
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -7,7 +7,7 @@ from imtalker.train.people.geometry import Array
 from imtalker.train.people.hair import Strands
 from imtalker.train.people.rasterizer import Rasterizer
 
-NUM_DIRECTIONS = 40
+NUM_DIRECTIONS = 32
 CENTRE = np.array([0, 7.0, 0.3])
 HALF_SIZE = 2.6  # dm
 GOLDEN_ANGLE = 2.39996
@@ -25,7 +25,7 @@ def ambient_occlusion(raster: Rasterizer, mesh: str, surface: Array, normals: Ar
         window = (lifted @ matrix.T)[:, :3] * 0.5 + 0.5
         size = len(depth)
         cell = (window[:, :2] * size).astype(int).clip(0, size - 1)
-        visible = window[:, 2] < depth[cell[:, 1], cell[:, 0]] + 0.0018
+        visible = window[:, 2] < depth[cell[:, 1], cell[:, 0]] + 0.0025
         facing = np.clip(normals @ direction, 0, 1)
         seen += facing * visible
         total += facing

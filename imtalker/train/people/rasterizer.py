@@ -17,6 +17,7 @@ Material = Literal["skin", "eye", "textured", "cloth", "ribbon"]
 # cheap occluders first: they save skin fragments
 DRAW_ORDER = ("hair", "beard", "brow", "lash", "cloth")
 SHADOW_UNIT = 7
+PROBE_SIZE = 512  # pixels of the depth maps for ambient occlusion
 
 
 class GraphicsError(ImTalkerError):
@@ -68,10 +69,8 @@ class Rasterizer:
         self._hdr.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         self._scene = context.framebuffer([self._hdr], context.depth_renderbuffer((self.wide, self.high)))
         self._final = context.framebuffer([context.texture((self.wide, self.high), 4)])
-        self._shadow = context.depth_texture((shadow_size, shadow_size))
-        self._shadow.compare_func = ""
-        self._shadow.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        self._shadow_target = context.framebuffer(depth_attachment=self._shadow)
+        self._shadow, self._shadow_target = self._depth_target(shadow_size)
+        self._probe, self._probe_target = self._depth_target(PROBE_SIZE)
         sources = {
             "skin": (shaders.MESH_VERTEX, shaders.SKIN),
             "eye": (shaders.MESH_VERTEX, shaders.EYE),
@@ -93,6 +92,12 @@ class Rasterizer:
         self._tone_quad = context.vertex_array(self._programs["tone"], [(corners, "2f", "corner")])
         self._textures: dict[str, moderngl.Texture] = {}
         self.meshes: dict[str, Mesh] = {}
+
+    def _depth_target(self, size: int) -> tuple[moderngl.Texture, moderngl.Framebuffer]:
+        texture = self.context.depth_texture((size, size))
+        texture.compare_func = ""
+        texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        return texture, self.context.framebuffer(depth_attachment=texture)
 
     def set_texture(self, name: str, image: Array, mipmaps: bool = True) -> None:
         """Upload (H,W,C) uint8, float16 or float32; the first row is v = 0."""
@@ -182,13 +187,12 @@ class Rasterizer:
         """Orthographic depth map (n,n) of one mesh seen from ``direction``, and its (4,4) view-projection."""
         up = (0, 1, 0.01) if abs(direction[1]) < 0.95 else (1, 0, 0)
         matrix = orthographic(half_size, 3, 13) @ look_at(centre + direction * 8, centre, up)
-        self._shadow_target.use()
+        self._probe_target.use()
         self.context.enable(moderngl.DEPTH_TEST)
-        self._shadow_target.clear(depth=1.0)
+        self._probe_target.clear(depth=1.0)
         self._set_uniforms("mesh_depth", {"view_projection": matrix})
         self.meshes[mesh].depth_pass.render()
-        size = self._shadow.size[0]
-        return np.frombuffer(self._shadow.read(), np.float32).reshape(size, size), matrix
+        return np.frombuffer(self._probe.read(), np.float32).reshape(PROBE_SIZE, PROBE_SIZE), matrix
 
     def render(
         self,

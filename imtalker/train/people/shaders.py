@@ -79,9 +79,10 @@ void main() {
   float rough = mix(.52, .33, clamp(max(lip, oil * A.w), 0., 1.));
   float open = occlusion * mix(.6, 1., smoothstep(0., .5, height + .25));
   vec3 ns = normalize(mix(n, nd, 1.4));
-  vec3 shine = (specular(ns, v, key_dir, rough, .028) * key_colour * s
-    + specular(ns, v, fill_dir, rough, .028) * fill_colour * .8 + specular(n, v, rim_dir, rough, .028) * rim_colour * .7)
-    * gloss;
+  vec3 shine = specular(ns, v, key_dir, rough, .028) * key_colour * s
+    + specular(ns, v, fill_dir, rough, .028) * fill_colour * .8
+    + specular(n, v, rim_dir, rough, .028) * rim_colour * .7;
+  shine *= gloss;
   shine += specular(ns, v, key_dir, .28, .028) * key_colour * s * gloss * .25 * (lip * 2. + oil * A.w);
   shine += ambient(reflect(-v, ns)) * (.02 + .14 * fuzz) * gloss * .8;
   result += shine * open * (1. - scalp) + fuzz * c * ambient(n) * .35 * occlusion * (1. - scalp);

@@ -42,19 +42,20 @@ def wrinkles(masks: FaceMasks, age: float, rng: np.random.Generator) -> Array:
     x, y, z = np.moveaxis(masks.position, -1, 0)
     side = np.abs(x)
     depth = np.zeros_like(x)
-    for k in range(3):
+    forehead, corners = np.clip([age * 1.6 - 0.35, age * 1.4 - 0.2], 0, 1)
+    for k in range(3 if forehead > 0 else 0):
         line = 7.70 + 0.075 * k + rng.normal(0, 0.006) + 0.012 * np.cos(side * 9 + rng.uniform(-0.6, 0.6))
         window = np.clip((0.40 - 0.05 * k - side) / 0.14, 0, 1)
-        depth = np.maximum(depth, np.exp(-(((y - line) / 0.009) ** 2)) * window * np.clip(age * 1.6 - 0.35, 0, 1))
+        depth = np.maximum(depth, np.exp(-(((y - line) / 0.009) ** 2)) * window * forehead)
     down = np.clip((6.93 - y) / 0.38, 0, 1)
     fold = np.exp(-(((side - 0.165 - 0.15 * down**0.8) / 0.017) ** 2)) * np.clip(down / 0.15, 0, 1)
     depth = np.maximum(depth, fold * np.clip((1 - down) / 0.3, 0, 1) * np.clip(0.12 + age, 0, 1))
-    for angle, length in CROWS_FEET:
+    for angle, length in CROWS_FEET if corners > 0 else ():
         a = np.radians(angle + rng.normal(0, 3))
         along = (side - 0.52) * np.cos(a) + (y - 7.285) * np.sin(a)
         across = -(side - 0.52) * np.sin(a) + (y - 7.285) * np.cos(a)
         window = np.clip(along / 0.02, 0, 1) * np.clip((length - along) / 0.08, 0, 1)
-        depth = np.maximum(depth, np.exp(-((across / 0.006) ** 2)) * window * np.clip(age * 1.4 - 0.2, 0, 1))
+        depth = np.maximum(depth, np.exp(-((across / 0.006) ** 2)) * window * corners)
     return depth * masks.face * (z > 0.9)
 
 
@@ -134,8 +135,8 @@ def fill_borders(image: Array, inside: Array) -> Array:
     """Spread colours over the borders of the texture islands, so that mip maps do not bleed."""
     image = image.astype(np.float32) * inside[..., None]
     weight = inside.astype(np.float32)
-    for sigma in (1.5, 4, 12):
-        blurred, total = cv2.GaussianBlur(image, (0, 0), sigma), cv2.GaussianBlur(weight, (0, 0), sigma)
+    for reach in (5, 13, 37):
+        blurred, total = cv2.blur(image, (reach, reach)), cv2.blur(weight, (reach, reach))
         empty = (weight < 0.5) & (total > 0.02)
         image[empty] = blurred[empty] / total[empty][:, None]
         weight[empty] = 1

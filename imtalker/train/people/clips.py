@@ -1,0 +1,189 @@
+"""Driving clips of synthetic people with exact ground truth: H.264 and AAC, and a JSON file beside each."""
+
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from imtalker.config import FRAME_RATE, SAMPLE_RATE
+from imtalker.media.video_writer import VideoWriter
+from imtalker.train.control_tracks import clip_controls, loudness
+from imtalker.train.head_motion import Style
+from imtalker.train.people.expression import face_units
+from imtalker.train.people.geometry import Array
+from imtalker.train.people.identity import Wishes
+from imtalker.train.people.person import Set
+from imtalker.train.people.sound import finished_speech
+from imtalker.train.people.studio import Pose, Studio
+from imtalker.train.phonemes import Segment
+
+logger = logging.getLogger(__name__)
+Motion = Literal["talk", "turn", "look"]
+CLIP_SIZE = 256  # pixels
+SILENCE = 0.3  # seconds before and after the speech
+POSE_NAMES = ("yaw", "pitch", "roll", "gx", "gy")
+UNITS = {
+    "yaw": "degrees, head, nose to image right",
+    "pitch": "degrees, head, up",
+    "roll": "degrees, head, anticlockwise",
+    "gx": "degrees, eyes in the head, to image right",
+    "gy": "degrees, eyes in the head, up",
+    "blink": "0 open .. 1 shut, control",
+    "jaw": "0..1, control",
+    "mouth_gap": "mm between the inner lips at the middle; below 0 is pressed",
+    "eye_aperture": "mm between the lids, mean of both eyes",
+}
+
+
+@dataclass(frozen=True)
+class ClipScript:
+    """Who says what, and how the head moves."""
+
+    name: str
+    seed: int
+    voice: str  # "engine:name" of imtalker.train.voices
+    text: str
+    motion: Motion = "talk"
+    wishes: Wishes = field(default_factory=Wishes)
+    stage: Set = field(default_factory=Set)
+    head: float = 1.0  # amplitude of the head's motion
+    smile: float = 0.15
+    speed: float = 1.0
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Sound (N,) at 16 kHz, phonemes, and controls, each (T,), at 25 fps."""
+
+    waveform: Array
+    segments: list[Segment]
+    controls: dict[str, Array]
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.controls["yaw"])
+
+
+def perform(script: ClipScript) -> Performance:
+    """Let the script be spoken and acted; the same script gives the same performance."""
+    waveform, segments = finished_speech(script.text, script.voice, script.speed, SILENCE)
+    rng = np.random.default_rng([script.seed, 2])
+    yaw, pitch, roll = rng.normal(0, (3.0, 1.5, 1.0))
+    style = Style(
+        pose=(yaw, pitch, roll),
+        offset=(0.0, 0.0),
+        scale=1.0,
+        gaze=(0.0, 0.0),
+        head=script.head,
+        mouth=1.0,
+        smile=script.smile,
+        brows=0.7,
+        blink_interval=2.6,
+    )
+    controls = clip_controls(rng, segments, loudness(waveform), style)
+    if script.motion != "talk":
+        _choreograph(script.motion, controls)
+    return Performance(waveform, segments, controls)
+
+
+def _choreograph(motion: Motion, controls: dict[str, Array]) -> None:
+    """Wide, slow, known movement over the small natural one: the head turns all ways, or only the eyes do."""
+    phase = np.linspace(0, 1, len(controls["yaw"]))
+    ease = np.clip(np.minimum(phase, 1 - phase) / 0.08, 0, 1)
+    if motion == "turn":
+        controls["yaw"] = controls["yaw"] * 0.4 + 20 * ease * np.sin(2 * np.pi * phase)
+        controls["pitch"] = controls["pitch"] * 0.4 + 9 * ease * np.sin(4 * np.pi * phase + 0.6)
+        controls["roll"] = controls["roll"] * 0.4 + 8 * ease * np.sin(2 * np.pi * phase - 1.2)
+        controls["gx"], controls["gy"] = -0.5 * controls["yaw"], -0.5 * controls["pitch"]
+    else:
+        for name in ("yaw", "pitch", "roll"):
+            controls[name] = controls[name] * 0.3
+        controls["gx"] = 16 * ease * np.sin(4 * np.pi * phase)
+        controls["gy"] = 9 * ease * np.sin(6 * np.pi * phase + 0.8)
+
+
+def render_clip(studio: Studio, script: ClipScript, folder: Path) -> Path:
+    """Write ``name.mp4`` and ``name.json`` (ground truth per frame); returns the video's path."""
+    play = perform(script)
+    person = studio.person(script.seed, script.wishes, script.stage)
+    controls, gaps, lids = play.controls, [], []
+    path = folder / f"{script.name}.mp4"
+    with VideoWriter(path, (studio.height, studio.width), audio=(SAMPLE_RATE, play.waveform)) as writer:
+        for i in range(play.num_frames):
+            now = {name: float(track[i]) for name, track in controls.items()}
+            pose = Pose(now["yaw"], now["pitch"], now["roll"], now["gx"], now["gy"])
+            frame = studio.render(person, face_units(now), pose)
+            writer.write(frame.image)
+            gaps.append(frame.mouth_gap)
+            lids.append(frame.eye_aperture)
+    tracks = {name: controls[name] for name in (*POSE_NAMES, "jaw")}
+    tracks |= {"blink": controls["blinkL"], "mouth_gap": np.array(gaps), "eye_aperture": np.array(lids)}
+    truth = {
+        "fps": FRAME_RATE,
+        "frames": play.num_frames,
+        "seed": script.seed,
+        "voice": script.voice,
+        "text": script.text,
+        "units": UNITS,
+        "phonemes": [[s.phoneme, round(s.start, 3), round(s.end, 3)] for s in play.segments],
+        **{name: np.round(track, 2).tolist() for name, track in tracks.items()},
+    }
+    path.with_suffix(".json").write_text(json.dumps(truth), encoding="utf-8")
+    logger.info("%s: %.1f s", path, play.num_frames / FRAME_RATE)
+    return path
+
+
+STAGE = Set(soft_light=True, margin=1.75)
+CLIP_SCRIPTS: tuple[ClipScript, ...] = (
+    ClipScript(
+        "talk_woman",
+        1021,
+        "flite:slt",
+        "When the sun comes up, I open the window and listen to the birds.",
+        wishes=Wishes(gender="female"),
+        stage=STAGE,
+    ),
+    ClipScript(
+        "talk_man",
+        1040,
+        "flite:rms",
+        "My brother bought a wooden boat, and we painted it blue and white.",
+        wishes=Wishes(gender="male"),
+        stage=STAGE,
+    ),
+    ClipScript(
+        "turn_head",
+        1053,
+        "flite:awb",
+        "First look to the left, then to the right, and then back to me.",
+        motion="turn",
+        stage=STAGE,
+    ),
+)
+EVALUATION_SCRIPTS: tuple[ClipScript, ...] = (
+    ClipScript(
+        "look_around",
+        1067,
+        "flite:slt",
+        "Keep your head still and follow the light with your eyes only.",
+        motion="look",
+        stage=STAGE,
+    ),
+    ClipScript(
+        "lively",
+        1078,
+        "flite:rms",
+        "What a wonderful surprise! Please come in, everybody has been waiting for you.",
+        head=2.0,
+        smile=0.4,
+        stage=STAGE,
+    ),
+)
+
+
+def clip_scripts(names: list[str] | None, scripts: tuple[ClipScript, ...]) -> list[ClipScript]:
+    """The scripts with the given names, or all."""
+    return [s for s in scripts if not names or s.name in names]
