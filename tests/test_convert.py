@@ -212,16 +212,20 @@ def test_code_in_a_pickle_never_runs(legacy: bool, tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     checkpoint = {"state_dict": renderer_state(), "hyper_parameters": Payload()}
     torch.save(checkpoint, "evil.ckpt", _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(
-        WeightsError, match=r"refused, its pickle asks for (posix|nt)\.system and nothing"
-    ):
+    with pytest.raises(WeightsError, match=r"refused, its pickle asks for (posix|nt)\.system and nothing"):
         read_checkpoint("evil.ckpt")
     assert not Path("executed").exists()
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"PK\x03\x04 and no archive", b"not a checkpoint" * 99, pickle.dumps([1, 2], protocol=2), pickle.dumps({"a": 1}, protocol=2)[:9]],
+    [
+        b"",
+        b"PK\x03\x04 and no archive",
+        b"not a checkpoint" * 99,
+        pickle.dumps([1, 2], protocol=2),
+        pickle.dumps({"a": 1}, protocol=2)[:9],
+    ],
 )
 def test_files_that_are_no_checkpoints(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "renderer.ckpt"
