@@ -209,7 +209,7 @@ def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) ->
         logger.info("making %d clips", config.clips)
         make_clips(train, encoder, space, config.clips, config.variants, config.loop.seed).save(path)
     clips = MotionClips.load(path)
-    real = [u for u in kept if u.voice.startswith("lj")] or kept
+    real = [u for u in kept if u.voice.startswith("lj")] or kept or train
     speeches = [Speech.of(u, encoder) for u in real[: config.validation_clips]]
 
     def validate(modules: Mapping[str, nn.Module], step: int) -> dict[str, float]:
