@@ -89,7 +89,7 @@ class TalkingHeadPipeline:
             what = f"picture {portrait}" if isinstance(portrait, str | Path) else "the picture"
             box = self.framing.of_picture(image, crop, face, what)
             square = crop_and_resize(image, box, self.models.renderer.config.input_size)
-        with timings.measure("source_encoding"), torch.inference_mode():
+        with timings.measure("source_encoding"), torch.no_grad():
             features = self.models.renderer.encode_source(self._to_tensor(square[None]))
         return Portrait(image, box, features)
 
@@ -289,7 +289,7 @@ class TalkingHeadPipeline:
                 yield FrameChunk(frames, start, max(total, start + len(frames)))
                 start += len(frames)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _encoded_motion(
         self, frames: Iterator[np.ndarray], box: CropBox, timings: Timings
     ) -> Iterator[Tensor]:

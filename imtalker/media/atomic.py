@@ -15,6 +15,8 @@ def checked_target(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     Raises:
         OutputError: wrong suffix, a folder of that name, no such folder, or the folder may not be written.
     """
+    if "\0" in str(path):
+        raise OutputError(f"output {str(path)!r} is not a usable path; leave out the null character")
     target = Path(path).expanduser()
     if target.suffix.lower() not in suffixes:
         raise OutputError(f"output {target} must end in {' or '.join(suffixes)}; rename it")
