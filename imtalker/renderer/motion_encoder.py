@@ -12,7 +12,7 @@ from imtalker.renderer.layers import SLOPE, Blur, EqualizedConv2d, EqualizedMLP,
 class DownResidual(nn.Module):
     """``(B, in, H, W) -> (B, out, H/2, W/2)``; the skip is a strided, activated 3x3 convolution, summed unscaled."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: bool) -> None:
         super().__init__()
         self.conv1 = EqualizedConv2d(in_channels, in_channels)
         self.act1 = FusedLeakyReLU(in_channels)
@@ -21,10 +21,11 @@ class DownResidual(nn.Module):
         self.act2 = FusedLeakyReLU(out_channels)
         self.skip = EqualizedConv2d(in_channels, out_channels, stride=2, padding=0)
         self.act_skip = FusedLeakyReLU(out_channels)
+        self.norm = nn.BatchNorm2d(out_channels) if norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.act2(self.conv2(self.blur(self.act1(self.conv1(x)))))
-        return h + self.act_skip(self.skip(self.blur(x)))
+        return self.norm(h + self.act_skip(self.skip(self.blur(x))))
 
 
 class MotionEncoder(nn.Module):
@@ -35,7 +36,7 @@ class MotionEncoder(nn.Module):
         channels = config.motion_encoder_channels
         self.unshuffle = config.motion_encoder_unshuffle
         self.stem = nn.Conv2d(3 * self.unshuffle**2, channels[0], 3, padding=1)
-        self.blocks = nn.ModuleList(DownResidual(a, b) for a, b in itertools.pairwise(channels))
+        self.blocks = nn.ModuleList(DownResidual(a, b, config.motion_encoder_norm) for a, b in itertools.pairwise(channels))
         self.final_conv = EqualizedConv2d(channels[-1], channels[-1], bias=True)
         self.pool = config.motion_encoder_pool
         features = channels[-1]

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,7 @@ from imtalker.errors import InputError
 logger = logging.getLogger(__name__)
 
 Batch = Any
-Loss = Callable[
-    [Mapping[str, nn.Module], Batch, int], dict[str, Tensor]
-]  # (modules, batch, step) -> "loss", ...
+Loss = Callable[[Mapping[str, nn.Module], Batch, int], dict[str, Tensor]]  # (modules, batch, step) -> "loss", ...
 CHECKPOINT_NAME = "checkpoint.pt"
 
 
@@ -61,6 +59,9 @@ class Objective:
     loss: Loss
     rate_scale: float = 1.0  # of the learning rate
     starts: int = 0  # first step at which it is taken
+    # learning-rate factor of the weights that modules of a type own themselves: weights stored at unit variance
+    # (equalised layers) need larger steps than weights of size 1/sqrt(fan_in)
+    type_rates: Mapping[type[nn.Module], float] = field(default_factory=dict)
 
 
 class _IndexedBatches(Dataset):
@@ -133,13 +134,18 @@ class TrainingLoop:
         self.step = 0
 
     def _optimizer(self, objective: Objective) -> Any:
-        parameters = [p for name in objective.modules for p in self.raw[name].parameters() if p.requires_grad]
-        matrices = [p for p in parameters if p.ndim > 1]
-        vectors = [p for p in parameters if p.ndim <= 1]
-        groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-        rate, decay = self.config.learning_rate, self.config.weight_decay
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for module in (m for name in objective.modules for m in self.raw[name].modules()):
+            for parameter in module.parameters(recurse=False):
+                if parameter.requires_grad:
+                    is_matrix = parameter.ndim > 1
+                    factor = objective.type_rates.get(type(module), 1.0) if is_matrix else 1.0
+                    decay = self.config.weight_decay if is_matrix else 0.0
+                    groups.setdefault((factor, decay), []).append(parameter)
         optimizer = torch.optim.AdamW(
-            [g for g in groups if g["params"]], lr=rate, betas=self.config.betas, weight_decay=decay
+            [{"params": p, "weight_decay": decay, "factor": factor} for (factor, decay), p in groups.items()],
+            lr=self.config.learning_rate,
+            betas=self.config.betas,
         )
         return self.accelerator.prepare_optimizer(optimizer)
 
@@ -199,7 +205,7 @@ class TrainingLoop:
         optimizer = self.optimizers[objective.name]
         rate = learning_rate_at(self.config, self.step) * objective.rate_scale
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         others = [n for o in self.objectives for n in o.modules if n not in objective.modules]
         for parameter in (p for name in others for p in self.trainable[name]):
             parameter.requires_grad_(False)

@@ -17,7 +17,7 @@ from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_space import EXPRESSION, MotionSpace
 from imtalker.train.puppet.sampler import MotionSampler
-from imtalker.train.renderer_objective import as_images, channels_last
+from imtalker.train.renderer_objective import EQUALIZED_RATES, as_images, channels_last
 from imtalker.weight_file import load_weights, save_weights
 
 # the tongue hides behind the lips most of the time: a reading of it must not cost the visible parts
@@ -35,7 +35,7 @@ class MotionTrainingConfig:
     validation_images: int = 384
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=5000, learning_rate=1.5e-3, ema_decay=0.998, mixed_precision="bf16", betas=(0.9, 0.99)
+            steps=5000, learning_rate=2.5e-3, ema_decay=0.998, mixed_precision="bf16", betas=(0.9, 0.99)
         )
     )
 
@@ -85,7 +85,7 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
         config.loop,
         out,
         {"motion": encoder},
-        [Objective("motion", ("motion",), loss)],
+        [Objective("motion", ("motion",), loss, type_rates=EQUALIZED_RATES)],
         make_batch,
         validate,
         cpu=cpu,

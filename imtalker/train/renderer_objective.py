@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.renderer import Renderer, SourceFeatures
+from imtalker.renderer.layers import EqualizedConv2d, EqualizedLinear, StyledConv
 from imtalker.train import renderer_losses as losses
 
 # weights of the mouth, both eyes and the face against the rest of the picture (boxes in this order)
@@ -47,6 +48,9 @@ def as_images(pixels: Tensor) -> Tensor:
     x = pixels.reshape(-1, *pixels.shape[-3:]).permute(0, 3, 1, 2).float() / 255
     return x.contiguous(memory_format=torch.channels_last)
 
+
+# equalised weights are stored at unit variance: about sqrt(fan_in) times the size of ordinary ones
+EQUALIZED_RATES: dict[type[nn.Module], float] = {EqualizedLinear: 6.0, EqualizedConv2d: 6.0, StyledConv: 6.0}
 
 Network = TypeVar("Network", bound=nn.Module)
 

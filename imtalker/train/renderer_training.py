@@ -23,7 +23,13 @@ from imtalker.train import renderer_losses as losses
 from imtalker.train.discriminator import PatchDiscriminator
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
-from imtalker.train.renderer_objective import LossWeights, RendererTrainee, channels_last, renderer_terms
+from imtalker.train.renderer_objective import (
+    EQUALIZED_RATES,
+    LossWeights,
+    RendererTrainee,
+    channels_last,
+    renderer_terms,
+)
 from imtalker.train.renderer_validation import RendererValidation
 from imtalker.train.video_clips import VideoSample, VideoSampler
 from imtalker.weight_file import load_weights, save_weights
@@ -100,7 +106,7 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
         return {"loss": losses.discriminator_loss(real, fake)}
 
     modules: dict[str, nn.Module] = {"renderer": trainee}
-    objectives = [Objective("renderer", ("renderer",), renderer_loss)]
+    objectives = [Objective("renderer", ("renderer",), renderer_loss, type_rates=EQUALIZED_RATES)]
     if config.adversarial_from < config.loop.steps:
         modules["discriminator"] = PatchDiscriminator()
         objectives.append(
