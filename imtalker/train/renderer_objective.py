@@ -26,6 +26,7 @@ class LossWeights:
     warp: float = 1.0  # resampled source pixels against the target
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
+    gate: float = 0.15  # synthesised pixels where the source shows the true ones: they are blurred, those are sharp
     adversarial: float = 0.05
     features: float = 1.0  # discriminator feature matching
     distance: float = 0.05  # motion distance consistency, paper eq. 6
@@ -100,7 +101,8 @@ class RendererTrainee(nn.Module):
         }
         if draw:
             drawn = r.synthesis(aligned, motion_maps, guide, state)
-            out |= {"frame": drawn.frame, "guides": list(drawn.coordinates), "resampled": drawn.resampled}
+            out |= {"frame": drawn.frame, "guides": list(drawn.coordinates)}
+            out |= {"resampled": drawn.resampled, "gate": drawn.gate}
         return out
 
 
@@ -130,6 +132,7 @@ def renderer_terms(
     if draw:
         if out["resampled"] is not None:
             terms["warp"] = losses.weighted_l1(out["resampled"], target, weight * (0.1 + 0.9 * visible))
+            terms["gate"] = ((1 - out["gate"]) * visible).sum() / visible.sum().clamp(min=1.0)
         terms["pixel"] = losses.weighted_l1(out["frame"], target, weight)
         terms["gradient"] = losses.gradient_loss(out["frame"], target, weight)
     elif out["guides"][0] is not None:
