@@ -16,8 +16,8 @@ from imtalker.evaluate.verdict import Finding, finding
 MAX_LIP_OFFSET = 0.1  # seconds; viewers begin to notice (ITU-R BT.1359: 0.045 early sound, 0.125 late sound)
 MIN_SYNC_CONFIDENCE = 0.3  # below it no offset can be told
 MIN_CORRELATION = 0.15  # of lips that follow the sound
-MIN_CLOSURES = 3  # bilabials needed to judge
-MIN_CLOSURE_RATE = 0.5
+MIN_CLOSURES = 5  # bilabials needed to judge
+MIN_CLOSURE_RATE = 0.4
 STRONG_IDENTITY = 0.75
 MAX_FREEZE = 0.32  # seconds; faces that rest still tremble and breathe
 MAX_FLICKER = 1.5  # grey levels from frame to frame; H.264 alone makes up to about 0.5

@@ -1,0 +1,240 @@
+"""The paper's three protocols (section 4): self-reenactment, cross-reenactment, audio-driven; frames at 256x256."""
+
+import logging
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+from imtalker.animation import Animation
+from imtalker.config import FRAME_RATE, SamplingOptions
+from imtalker.errors import InputError
+from imtalker.evaluate.catalogue import Mode
+from imtalker.evaluate.dataset import MIN_FRAMES, Clip
+from imtalker.evaluate.face import finite_mean
+from imtalker.evaluate.image import frames_to_tensor, psnr, ssim
+from imtalker.evaluate.measure import ClipMeasures, ClipMeter
+from imtalker.evaluate.phonemes import SpeechCues, hear_speech
+from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
+from imtalker.evaluate.scoring import identity_score, motion_curves, ruler_errors, speech_scores, stability_scores
+from imtalker.generator.controls import MotionControls
+from imtalker.media.audio import load_waveform
+from imtalker.media.crop import CropBox, crop_and_resize
+from imtalker.media.video import read_frames
+from imtalker.pipeline import Portrait, TalkingHeadPipeline
+
+logger = logging.getLogger(__name__)
+
+SIZE = 256  # pixels, of all comparisons
+_BATCH = 16  # frames compared at a time
+_NUM_SNAPSHOTS = 8  # moments of a clip that are kept for pictures
+_IDENTITY_EVERY = 5  # frames
+
+
+@dataclass(frozen=True)
+class PreparedClip:
+    """A recorded clip, cropped and measured once, however often it is used."""
+
+    clip: Clip
+    box: CropBox
+    first_frame: np.ndarray  # uint8 (H,W,3), the whole picture
+    measures: ClipMeasures
+    cues: SpeechCues | None  # what its sound asks of the lips
+    recorded: dict[str, float]  # the scores the recording itself reaches, where they need no second clip
+    ruler: dict[str, float]  # errors of measuring, where the truth is known
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One moment of a result beside what it was made from."""
+
+    seconds: float
+    target: np.ndarray  # uint8 (256,256,3)
+    result: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """The numbers of one result."""
+
+    clip: str
+    source: str  # the clip whose first frame is the portrait
+    values: dict[str, float]  # by the keys of the catalogue; NaN: not known
+    curves: dict[str, np.ndarray]  # error of each frame
+    source_image: np.ndarray  # uint8 (256,256,3)
+    snapshots: tuple[Snapshot, ...]
+    stages: dict[str, float]  # seconds
+    num_frames: int
+
+
+@dataclass
+class Evaluator:
+    """Runs clips through a pipeline and scores what comes out."""
+
+    pipeline: TalkingHeadPipeline
+    networks: ReferenceNetworks
+    crop_faces: bool = False  # cut squares round the faces; else the clips are taken for cropped already
+    max_seconds: float = 60.0  # longer clips are cut
+    frechet: FrechetFeatures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.frechet = FrechetFeatures(self.networks)
+
+    def prepare(self, clip: Clip, mode: Mode) -> PreparedClip:
+        """Crop and measure a recorded clip.
+
+        Raises:
+            InputError: it is too short, cannot be read, or shows no face.
+            WeightsError: the phoneme recogniser is not installed (audio protocol only).
+        """
+        box = self.pipeline.framing.of_clip(clip.path, "auto" if self.crop_faces else None)
+        meter = ClipMeter(FRAME_RATE, identity_every=_IDENTITY_EVERY)
+        first = None
+        for frame in self._frames(clip):
+            first = frame if first is None else first
+            meter.add(crop_and_resize(frame, box, SIZE))
+        measures = meter.result()
+        if first is None or measures.num_frames < MIN_FRAMES:
+            raise InputError(f"{clip.path.name} has {measures.num_frames} frames; at least {MIN_FRAMES} are needed")
+        if measures.faces[0] is None or measures.face_rate < 0.5:
+            where = "in its first frame" if measures.faces[0] is None else "in most of its frames"
+            raise InputError(f"{clip.path.name} shows no face {where}; cut it, or give --crop")
+        cues = None
+        if mode == "audio":
+            cues = hear_speech(self._waveform(clip))
+        recorded = stability_scores(measures) | speech_scores(measures, cues)
+        recorded["csim"] = identity_score(measures, measures.embeddings[0])
+        ruler = ruler_errors(measures, clip.truth) if clip.truth else {}
+        return PreparedClip(clip, box, first, measures, cues, recorded, ruler)
+
+    def score(
+        self,
+        mode: Mode,
+        target: PreparedClip,
+        source: PreparedClip,
+        options: SamplingOptions | None = None,
+        controls: MotionControls | None = None,
+    ) -> ClipScore:
+        """Make one video and measure it.
+
+        Args:
+            target: the clip that drives, or whose sound is spoken.
+            source: the clip whose first frame is the portrait; the same one except in "cross".
+            options, controls: of the motion generator, in "audio".
+        """
+        portrait = self.pipeline.encode_source(source.first_frame, crop=self._crop(source))
+        animation = self._animate(mode, target, portrait, options, controls)
+        squares = (crop_and_resize(frame, _whole(frame), SIZE) for frame in animation.frames())
+        meter = ClipMeter(FRAME_RATE, identity_every=_IDENTITY_EVERY)
+        count = min(animation.total, target.measures.num_frames)
+        moments = {round(i * (count - 1) / (_NUM_SNAPSHOTS - 1)) for i in range(_NUM_SNAPSHOTS)}
+        snapshots: list[Snapshot] = []
+        pictures: dict[str, list[np.ndarray]] = {"psnr": [], "ssim": [], "lpips": []}
+        pairs = zip(squares, self._targets(target), strict=False)
+        done = 0
+        for batch in _batches(pairs, _BATCH):
+            for result, recorded in batch:
+                meter.add(result)
+                if done in moments:
+                    snapshots.append(Snapshot(done / FRAME_RATE, recorded, result))
+                done += 1
+            self._compare(mode, batch, pictures)
+        animation.close()
+        measures = meter.result()
+        curves = motion_curves(measures, _first_frames(target.measures, done))
+        if mode != "cross":
+            curves |= {key: np.concatenate(parts) for key, parts in pictures.items() if parts}
+        values = {key: finite_mean(curve) for key, curve in curves.items()}
+        values["csim"] = identity_score(measures, source.measures.embeddings[0])
+        values |= stability_scores(measures)
+        if mode == "audio":
+            values |= speech_scores(measures, target.cues)
+        stages = dict(animation.timings.stages)
+        values["frames_per_second"] = done / max(sum(stages.values()), 1e-9)
+        values["first_frame"] = animation.timings.first_frame or math.nan
+        return ClipScore(
+            target.clip.name,
+            source.clip.name,
+            values,
+            curves,
+            crop_and_resize(source.first_frame, source.box, SIZE),
+            tuple(snapshots),
+            stages,
+            done,
+        )
+
+    def _crop(self, clip: PreparedClip) -> CropBox | None:
+        return clip.box if self.crop_faces else None
+
+    def _animate(
+        self,
+        mode: Mode,
+        target: PreparedClip,
+        portrait: Portrait,
+        options: SamplingOptions | None,
+        controls: MotionControls | None,
+    ) -> Animation:
+        if mode == "audio":
+            return self.pipeline.animate_from_audio(portrait, self._waveform(target.clip), controls, options)
+        return self.pipeline.animate_from_video(portrait, target.clip.path, crop=self._crop(target))
+
+    def _compare(
+        self, mode: Mode, batch: list[tuple[np.ndarray, np.ndarray]], pictures: dict[str, list[np.ndarray]]
+    ) -> None:
+        if mode == "cross" and self.networks.fid is None:
+            return
+        result, recorded = (frames_to_tensor(np.stack(side), SIZE) for side in zip(*batch, strict=True))
+        self.frechet.add(result, recorded)
+        if mode == "cross":
+            return
+        pictures["psnr"].append(psnr(result, recorded))
+        pictures["ssim"].append(ssim(result, recorded))
+        if self.networks.lpips is not None:
+            pictures["lpips"].append(self.networks.lpips(result, recorded))
+
+    def _frames(self, clip: Clip) -> Iterator[np.ndarray]:
+        return islice(read_frames(clip.path), int(self.max_seconds * FRAME_RATE))
+
+    def _targets(self, target: PreparedClip) -> Iterator[np.ndarray]:
+        return (crop_and_resize(frame, target.box, SIZE) for frame in self._frames(target.clip))
+
+    def _waveform(self, clip: Clip) -> np.ndarray:
+        return load_waveform(clip.path)[: int(self.max_seconds * 16_000)]
+
+
+def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | None:
+    """Head pose and gaze of a recorded clip as controls: exact ones of a rendered clip, else the measured ones."""
+    names = ("yaw", "pitch", "roll") * pose + ("gaze_x", "gaze_y") * gaze
+    curves = {}
+    for name in names:
+        curve = np.asarray((clip.clip.truth or {}).get(name, clip.measures.readings[name]), np.float64)
+        known = np.isfinite(curve)
+        curves[name] = np.interp(np.arange(len(curve)), np.flatnonzero(known), curve[known]).astype(np.float32)
+    return MotionControls(**curves) if curves else None
+
+
+def _whole(frame: np.ndarray) -> CropBox:
+    return CropBox(0, 0, frame.shape[0])
+
+
+def _batches(items: Iterable, size: int) -> Iterator[list]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _first_frames(measures: ClipMeasures, count: int) -> ClipMeasures:
+    return ClipMeasures(
+        measures.faces[:count],
+        measures.looked[:count],
+        {name: curve[:count] for name, curve in measures.readings.items()},
+        measures.expressions[:count],
+        measures.embeddings,
+        measures.embedded_frames,
+        measures.changes,
+        measures.background_changes,
+        measures.size,
+        measures.fps,
+    )
