@@ -1,5 +1,6 @@
 """Photo puppets: identity, exact placement, dense correspondence, deterministic training samples."""
 
+from dataclasses import replace
 from itertools import islice
 
 import cv2
@@ -9,7 +10,15 @@ from drawn_face import DrawnFace, draw_face
 from puppet_person import draw_person, drawn_asset, mean_landmarks
 
 from imtalker.errors import InputError, NoFaceError
-from imtalker.train.puppet import PuppetAsset, build_asset, correspondence, render, sample_controls
+from imtalker.train.puppet import (
+    PuppetAsset,
+    build_asset,
+    correspondence,
+    mirror_controls,
+    render,
+    sample_controls,
+)
+from imtalker.train.puppet.build import build_file
 from imtalker.train.puppet.landmarks import crop_face
 from imtalker.train.puppet.matting import estimate_person_mask
 from imtalker.train.puppet.sampler import (
@@ -20,7 +29,15 @@ from imtalker.train.puppet.sampler import (
     is_validation,
     list_assets,
 )
-from imtalker.train.puppet.topology import BACKGROUND, LEFT_EYE, LIP_INNER_LOWER, LIP_INNER_UPPER, MOUTH, RIGHT_EYE
+from imtalker.train.puppet.topology import (
+    BACKGROUND,
+    LEFT_EYE,
+    LIP_INNER_LOWER,
+    LIP_INNER_UPPER,
+    MIRROR,
+    MOUTH,
+    RIGHT_EYE,
+)
 
 POSES = [
     {},
@@ -76,6 +93,34 @@ def test_place_and_size_are_absolute_under_any_view():
     face = slice(0, 468)
     np.testing.assert_allclose(moved.vertices[face], plain.vertices[face], atol=1.5)  # perspective is about the centre
     assert np.abs(moved.image.astype(float) - plain.image).mean() > 1  # but the background is another
+
+
+def test_mirrored_controls_give_the_mirrored_face():
+    rng, asset = np.random.default_rng(3), drawn_asset()
+    for _ in range(5):
+        controls = sample_controls(rng)
+        seen = render(asset, controls).vertices[:468]
+        flipped = render(asset, mirror_controls(controls)).vertices[:468]
+        np.testing.assert_allclose(flipped, seen[MIRROR] * [-1, 1] + [256, 0], atol=0.6)
+
+
+def test_cut_hair_is_rounded_off():
+    asset = drawn_asset()
+    texture = asset.texture.copy()
+    texture[:200, 200:312, 3] = 255  # hair up to the photo's upper edge
+    tall = replace(asset, texture=texture)
+    assert tall.crown[0] == 256 and tall.crown[1] == 56 and 5 < tall.crown[2] < 30
+    layer = render(tall, {"ty": -3.0}, 256).layer
+    assert (layer[0] == BACKGROUND).all() and (layer[40, 120:136] != BACKGROUND).all()
+
+
+def test_photos_become_puppet_files(tmp_path):
+    with pytest.raises(InputError, match="no picture"):
+        build_file(tmp_path / "missing.jpg", tmp_path / "missing.npz")
+    cv2.imwrite(str(tmp_path / "small.png"), draw_face(DrawnFace(), 120))
+    with pytest.raises(InputError):
+        build_file(tmp_path / "small.png", tmp_path / "small.npz")
+    assert not (tmp_path / "small.npz").exists()
 
 
 def test_lips_and_lids_close():

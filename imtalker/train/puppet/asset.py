@@ -1,7 +1,9 @@
 """A puppet's data: everything :func:`imtalker.train.puppet.render` needs, built once from one photo."""
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +74,19 @@ class PuppetAsset:
     def mouth_centre(self) -> np.ndarray:
         return (self.neutral[13] + self.neutral[14]) / 2
 
+    @cached_property
+    def crown(self) -> np.ndarray:
+        """(3,) px: centre and half width of the hair the photo's upper edge cuts off, and how high it goes on there.
+
+        The height is that of a circle about as large as the head; all is 0 where nothing is cut.
+        """
+        cut = np.nonzero(self.texture[0, :, 3] >= 128)[0]
+        if not len(cut):
+            return np.zeros(3)
+        centre, half = (cut[0] + cut[-1] + 1) / 2, (cut[-1] + 1 - cut[0]) / 2
+        radius = max(9.0 * self.camera_scale, 1.15 * half)
+        return np.array([centre, half, radius - np.sqrt(radius**2 - half**2)])
+
     def photo_pose(self, zoom: float = 1.0, view_x: float = 0.0, view_y: float = 0.0) -> dict[str, float]:
         """The photo's own pose, place, size and gaze as controls, seen by a camera with this zoom and shift."""
         yaw, pitch, roll = angles(self.camera_rotation)
@@ -96,7 +111,7 @@ class PuppetAsset:
             missing = [f.name for f in fields(cls) if f.name not in data]
             if missing:
                 raise InputError(f"{path} is no puppet asset: {', '.join(missing)} missing; build it again")
-            values = {f.name: data[f.name] for f in fields(cls)}
+            values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
         return cls(**{name: float(v) if v.ndim == 0 else v for name, v in values.items()})
 
 

@@ -52,7 +52,7 @@ class Degradation:
             image = cv2.GaussianBlur(image, (0, 0), self.blur)
         if self.quality is not None:
             _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-            image = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1])
+            image = np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[:, :, ::-1])
         return image
 
 

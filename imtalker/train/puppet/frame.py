@@ -186,8 +186,9 @@ def render(
     layer = np.empty((size, size), np.uint8)
     out_depth = np.empty((size, size), np.float32)
     shade(
-        index, depth, maps, TRIANGLE_LAYER, asset.texture, asset.plate if background is None else background,
-        fine.plate, asset.teeth, fine.upper_teeth, fine.lower_teeth, fine.mouth, asset.eye_plates, asset.irises,
-        fine.eye_maps, fine.eyes, image, layer, out_depth,
+        index, depth, maps, TRIANGLE_LAYER, asset.texture, asset.crown,
+        asset.plate if background is None else background, fine.plate, asset.teeth, fine.upper_teeth,
+        fine.lower_teeth, fine.mouth, asset.eye_plates, asset.irises, fine.eye_maps, fine.eyes, image, layer,
+        out_depth,
     )  # fmt: skip
     return RenderedFrame(image, layer, out_depth, geometry)

@@ -13,6 +13,7 @@ from imtalker.train.puppet.raster import (
     rasterize,
     sample_alpha,
     teeth_point,
+    under_crown,
 )
 from imtalker.train.puppet.topology import HOLE_UV, TRIANGLE_LAYER, TRIANGLES
 
@@ -27,7 +28,7 @@ def _invert(matrix: np.ndarray) -> np.ndarray:
 
 @nb.njit(cache=True, fastmath=True)
 def _match(
-    index, to_source, to_texture, depths, layers, texture, teeth, target_plate, source_plate, target_upper,
+    index, to_source, to_texture, depths, layers, texture, crown, teeth, target_plate, source_plate, target_upper,
     source_upper, source_upper_inverse, target_lower, source_lower, target_eye_maps, source_eye_maps, target_eyes,
     source_eyes, source_layer, source_depth, tolerance, coords, valid,
 ):  # fmt: skip
@@ -48,7 +49,8 @@ def _match(
                 if layer == 1:
                     z, _ = map_point(depths[t], px, py)
                     u, v = map_point(to_texture[t], px, py)
-                    if sample_alpha(texture, u, v) < 0.5:
+                    u, hair = under_crown(crown, u, v)
+                    if not hair or sample_alpha(texture, u, v) < 0.5:
                         layer = 0
                 elif layer == 2:
                     u, v = teeth_point(target_upper, px, py)
@@ -110,7 +112,7 @@ def correspondence(
     coords = np.empty((size, size, 2), np.float32)
     valid = np.empty((size, size), np.bool_)
     _match(
-        index, to_source, to_texture, depths, TRIANGLE_LAYER, asset.texture, asset.teeth, to.plate,
+        index, to_source, to_texture, depths, TRIANGLE_LAYER, asset.texture, asset.crown, asset.teeth, to.plate,
         _invert(of.plate), to.upper_teeth, _invert(of.upper_teeth), of.upper_teeth, to.lower_teeth,
         _invert(of.lower_teeth),
         to.eye_maps, np.stack([_invert(m) for m in of.eye_maps]), to.eyes, of.eyes, source.layer, source.depth,

@@ -55,7 +55,7 @@ def estimate_person_mask(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     rim = (yy < 3) | (((xx < 3) | (xx >= size - 3)) & (yy < high[1]))
     mask[far | (rim & ~head)] = cv2.GC_BGD
     mask[face | body] = cv2.GC_FGD
-    cv2.grabCut(cv2.GaussianBlur(small, (0, 0), 1), mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 4,
+    cv2.grabCut(cv2.GaussianBlur(small, (0, 0), 1), mask, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), 4,
                 cv2.GC_INIT_WITH_MASK)  # fmt: skip
     person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
     person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))

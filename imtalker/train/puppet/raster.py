@@ -131,6 +131,17 @@ def sample_alpha(texture, x, y):
 
 
 @nb.njit(cache=True, fastmath=True, inline="always")
+def under_crown(crown, u, v):
+    """Round off hair that the photo's upper edge cuts: the column to look up for (u, v), and whether hair is there."""
+    if v >= 0:
+        return u, True
+    t = -v / (crown[2] + 1e-6)
+    if t >= 1:
+        return u, False
+    return crown[0] + (u - crown[0]) / np.sqrt(1 - t * t), True
+
+
+@nb.njit(cache=True, fastmath=True, inline="always")
 def smooth(low, high, x):
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return t * t * (3 - 2 * t)
@@ -198,8 +209,8 @@ def _shade_eye(px, py, hv, plate, iris, matrix, eye):
 
 @nb.njit(cache=True, fastmath=True)
 def shade(
-    index, depth, maps, layers, texture, plate, plate_map, teeth, upper, lower, mouth, eye_plates, irises, eye_maps,
-    eyes, image, layer, out_depth,
+    index, depth, maps, layers, texture, crown, plate, plate_map, teeth, upper, lower, mouth, eye_plates, irises,
+    eye_maps, eyes, image, layer, out_depth,
 ):  # fmt: skip
     """Colour every output pixel as the mean of its oversamples.
 
@@ -239,7 +250,10 @@ def shade(
                         u, v = map_point(maps[t], px, py)
                         seen = int(layers[t])
                         if seen == 1:
+                            u, hair = under_crown(crown, u, v)
                             c0, c1, c2, a = sample_rgba(texture, u, v)
+                            if not hair:
+                                a = np.float32(0)
                             seen = 1 if a >= 0.5 else 0
                         elif seen == 2:
                             c0, c1, c2 = _shade_mouth(px, py, u, v, teeth, upper, lower, mouth)
