@@ -12,8 +12,9 @@ from imtalker.renderer import Renderer, SourceFeatures
 from imtalker.renderer.layers import EqualizedConv2d, EqualizedLinear, StyledConv
 from imtalker.train import renderer_losses as losses
 
-# weights of the mouth, both eyes and the face against the rest of the picture (boxes in this order)
-REGION_WEIGHTS = (6.0, 5.0, 5.0, 2.0)
+# weights of the mouth, both eyes and the face against the rest of the picture (boxes in this order): lips and lids
+# are a fortieth of the picture, and what everybody looks at
+REGION_WEIGHTS = (25.0, 20.0, 20.0, 3.0)
 REGION_ORDER = (3, 0, 1, 2)  # painted in this order: the face first, mouth and eyes on top
 
 
@@ -51,7 +52,7 @@ def as_images(pixels: Tensor) -> Tensor:
 
 
 # equalised weights are stored at unit variance: about sqrt(fan_in) times the size of ordinary ones
-EQUALIZED_RATES: dict[type[nn.Module], float] = {EqualizedLinear: 6.0, EqualizedConv2d: 6.0, StyledConv: 6.0}
+EQUALIZED_RATES: dict[type[nn.Module], float] = {EqualizedLinear: 10.0, EqualizedConv2d: 10.0, StyledConv: 10.0}
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -34,6 +34,7 @@ from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPE
 Split = Literal["train", "validation", "all"]
 VALIDATION_SHARE = 0.118  # about 48 of 406 people
 COORDS_SIZE = 128
+NEARBY_SHARE = 0.5  # targets in about the source's pose: lips and lids are all that differs
 _MAX_LOADED = 512  # assets kept in memory, about 2 MB each
 _BOX_VERTICES = (
     (sorted(set(LIP_OUTER_UPPER + LIP_OUTER_LOWER)), 0.25),
@@ -167,11 +168,11 @@ class PuppetSampler:
         drawn = [photo if rng.random() < 0.35 else sample_controls(rng, own)]
         for _ in range(self.targets_per_source):
             kind = rng.random()
-            if kind < 0.3:
+            if kind < NEARBY_SHARE:
                 drawn.append(sample_nearby(rng, drawn[0]))
                 continue
             c = sample_controls(rng, own)
-            if kind < 0.4:  # the photo's own expression in another pose
+            if kind < NEARBY_SHARE + 0.1:  # the photo's own expression in another pose
                 c.update({name: DEFAULTS[name] for name in EXPRESSION_NAMES}, photo=1.0)
             drawn.append(c)
         return drawn
