@@ -3,6 +3,7 @@
 import io
 import logging
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ from imtalker.media.container import existing_file
 logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 100_000_000  # refused by the header alone, before anything is decoded
+_LIMIT = f"more than {MAX_PIXELS // 1_000_000} million pixels"
 MIN_SIDE = 32  # pixels
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF")
 WHITE = (255, 255, 255)
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our own limit decides
 
 
 def load_portrait(
@@ -49,6 +53,8 @@ def load_portrait(
         raise InputError(
             f"picture {path} is not a JPEG, PNG, WebP, AVIF, BMP, TIFF or GIF file; save it as one of these"
         ) from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"picture {path} is too large, {_LIMIT}; reduce it") from error
     except InputError:
         raise
     except _BROKEN as error:
@@ -118,6 +124,6 @@ def _from_array(array: np.ndarray, background: tuple[int, int, int]) -> np.ndarr
 
 def _check_size(width: int, height: int, name: str) -> None:
     if width * height > MAX_PIXELS:
-        raise InputError(f"{name} has {width}x{height} pixels, more than {MAX_PIXELS // 1_000_000} million; reduce it")
+        raise InputError(f"{name} has {width}x{height} pixels, {_LIMIT}; reduce it")
     if min(width, height) < MIN_SIDE:
         raise InputError(f"{name} has {width}x{height} pixels; a portrait needs at least {MIN_SIDE} on each side")
