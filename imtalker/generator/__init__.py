@@ -1,1 +1,1 @@
-"""Speech and controls -> motion latents: audio encoder, flow-matching network, sampling, windows (paper 3.3)."""
+"""Speech and controls -> motion latents: audio encoder, flow network, sampling, windows (paper 3.3)."""

@@ -1,11 +1,12 @@
 """Speech features at the video frame rate: the sub-modules of a stock wav2vec2, run at 25 frames per second.
 
-The convolutional features (about 50 Hz) are interpolated to one per video frame before the transformer, so the
-transformer runs at 25 Hz; the official weights of the motion generator depend on that.
+The convolutional features (about 50 Hz) are interpolated to one per video frame before the transformer, so
+the transformer runs at 25 Hz; the official weights of the motion generator depend on that.
 """
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,19 +126,18 @@ class AudioEncoder(nn.Module):
 
     def _convolve(self, x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
         """The convolutional stack with the first layer's normalisation given: it spans the whole clip."""
-        first, *rest = self.wav2vec2.feature_extractor.conv_layers
-        norm = first.layer_norm
+        layers: Any = self.wav2vec2.feature_extractor.conv_layers
+        first, norm = layers[0], layers[0].layer_norm
         scale = norm.weight / deviation
         x = first.activation(first.conv(x) * scale[:, None] + (norm.bias - mean * scale)[:, None])
-        for layer in rest:
+        for layer in layers[1:]:
             x = layer(x)
         return x
 
     def _first_layer_statistics(self, clip: NormalisedWaveform) -> tuple[Tensor, Tensor]:
-        first = self.wav2vec2.feature_extractor.conv_layers[0]
-        return convolution_statistics(
-            clip, first.conv.weight[:, 0], self.config.conv_stride[0], first.layer_norm.eps
-        )
+        layers: Any = self.wav2vec2.feature_extractor.conv_layers
+        kernels, epsilon = layers[0].conv.weight[:, 0], layers[0].layer_norm.eps
+        return convolution_statistics(clip, kernels, self.config.conv_stride[0], epsilon)
 
     def _contextualise(self, x: Tensor) -> Tensor:
         x, _ = self.wav2vec2.feature_projection(x)

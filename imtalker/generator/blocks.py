@@ -1,4 +1,4 @@
-"""Transformer block of the motion generator: self-attention and an MLP under frame-wise AdaLN (paper eq. 10)."""
+"""Transformer block of the motion generator: attention and MLP under frame-wise AdaLN (paper eq. 10)."""
 
 import math
 
@@ -12,8 +12,9 @@ BASE_PERIOD = 10_000.0
 
 def sinusoidal_positions(length: int, dim: int) -> Tensor:
     """Fixed additive positions ``(1, length, dim)``: sine in the even channels, cosine in the odd ones."""
-    angles = torch.arange(length)[:, None] * BASE_PERIOD ** (-torch.arange(0, dim, 2) / dim)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).reshape(1, length, dim)
+    exponents = torch.arange(0, dim, 2, dtype=torch.float64) / dim
+    angles = torch.arange(length)[:, None] / BASE_PERIOD**exponents
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).reshape(1, length, dim).float()
 
 
 def rotary_tables(length: int, head_dim: int) -> tuple[Tensor, Tensor]:
@@ -71,9 +72,7 @@ class TransformerBlock(nn.Module):
     def __init__(self, dim: int, num_heads: int, mlp_ratio: int) -> None:
         super().__init__()
         self.attention = SelfAttention(dim, num_heads)
-        self.mlp = nn.Sequential(
-            nn.Linear(dim, mlp_ratio * dim), nn.GELU("tanh"), nn.Linear(mlp_ratio * dim, dim)
-        )
+        self.mlp = nn.Sequential(nn.Linear(dim, mlp_ratio * dim), nn.GELU("tanh"), nn.Linear(mlp_ratio * dim, dim))
         self.modulation = nn.Linear(dim, 6 * dim)
 
     def forward(

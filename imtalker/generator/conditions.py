@@ -1,7 +1,7 @@
 """Conditions of the motion generator: each is projected per frame, a missing one is zero after projection."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -42,32 +42,29 @@ class Conditions:
 
     def last(self, num_frames: int) -> "Conditions":
         """The last ``num_frames`` frames of every condition."""
-        return self._map(lambda value: value[:, -num_frames:])
+        return self._map(lambda _, value: value[:, -num_frames:])
 
     def padded(self, num_frames: int) -> "Conditions":
         """At least ``num_frames`` frames: the last projected frame is repeated."""
         missing = num_frames - self.audio.shape[1]
         if missing <= 0:
             return self
-        return self._map(lambda value: torch.cat([value, value[:, -1:].expand(-1, missing, -1)], dim=1))
+        return self._map(lambda _, value: torch.cat([value, value[:, -1:].expand(-1, missing, -1)], dim=1))
 
     def after(self, context: "Conditions | None", num_frames: int) -> "Conditions":
         """These conditions behind those of the ``num_frames`` frames before; no context is null."""
 
-        def joined(name: str) -> Tensor | None:
-            value = getattr(self, name)
-            if value is None:
-                return None
+        def joined(name: str, value: Tensor) -> Tensor:
             before = None if context is None else getattr(context, name)
             if before is None:
                 before = value.new_zeros(value.shape[0], num_frames, value.shape[2])
             return torch.cat([before, value], dim=1)
 
-        return Conditions(**{f.name: joined(f.name) for f in fields(self)})  # pyright: ignore[reportArgumentType]
+        return self._map(joined)
 
-    def _map(self, function) -> "Conditions":
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Conditions(**{k: None if v is None else function(v) for k, v in values.items()})
+    def _map(self, function: Callable[[str, Tensor], Tensor]) -> "Conditions":
+        given = {name: getattr(self, name) for name in CONDITION_NAMES}
+        return Conditions(**{name: None if v is None else function(name, v) for name, v in given.items()})
 
 
 class ConditionProjection(nn.Module):

@@ -19,9 +19,7 @@ def read_csv_columns(path: Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise InputError(f"cannot read the controls {path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path} is not a CSV text file; give a header line and one line per frame"
-        ) from error
+        raise InputError(f"{path} is not a CSV text file; give a header and one line per frame") from error
     if len(rows) < 2:
         raise InputError(f"{path} has no frames; give a header line and one line per frame")
     header = [name.strip().lower() for name in rows[0]]
@@ -43,16 +41,12 @@ def read_npz_columns(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(
-                    f"{path} holds one array without a name; save named columns with numpy.savez"
-                )
+                raise InputError(f"{path} holds an array without a name; save columns with numpy.savez")
             columns = {name: archive[name] for name in archive.files if name not in INDEX_COLUMNS}
     except InputError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path} is not a readable NumPy archive (.npz); save columns with numpy.savez"
-        ) from error
+        raise InputError(f"{path} is not a NumPy archive (.npz); save columns with numpy.savez") from error
     lengths = {array.shape[0] for array in columns.values() if array.ndim == 1}
     if any(array.ndim > 1 for array in columns.values()) or len(lengths) > 1:
         raise InputError(f"{path}: columns differ in shape; give one value per frame in each")

@@ -60,6 +60,11 @@ class ControlTracks:
                 raise InputError(f"the {name} track has values that are not finite; remove or repair them")
             object.__setattr__(self, name, track)
 
+    @property
+    def num_frames(self) -> int:
+        """Length of the longest track, at least 1."""
+        return max([1, *(len(track) for track in (self.pose, self.camera, self.gaze) if track is not None)])
+
     def window(self, start: int, stop: int) -> "ControlTracks":
         """Frames ``start`` to ``stop``, always of that length."""
 
@@ -104,9 +109,7 @@ class MotionControls:
             if camera.ndim != 2 or camera.shape[1] != 3:
                 raise InputError(f"camera has the shape {camera.shape}; give (frames, 3)")
             object.__setattr__(self, "camera", camera)
-        value = _numbers(
-            "expressiveness", self.expressiveness, MAX_EXPRESSIVENESS, "times the natural motion"
-        )
+        value = _numbers("expressiveness", self.expressiveness, MAX_EXPRESSIVENESS, "times the natural motion")
         if value.ndim or value < 0:
             raise InputError(f"expressiveness is {self.expressiveness!r}; give one number from 0 to 1.5")
         object.__setattr__(self, "expressiveness", float(value))
@@ -143,6 +146,12 @@ class MotionControls:
         return self.expressiveness == 1 and all(
             getattr(self, f.name) is None for f in fields(self) if f.name != "expressiveness"
         )
+
+    @property
+    def num_frames(self) -> int:
+        """Length of the longest track, 1 where all are constant."""
+        values = [getattr(self, f.name) for f in fields(self)]
+        return max([1, *(len(value) for value in values if isinstance(value, np.ndarray))])
 
     def window(self, start: int, stop: int) -> "MotionControls":
         """The controls of frames ``start`` to ``stop``; constants stay, tracks hold their last value."""

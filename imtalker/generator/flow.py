@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -81,7 +82,7 @@ def integrate(velocity: Velocity, x: Tensor, times: Tensor, solver: str = "euler
     """State at ``times[-1]`` of dx/dt = velocity(x, t) from ``x`` at ``times[0]``."""
     step = SOLVERS[solver][0]
     times = times.to(x.device)
-    for t, t_next in zip(times[:-1], times[1:], strict=True):
+    for t, t_next in pairwise(times):
         x = step(velocity, x, t, t_next - t)
     return x
 
@@ -89,8 +90,8 @@ def integrate(velocity: Velocity, x: Tensor, times: Tensor, solver: str = "euler
 def guide(conditional: Tensor, nulled: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
     """Classifier-free guidance with a scale per condition; ``v_i`` is the velocity with condition i null.
 
-    For one condition this is eq. 12, ``v_1 + w (v - v_1)``; each further one adds ``(w_i - 1) (v - v_i)``. The
-    order of the operations is the official one: its rounding decides whether results can be compared at all.
+    For one condition this is eq. 12, ``v_1 + w (v - v_1)``; each further one adds ``(w_i - 1) (v - v_i)``,
+    so that a scale of 1 changes nothing.
     """
     if not nulled:
         return conditional

@@ -8,10 +8,16 @@ from torch import Tensor, nn
 
 from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.errors import InputError
-from imtalker.generator.conditions import Conditions, ConditionProjections
+from imtalker.generator.conditions import ConditionProjections, Conditions
 from imtalker.generator.controls import ControlTracks, MotionControls
 from imtalker.generator.flow import check_options, guide, integrate, noise_windows, time_grid
-from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS, STATISTICS_DIM
+from imtalker.generator.motion_layout import (
+    CAMERA_CHANNELS,
+    HEAD_CHANNELS,
+    POSE_CHANNELS,
+    STATISTICS_DIM,
+    head_statistics,
+)
 from imtalker.generator.transformer import FlowMatchingTransformer
 
 
@@ -26,9 +32,8 @@ class MotionGenerator(nn.Module):
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
-        if config.statistics_dim and (
-            config.statistics_dim != STATISTICS_DIM or config.motion_layout == "learned"
-        ):
+        explicit = config.motion_layout == "explicit"
+        if config.statistics_dim and not (explicit and config.statistics_dim == STATISTICS_DIM):
             raise InputError(
                 f"statistics_dim is {config.statistics_dim} with a {config.motion_layout} motion layout; "
                 f"statistics need the explicit layout and {STATISTICS_DIM} numbers"
@@ -61,9 +66,7 @@ class MotionGenerator(nn.Module):
         """
         return self.projections(audio, pose, camera, gaze, statistics, keep)
 
-    def forward(
-        self, x_t: Tensor, t: Tensor, conditions: Conditions, context: Tensor, reference: Tensor
-    ) -> Tensor:
+    def forward(self, x_t: Tensor, t: Tensor, conditions: Conditions, context: Tensor, reference: Tensor) -> Tensor:
         """Velocity ``(B, W, 32)``: what training fits to ``motion - noise`` (eq. 11).
 
         Args:
@@ -100,7 +103,8 @@ class MotionGenerator(nn.Module):
         check_options(options)
         if tuple(reference_motion.shape) != (1, self.config.motion_dim):
             raise InputError(
-                f"reference_motion has the shape {tuple(reference_motion.shape)}; give (1, {self.config.motion_dim})"
+                f"the reference motion has the shape {tuple(reference_motion.shape)}; "
+                f"give (1, {self.config.motion_dim})"
             )
         if isinstance(controls, MotionControls) and controls.expressiveness != 1 and not self._names_the_head:
             raise InputError(
@@ -146,19 +150,19 @@ class MotionGenerator(nn.Module):
         shape = (1, config.window_frames, config.motion_dim)
         noises = noise_windows(shape, options.seed, options.noise)
         context = reference.new_zeros(1, config.context_frames, config.motion_dim)
+        statistics = self._clip_statistics(controls, reference)
         before: Conditions | None = None
         start = 0
         for audio, noise in zip(chain([first], windows), noises, strict=False):
             stop = start + audio.shape[1]
             with torch.inference_mode():
                 tracks = self._tracks(controls, start, stop, reference)
-                pivot = self._head_pivot(tracks, reference, stop - start)
-                conditions = self._window_conditions(audio, tracks, pivot, controls)
+                conditions = self._project({"audio": audio, "statistics": statistics, **tracks})
                 conditions = conditions.padded(config.window_frames)
                 motion = self._sample(noise.to(reference), conditions, before, context, reference, options)
                 before = conditions.last(config.context_frames)
                 context = motion[:, -config.context_frames :]
-                result = self._amplified(motion[:, : stop - start], pivot, controls)
+                result = self._amplified(motion[:, : stop - start], tracks, reference, controls)
             yield result
             start = stop
 
@@ -173,10 +177,8 @@ class MotionGenerator(nn.Module):
         named = {"pose": tracks.pose, "camera": tracks.camera, "gaze": tracks.gaze}
         return {k: torch.from_numpy(v)[None].to(reference) for k, v in named.items() if v is not None}
 
-    def _head_pivot(self, tracks: Mapping[str, Tensor], reference: Tensor, length: int) -> Tensor | None:
+    def _head_pivot(self, tracks: Mapping[str, Tensor], reference: Tensor, length: int) -> Tensor:
         """Where the head rests in each frame ``(1, n, 6)``: the controls where given, else the portrait."""
-        if not self._names_the_head:
-            return None
         pivot = reference[:, None].repeat(1, length, 1)
         if "pose" in tracks:
             pivot[..., POSE_CHANNELS] = tracks["pose"]
@@ -184,21 +186,20 @@ class MotionGenerator(nn.Module):
             pivot[..., CAMERA_CHANNELS] = tracks["camera"]
         return pivot[..., HEAD_CHANNELS]
 
-    def _window_conditions(
-        self,
-        audio: Tensor,
-        tracks: Mapping[str, Tensor],
-        pivot: Tensor | None,
-        controls: MotionControls | ControlTracks,
-    ) -> Conditions:
+    def _clip_statistics(self, controls: MotionControls | ControlTracks, reference: Tensor) -> Tensor | None:
+        """Mean and deviation of the head ``(1, 12)`` to ask for: of a track where there is one, else typical."""
+        if not self.config.statistics_dim:
+            return None
+        length = controls.num_frames
+        pivot = self._head_pivot(self._tracks(controls, 0, length, reference), reference, length)
+        expressiveness = controls.expressiveness if isinstance(controls, MotionControls) else 1.0
+        mean, deviation = head_statistics(pivot).chunk(2, dim=-1)
+        typical = self.typical_deviation.to(pivot) * expressiveness
+        return torch.cat([mean, torch.where(deviation > 0, deviation, typical)], dim=-1)
+
+    def _project(self, inputs: Mapping[str, Tensor | None]) -> Conditions:
         weight = self.transformer.input_projection.weight
-        inputs = {"audio": audio, **tracks}
-        if self.config.statistics_dim and pivot is not None:
-            expressiveness = controls.expressiveness if isinstance(controls, MotionControls) else 1.0
-            deviation = (self.typical_deviation * expressiveness).expand(1, -1).to(pivot)
-            deviation = torch.where(pivot.std(1, correction=0) > 0, pivot.std(1, correction=0), deviation)
-            inputs["statistics"] = torch.cat([pivot.mean(1), deviation], dim=-1)
-        return self.project_conditions(**{name: value.to(weight) for name, value in inputs.items()})
+        return self.projections(**{name: v.to(weight) for name, v in inputs.items() if v is not None})
 
     def _sample(
         self,
@@ -214,43 +215,43 @@ class MotionGenerator(nn.Module):
         conditions = conditions.after(before, length)
         nulls, scales = self._guidance(conditions, options)
         # Guidance takes away a condition of the window only; the context keeps it, as in the official sampler.
-        variants = [conditions.total()] + [conditions.without(*n, start=length).total() for n in nulls]
+        variants = [conditions.without(*n, start=length).total() for n in nulls] + [conditions.total()]
         condition = torch.cat(variants)
         batch, dtype = len(variants), condition.dtype
         context, reference = (v.to(dtype).expand(batch, *v.shape[1:]) for v in (context, reference))
 
         def velocity(x: Tensor, t: Tensor) -> Tensor:
             x = x.to(dtype).expand(batch, -1, -1)
-            conditional, *nulled = self.transformer(x, t, condition, context, reference).float().split(1)
+            *nulled, conditional = self.transformer(x, t, condition, context, reference).float().split(1)
             return guide(conditional, nulled, scales)
 
         return integrate(velocity, noise, time_grid(options.num_steps, options.solver), options.solver)
 
     @staticmethod
-    def _guidance(
-        conditions: Conditions, options: SamplingOptions
-    ) -> tuple[list[tuple[str, ...]], list[float]]:
-        """Conditions to null and their scales; a scale of 1 or a condition that is null already costs nothing."""
+    def _guidance(conditions: Conditions, options: SamplingOptions) -> tuple[list[tuple[str, ...]], list[float]]:
+        """Conditions to null and their scales; a scale of 1 or a condition that is absent costs nothing."""
         candidates = (
-            (("audio",), options.guidance_scale, True),
-            (
-                ("pose", "camera"),
-                options.pose_guidance,
-                conditions.pose is not None or conditions.camera is not None,
-            ),
-            (("gaze",), options.gaze_guidance, conditions.gaze is not None),
+            (("audio",), options.guidance_scale),
+            (("pose", "camera"), options.pose_guidance),
+            (("gaze",), options.gaze_guidance),
         )
-        active = [(names, scale) for names, scale, present in candidates if present and scale != 1]
+        active = [
+            (names, scale)
+            for names, scale in candidates
+            if scale != 1 and any(getattr(conditions, name) is not None for name in names)
+        ]
         return [names for names, _ in active], [scale for _, scale in active]
 
     def _amplified(
-        self, motion: Tensor, pivot: Tensor | None, controls: MotionControls | ControlTracks
+        self,
+        motion: Tensor,
+        tracks: Mapping[str, Tensor],
+        reference: Tensor,
+        controls: MotionControls | ControlTracks,
     ) -> Tensor:
         """Scale the head's excursions by the expressiveness where the network is not told about it."""
-        if not isinstance(controls, MotionControls) or controls.expressiveness == 1:
+        if not isinstance(controls, MotionControls) or controls.expressiveness == 1 or self.config.statistics_dim:
             return motion
-        if pivot is None or self.config.statistics_dim:
-            return motion
-        motion = motion.clone()
-        motion[..., HEAD_CHANNELS] = torch.lerp(pivot, motion[..., HEAD_CHANNELS], controls.expressiveness)
-        return motion
+        pivot = self._head_pivot(tracks, reference, motion.shape[1])
+        head = torch.lerp(pivot, motion[..., HEAD_CHANNELS], controls.expressiveness)
+        return torch.cat([head, motion[..., HEAD_CHANNELS.stop :]], dim=-1)

@@ -16,7 +16,7 @@ STATISTICS_DIM = 12  # mean and deviation of the head channels
 
 
 def motion_conditions(motion: Tensor) -> dict[str, Tensor]:
-    """Pose ``(B, T, 3)``, camera ``(B, T, 3)``, gaze ``(B, T, 2)`` and statistics ``(B, 12)`` of a motion ``(B, T, 32)``.
+    """Pose, camera ``(B, T, 3)``, gaze ``(B, T, 2)`` and statistics ``(B, 12)`` of a motion ``(B, T, 32)``.
 
     These are the raw conditions under which the motion itself would be generated: what training feeds.
     """

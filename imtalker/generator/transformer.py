@@ -35,9 +35,7 @@ class FlowMatchingTransformer(nn.Module):
         dim = config.hidden_dim
         length = config.context_frames + config.window_frames
         self.input_projection = nn.Linear(2 * config.motion_dim, dim)
-        self.time_projection = nn.Sequential(
-            nn.Linear(TIME_EMBEDDING_DIM, dim), nn.SiLU(), nn.Linear(dim, dim)
-        )
+        self.time_projection = nn.Sequential(nn.Linear(TIME_EMBEDDING_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.condition_projection = nn.Linear(config.condition_dim, dim)
         self.blocks = nn.ModuleList(
             TransformerBlock(dim, config.num_heads, config.mlp_ratio) for _ in range(config.num_layers)
@@ -68,9 +66,7 @@ class FlowMatchingTransformer(nn.Module):
         for module in closed:
             nn.init.zeros_(module.weight)
 
-    def forward(
-        self, x_t: Tensor, t: Tensor, condition: Tensor, context: Tensor, reference: Tensor
-    ) -> Tensor:
+    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor, context: Tensor, reference: Tensor) -> Tensor:
         """Velocity ``(B, W, 32)`` at flow time ``t``.
 
         Args:
@@ -80,7 +76,7 @@ class FlowMatchingTransformer(nn.Module):
             context: motion of the frames before the window ``(B, C, 32)``; zeros before the first window.
             reference: motion of the portrait ``(B, 32)``.
         """
-        batch, num_context = x_t.shape[0], context.shape[1]
+        num_context = context.shape[1]
         motion = torch.cat([context, x_t], dim=1)
         # The reference comes first among the channels: the official weights are trained that way.
         tokens = torch.cat([reference[:, None].expand_as(motion), motion], dim=-1)
@@ -91,7 +87,7 @@ class FlowMatchingTransformer(nn.Module):
         if self.rotary_cos is not None and self.rotary_sin is not None:
             rotary = (self.rotary_cos, self.rotary_sin)
 
-        time = time_embedding(t.expand(batch), TIME_EMBEDDING_DIM).to(x.dtype)
+        time = time_embedding(t.reshape(-1), TIME_EMBEDDING_DIM).to(x.dtype)
         # Every modulation starts with the same SiLU of the condition, so it is taken once.
         c = F.silu(self.condition_projection(condition) + self.time_projection(time)[:, None])
         for block in self.blocks:
