@@ -59,6 +59,12 @@ def _face(pixels: np.ndarray) -> FaceLandmarks | None:
     return found[0] if found else None
 
 
+def _correlation(asked: np.ndarray, read: np.ndarray) -> float:
+    """Over the results in which the quantity could be read (a closed eye has no gaze)."""
+    known = np.isfinite(read)
+    return float(np.corrcoef(asked[known], read[known])[0, 1])
+
+
 @torch.no_grad()
 def measure_fidelity(renderer: Renderer, assets: list[str], pairs: int = 192, read_source: bool = False) -> Fidelity:
     """Measure on the validation split of ``assets``.
@@ -113,7 +119,7 @@ def measure_fidelity(renderer: Renderer, assets: list[str], pairs: int = 192, re
         "eye_opening": (space.eye_aperture(motion).mean(-1), [(r.eye_left + r.eye_right) / 2 for r in read]),
         "gaze_x": (gaze_x, [r.gaze_x for r in read]),
     }
-    followed = {name: float(np.corrcoef(a, b)[0, 1]) for name, (a, b) in wanted.items()}
+    followed = {name: _correlation(np.asarray(a), np.asarray(b)) for name, (a, b) in wanted.items()}
     means = {name: float(np.mean(values)) for name, values in rows.items()}
     return Fidelity(pairs=len(rows["face_psnr"]), faces_lost=lost, **means, **followed)
 
