@@ -21,8 +21,8 @@ _THUMBNAIL = 112  # pixels
 _ARROWS = {"higher": "&#8593;", "lower": "&#8595;", "none": ""}
 
 _STYLE = """
-:root { --ink: #1d2430; --soft: #667085; --line: #d7dce3; --paper: #fff; --card: #f5f7fa; --good: #2e8b57; --bad: #c8453b;
-  --dot: #3b82c4; }
+:root { --ink: #1d2430; --soft: #667085; --line: #d7dce3; --paper: #fff; --card: #f5f7fa; --good: #2e8b57;
+  --bad: #c8453b; --dot: #3b82c4; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8ebf0; --soft: #9aa4b2; --line: #38414f; --paper: #151a21;
   --card: #1e2530; --good: #5fc48d; --bad: #f07a6f; --dot: #6aa8e0; } }
 body { margin: 0 auto; max-width: 960px; padding: 28px 20px 60px; font: 15px/1.5 system-ui, sans-serif;
@@ -167,11 +167,12 @@ def _ablation(reports: Sequence[EvaluationReport]) -> str:
 
 
 def _definitions(mode: Mode) -> str:
-    rows = "".join(
-        f'<tr><td>{escape(m.title)}</td><td class="text">{escape(m.definition)}. Range {m.lowest:g} to '
-        f"{'any' if m.highest is None else f'{m.highest:g}'} {escape(m.unit)}. {escape(m.source)}; {escape(m.note)}.</td></tr>"
-        for m in metrics_of(mode)
-    )
+    rows = ""
+    for metric in metrics_of(mode):
+        highest = "any" if metric.highest is None else f"{metric.highest:g}"
+        limits = f"Range {metric.lowest:g} to {highest} {metric.unit}".rstrip()
+        text = f"{metric.definition}. {limits}. {metric.source}; {metric.note}."
+        rows += f'<tr><td>{escape(metric.title)}</td><td class="text">{escape(text)}</td></tr>'
     return f"<details open><summary>What the numbers mean</summary><table>{rows}</table></details>"
 
 

@@ -73,9 +73,8 @@ def line_plot(
         kind = highlight.get(name, "other")
         parts.append(f'<polyline points="{points}" class="curve {kind}"><title>{escape(name)}</title></polyline>')
     for row, (name, kind) in enumerate(highlight.items()):
-        parts.append(
-            f'<text x="{width - 14}" y="{22 + 16 * row}" text-anchor="end" class="{kind}">{escape(kind)}: {escape(name)}</text>'
-        )
+        label = f"{escape(kind)}: {escape(name)}"
+        parts.append(f'<text x="{width - 14}" y="{22 + 16 * row}" text-anchor="end" class="{kind}">{label}</text>')
     return _svg(width, height, parts)
 
 
