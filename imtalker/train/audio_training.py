@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig
-from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder
+from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder, num_video_frames
 from imtalker.train.augmentation import augment, change_speed, colored_noise
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.options import config_from_json, configure_logging
@@ -27,6 +27,8 @@ from imtalker.train.visemes import MOUTH_CONTROLS, VISEME_GROUPS, mouth_track
 from imtalker.weight_file import save_weights
 
 logger = logging.getLogger(__name__)
+
+MARGIN_FRAMES = 12  # of silence round an utterance that is scored
 
 TINY_AUDIO_ENCODER = AudioEncoderConfig(
     hidden_size=160,
@@ -214,8 +216,10 @@ def frame_scores(recogniser: PhonemeRecogniser, utterances: Sequence[Utterance])
     groups = groups_of_phonemes()
     found, asked, jaws, closes = [], [], [], []
     for utterance in utterances:
-        scores, mouth = recognise(recogniser, utterance.waveform)
-        frames = len(scores)
+        frames = num_video_frames(len(utterance.waveform))
+        # A little silence round it, as in use; a bare word of half a second is nothing the encoder has to know.
+        padded = np.pad(utterance.waveform, MARGIN_FRAMES * SAMPLES_PER_FRAME)
+        scores, mouth = (x[MARGIN_FRAMES : MARGIN_FRAMES + frames] for x in recognise(recogniser, padded))
         labels = frame_labels(utterance.segments, frames)
         track = mouth_track(utterance.segments, frames)
         found.append(scores.argmax(1))

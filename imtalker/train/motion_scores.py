@@ -87,6 +87,8 @@ def score_generator(
     generator: MotionGenerator, speeches: Sequence[Speech], space: MotionSpace, options: SamplingOptions
 ) -> dict[str, float]:
     """Scores over clips, each generated once: see the functions above; tracks count the truth's own values."""
+    if not speeches:
+        return {}
     gaps, truths, pauses, poses = [], [], [], []
     closed = asked = 0
     for speech in speeches:
