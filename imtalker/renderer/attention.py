@@ -75,7 +75,8 @@ class WindowBlock(nn.Module):
     """Swin block, optionally on the map rolled by half a window: ``(B, C, n, n) -> (B, C, n, n)``."""
 
     position_index: Tensor
-    mask: Tensor | None
+    edges: Tensor
+    edge_masks: Tensor
 
     def __init__(self, dim: int, side: int, heads: int, window: int, shifted: bool) -> None:
         super().__init__()
@@ -87,13 +88,28 @@ class WindowBlock(nn.Module):
         self.mlp = feed_forward(dim)
         self.bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         self.register_buffer("position_index", relative_position_index(window), persistent=False)
-        mask = shifted_window_mask(side, window, self.shift) if shifted else None
-        self.register_buffer("mask", mask, persistent=False)
+        # only the windows of the last row and column of a rolled map hold cells that were no neighbours
+        masks = shifted_window_mask(side, window, self.shift) if shifted else torch.zeros(0, 1, 1)
+        edges = masks.flatten(1).any(1).nonzero().flatten()
+        self.register_buffer("edges", edges, persistent=False)
+        self.register_buffer("edge_masks", masks[edges], persistent=False)
 
     def attention_bias(self) -> Tensor:
-        """``(1 or windows, heads, window**2, window**2)`` added to the logits."""
-        bias = self.bias_table[self.position_index].permute(2, 0, 1)[None]
-        return bias if self.mask is None else bias + self.mask[:, None]
+        """``(heads, window**2, window**2)`` added to the logits of every window."""
+        return self.bias_table[self.position_index].permute(2, 0, 1)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        """Attention inside ``(B, windows, heads, window**2, d)``."""
+        heads, length, d = q.shape[-3:]
+        every = (t.reshape(-1, heads, length, d) for t in (q, k, v))
+        out = F.scaled_dot_product_attention(*every, attn_mask=bias.expand(q[..., 0, 0, 0].numel(), -1, -1, -1))
+        out = out.reshape(q.shape)
+        if len(self.edges) == 0:
+            return out
+        at_edge = (t[:, self.edges].flatten(0, 1) for t in (q, k, v))
+        masked = (bias + self.edge_masks[:, None].to(bias.dtype)).repeat(len(q), 1, 1, 1)
+        corrected = F.scaled_dot_product_attention(*at_edge, attn_mask=masked)
+        return out.index_copy(1, self.edges, corrected.reshape(len(q), -1, *q.shape[2:]))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.permute(0, 2, 3, 1)
@@ -102,11 +118,9 @@ class WindowBlock(nn.Module):
         windows = split_windows(rolled, self.window)
         kv = self.norm_kv(windows)
         q, k, v = self.q(self.norm_q(windows)), self.k(kv), self.v(kv)
-        q, k, v = (t.view(*t.shape[:2], self.heads, c // self.heads).transpose(1, 2) for t in (q, k, v))
-        bias = self.attention_bias().to(q.dtype)
-        bias = bias.repeat(b, 1, 1, 1) if self.mask is not None else bias
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(len(q), -1, -1, -1))
-        attended = self.proj(attended.transpose(1, 2).reshape(windows.shape))
+        q, k, v = (t.view(b, -1, t.shape[1], self.heads, c // self.heads).transpose(2, 3) for t in (q, k, v))
+        attended = self.attend(q, k, v, self.attention_bias().to(q.dtype))
+        attended = self.proj(attended.transpose(2, 3).reshape(windows.shape))
         attended = join_windows(attended, self.side, self.window)
         x = x + (attended.roll((self.shift, self.shift), (1, 2)) if self.shift else attended)
         return (x + self.mlp(self.norm_mlp(x))).permute(0, 3, 1, 2)

@@ -71,6 +71,24 @@ class CrossAttention(nn.Module):
         keys, values = (x.expand(len(q), -1, -1, -1) for x in (keys.to(values.dtype), values))
         return self.merge(F.scaled_dot_product_attention(q, keys, values, scale=1.0))
 
+    def with_peaks(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The aligned map and, for every cell ``(B, N)``, the source cell of the largest attention.
+
+        As ``with_weights`` and its argmax, but a block of rows at a time: the whole attention never exists.
+        """
+        q, k, v = self.queries(motion_map).float(), keys.float().transpose(-1, -2), values
+        rows = CHUNK_ROWS if q.device.type == "cpu" else ACCELERATOR_CHUNK_ROWS
+        b, heads, n, _ = q.shape
+        attended = values.new_empty(b, heads, n, values.shape[-1])
+        peaks = torch.empty(b, n, dtype=torch.long, device=q.device)
+        with torch.autocast(q.device.type, enabled=False):
+            for start in range(0, n, rows):
+                part = slice(start, start + rows)
+                weights = (q[:, :, part] @ k).softmax(-1)
+                attended[:, :, part] = weights.to(v.dtype) @ v
+                peaks[:, part] = weights.mean(1).argmax(-1)
+        return self.merge(attended), peaks
+
     def with_weights(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The aligned map and the attention ``(B, N, N)``, averaged over heads, in single precision."""
         q = self.queries(motion_map)
@@ -78,6 +96,10 @@ class CrossAttention(nn.Module):
             # positions are read from these weights: half precision would quantise them
             weights = (q.float() @ keys.float().transpose(-1, -2)).softmax(-1)
         return self.merge(weights.to(values.dtype) @ values), weights.mean(1)
+
+
+CHUNK_ROWS = 64  # rows of attention whose working set stays in a CPU's cache
+ACCELERATOR_CHUNK_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -146,6 +168,10 @@ class ImplicitMotionTransfer(nn.Module):
             assert isinstance(level, CrossAttention)
             if i < last:
                 aligned.append(level(motion_map, keys[i], values[i]))
+            elif self.resampler == "block" and not self.training:
+                features, index = level.with_peaks(motion_map, keys[i], values[i])
+                aligned.append(features)
+                guide = Guide(index=index)
             else:
                 features, weights = level.with_weights(motion_map, keys[i], values[i])
                 aligned.append(features)
