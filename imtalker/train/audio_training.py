@@ -28,6 +28,7 @@ from imtalker.weight_file import save_weights
 
 logger = logging.getLogger(__name__)
 
+_MOUTH_WEIGHTS = [3.0 if name in ("close", "fv") else 1.0 for name in MOUTH_CONTROLS]  # contacts are short
 MARGIN_FRAMES = 12  # of silence round an utterance that is scored
 
 TINY_AUDIO_ENCODER = AudioEncoderConfig(
@@ -59,13 +60,13 @@ class AudioTrainingConfig:
     holdout_every: int = 20  # every 20th utterance of each voice is kept out too
     # share of the batches by the beginning of the voice's name; others split what is left
     shares: tuple[tuple[str, float], ...] = (
-        ("lj", 0.14),
-        ("digits", 0.05),
-        ("hibari", 0.24),
-        ("piper", 0.22),
-        ("espeak", 0.12),
-        ("festival", 0.08),
-        ("flite", 0.15),
+        ("lj", 0.18),
+        ("digits", 0.04),
+        ("hibari", 0.26),
+        ("piper", 0.24),
+        ("espeak", 0.08),
+        ("festival", 0.07),
+        ("flite", 0.13),
     )
     augmentation: float = 1.0  # strength, 0..1
 
@@ -190,7 +191,7 @@ def recogniser_loss(modules: Mapping[str, nn.Module], batch: dict[str, Tensor], 
     phonemes, mouth, rest = modules["recogniser"](batch["waveform"])
     target = batch["phonemes"]
     cross = -(target * F.log_softmax(phonemes.float(), -1)).sum(-1).mean()
-    articulation = F.mse_loss(mouth.float(), batch["mouth"])
+    articulation = ((mouth.float() - batch["mouth"]).square() * mouth.new_tensor(_MOUTH_WEIGHTS)).mean()
     voicing = F.binary_cross_entropy_with_logits(rest[..., 0].float(), batch["voicing"])
     loudness = F.mse_loss(rest[..., 1].float(), batch["loudness"])
     accuracy = (phonemes.argmax(-1) == target.argmax(-1)).float().mean()
