@@ -111,8 +111,9 @@ class PuppetAsset:
             missing = [f.name for f in fields(cls) if f.name not in data]
             if missing:
                 raise InputError(f"{path} is no puppet asset: {', '.join(missing)} missing; build it again")
-            values: dict[str, Any] = {f.name: data[f.name] for f in fields(cls)}
-        return cls(**{name: float(v) if v.ndim == 0 else v for name, v in values.items()})
+            arrays = {f.name: data[f.name] for f in fields(cls)}
+        values: dict[str, Any] = {name: float(v) if v.ndim == 0 else v for name, v in arrays.items()}
+        return cls(**values)
 
 
 def _widen_lids(landmarks: np.ndarray) -> np.ndarray:
