@@ -102,7 +102,8 @@ class PuppetAsset:
     def save(self, path: str | Path) -> None:
         """Write a plain ``.npz`` (no pickle); about 2 MB."""
         with open(path, "wb") as file:
-            np.savez(file, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+            arrays: dict[str, Any] = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> "PuppetAsset":
