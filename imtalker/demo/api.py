@@ -206,6 +206,7 @@ class Endpoints:
         told = time.monotonic()
         for event in self._studio.run(make_job, arguments):
             if isinstance(event, Finished):
+                event.recipe.unlink()  # the report has it
                 yield str(event.video), str(event.motion), event.report
             elif time.monotonic() - told > TELL_SECONDS:
                 told = time.monotonic()
@@ -216,6 +217,8 @@ class Endpoints:
         _check_files(arguments)
         for event in self._studio.run(make_job, arguments, stream=True, keep_pieces=True):
             if isinstance(event, Finished):
+                event.recipe.unlink()
+                event.motion.unlink()
                 yield str(event.video), event.report
                 continue
             for piece in event.pieces:

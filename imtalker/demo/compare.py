@@ -1,5 +1,6 @@
 """The same portrait and speech under different settings on the same noise: one synchronised video and a table."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -138,6 +139,8 @@ def run_comparison(
     yield CompareProgress("", len(done), len(variants))
     names = [variant.name for variant in variants[: len(done)]]
     video = _joined(folder / "comparison.mp4", names, done, variants[0].job)
+    for finished in done:
+        shutil.rmtree(finished.video.parent)
     yield Comparison(video, names, [finished.report for finished in done])
 
 

@@ -87,7 +87,9 @@ class ResultPanel:
                     self.timing = gr.HTML(padding=False)
                 with gr.Tab("Another portrait"):
                     gr.Markdown("The same motion, another face: only the drawing is done again.")
-                    self.next_portrait = picture_input("Another portrait", samples.portraits, height=220)
+                    self.next_portrait = picture_input(
+                        "Another portrait", samples.portraits, height=220, name=f"{name}-next"
+                    )
                     self.apply = gr.Button("Use this motion on it", variant="primary")
                 with gr.Tab("Code"):
                     gr.Markdown("Repeats exactly this run; put your files beside it.")

@@ -29,13 +29,13 @@ def audio_tab(studio: Studio, stops: Stops) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
             portrait = picture_input("Portrait", samples.portraits)
+            gr.HTML(CONSENT, padding=False)
             framing = FramingPanel(host, "Face and crop")
             framing.watch(portrait)
             speech = speech_input("Speech", samples.speech)
             head = HeadPanel(samples.driving)
             sampling = SamplingPanel()
             output = OutputPanel()
-            gr.HTML(CONSENT, padding=False)
         with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
             row = RunRow("Make it talk", "Add a portrait and speech, or try a sample.")
             result = ResultPanel("audio", studio.settings, samples, "Your talking portrait appears here.")
@@ -92,6 +92,7 @@ def video_tab(studio: Studio, stops: Stops) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
             portrait = picture_input("Portrait", samples.portraits)
+            gr.HTML(CONSENT, padding=False)
             framing = FramingPanel(host, "Face and crop of the portrait")
             framing.watch(portrait)
             driving = clip_input("Driving clip", samples.driving)
@@ -106,7 +107,6 @@ def video_tab(studio: Studio, stops: Stops) -> None:
                     min_width=150,
                 )
             output = OutputPanel()
-            gr.HTML(CONSENT, padding=False)
         with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
             row = RunRow("Move the portrait", "Add a portrait and a driving clip, or try a sample.")
             result = ResultPanel("video", studio.settings, samples, "Your moving portrait appears here.")

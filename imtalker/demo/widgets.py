@@ -23,14 +23,16 @@ EYES_FREE, EYES_FIXED = "Move freely", "Look to one side"
 class PictureFile(gr.Image):
     """An image input that hands over the file as it was sent; reading it, and complaining, is ours."""
 
+    is_template = True  # the browser shows it as what it derives from
+
     def preprocess(self, payload: ImageData | None) -> Any:
         if payload is None or (payload.url and payload.url.startswith("data:")):
             return super().preprocess(payload)
         return payload.path
 
 
-def picture_input(label: str, samples: list[Path], height: int = 280) -> PictureFile:
-    """Upload, camera or clipboard, with sample pictures below."""
+def picture_input(label: str, samples: list[Path], height: int = 280, name: str | None = None) -> PictureFile:
+    """Upload, camera or clipboard, with sample pictures below; ``name`` is the element id of these."""
     picture = PictureFile(
         label=label,
         type="filepath",
@@ -40,7 +42,7 @@ def picture_input(label: str, samples: list[Path], height: int = 280) -> Picture
         buttons=[],
         placeholder="Drop a picture of one face here",
     )
-    _thumbnails(picture, samples, "Sample portraits")
+    _thumbnails(picture, samples, "Sample portraits", name)
     return picture
 
 
@@ -196,7 +198,9 @@ def angle(label: str, limit: float) -> gr.Slider:
     return gr.Slider(-limit, limit, 0, step=1, label=label, min_width=140)
 
 
-def _thumbnails(target: gr.Image | gr.Audio | gr.Video, samples: Sequence[Path], label: str) -> None:
+def _thumbnails(
+    target: gr.Image | gr.Audio | gr.Video, samples: Sequence[Path], label: str, name: str | None = None
+) -> None:
     """Samples that fill a component when clicked."""
     if not samples:
         return
@@ -208,6 +212,7 @@ def _thumbnails(target: gr.Image | gr.Audio | gr.Video, samples: Sequence[Path],
         type="index",
         layout="gallery",
         samples_per_page=12,
+        elem_id=name,
     )
     paths = [str(path) for path in samples]
     shown.click(lambda index: paths[index], shown, target, **QUICK)

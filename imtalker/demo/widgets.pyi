@@ -1,0 +1,212 @@
+"""Groups of widgets the tabs share."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from imtalker.demo.jobs import MAX_SEED, MAX_STEPS
+from imtalker.demo.report import status
+from imtalker.demo.samples import pairs, title
+from imtalker.demo.settings import DEFAULTS, MAX_GAZE, MAX_POSE, SOLVERS
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+QUICK: dict[str, Any] = {**PRIVATE, "queue": False, "show_progress": "hidden"}
+
+FREE, HELD, FROM_CLIP = "Moves freely", "Holds a pose", "Moves as in a clip"
+EYES_FREE, EYES_FIXED = "Move freely", "Look to one side"
+
+class PictureFile(gr.Image):
+    """An image input that hands over the file as it was sent; reading it, and complaining, is ours."""
+
+    is_template = True  # the browser shows it as what it derives from
+
+    def preprocess(self, payload: ImageData | None) -> Any:
+        if payload is None or (payload.url and payload.url.startswith("data:")):
+            return super().preprocess(payload)
+        return payload.path
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
+    from gradio.blocks import Block
+
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+def picture_input(label: str, samples: list[Path], height: int = 280) -> PictureFile:
+    """Upload, camera or clipboard, with sample pictures below."""
+    picture = PictureFile(
+        label=label,
+        type="filepath",
+        sources=["upload", "webcam", "clipboard"],
+        image_mode=None,
+        height=height,
+        buttons=[],
+        placeholder="Drop a picture of one face here",
+    )
+    _thumbnails(picture, samples, "Sample portraits")
+    return picture
+
+def speech_input(label: str, samples: list[Path]) -> gr.Audio:
+    """Upload or microphone, with sample recordings below."""
+    speech = gr.Audio(label=label, type="filepath", sources=["upload", "microphone"], buttons=[])
+    _thumbnails(speech, samples, "Sample speech")
+    return speech
+
+def clip_input(label: str, samples: list[Path], height: int = 240) -> gr.Video:
+    """Upload or camera, with sample clips below."""
+    clip = gr.Video(
+        label=label,
+        sources=["upload", "webcam"],
+        height=height,
+        buttons=[],
+        webcam_options=gr.WebcamOptions(mirror=False),
+    )
+    _thumbnails(clip, samples, "Sample clips")
+    return clip
+
+def one_click(first: list[Path], second: list[Path], count: int = 4) -> list[tuple[gr.Button, Path, Path]]:
+    """Buttons that run a sample: picture, then the names of picture and sound."""
+    chosen = pairs(first, second, count)
+    if not chosen:
+        return []
+    gr.HTML("<p class='it-step'>See it talk: one click</p>", padding=False)
+    buttons = []
+    with gr.Row(elem_classes="it-samples"):
+        for picture, other in chosen:
+            words = f"{title(picture)}, “{title(other)}”"
+            button = gr.Button(words, icon=picture, variant="secondary", min_width=150, size="md")
+            buttons.append((button, picture, other))
+    return buttons
+
+class SamplingPanel:
+    """How motion is drawn from the model."""
+
+    def __init__(self) -> None:
+        with gr.Accordion("Quality and seed", open=False):
+            self.steps = gr.Slider(
+                1,
+                MAX_STEPS,
+                DEFAULTS.num_steps,
+                step=1,
+                label="Steps",
+                info="Network evaluations per two seconds; more is slower",
+            )
+            self.guidance = gr.Slider(
+                1, 5, DEFAULTS.guidance_scale, step=0.1, label="Guidance", info="How closely the lips follow; 1 is off"
+            )
+            self.solver = gr.Dropdown(
+                list(SOLVERS), value=DEFAULTS.solver, label="Solver", info="Midpoint and Heun need even steps"
+            )
+            with gr.Row(equal_height=True):
+                self.seed = gr.Number(
+                    DEFAULTS.seed,
+                    precision=0,
+                    minimum=0,
+                    maximum=MAX_SEED,
+                    label="Seed",
+                    info="Same seed, same video",
+                    scale=3,
+                    min_width=120,
+                )
+                dice = gr.Button("Random seed", scale=1, min_width=110, size="sm")
+        dice.click(lambda: random.randint(0, 999_999), None, self.seed, **QUICK)
+
+class HeadPanel:
+    """Head and eyes; degrees."""
+
+    def __init__(self, clips: list[Path]):
+        with gr.Accordion("Head and eyes", open=False):
+            self.head = gr.Radio([FREE, HELD, FROM_CLIP], value=FREE, label="The head")
+            with gr.Row(visible=False) as pose:
+                self.yaw = angle("Yaw: nose to the right, °", MAX_POSE["yaw"])
+                self.pitch = angle("Pitch: nose up, °", MAX_POSE["pitch"])
+                self.roll = angle("Roll: counter-clockwise, °", MAX_POSE["roll"])
+            with gr.Column(visible=False) as clip:
+                self.head_clip = clip_input("Clip whose head motion and gaze are taken", clips, height=200)
+            self.eyes = gr.Radio([EYES_FREE, EYES_FIXED], value=EYES_FREE, label="The eyes")
+            with gr.Row(visible=False) as gaze:
+                self.gaze_x = angle("Gaze to the right, °", MAX_GAZE)
+                self.gaze_y = angle("Gaze up, °", MAX_GAZE)
+            self.expressiveness = gr.Slider(
+                0, 150, 100, step=5, label="Expressiveness, %", info="How much the head moves; 0 keeps it still"
+            )
+        self.head.change(
+            lambda value: (gr.Row(visible=value == HELD), gr.Column(visible=value == FROM_CLIP)),
+            self.head,
+            [pose, clip],
+            **QUICK,
+        )
+        self.eyes.change(lambda value: gr.Row(visible=value == EYES_FIXED), self.eyes, gaze, **QUICK)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [
+            self.head,
+            self.yaw,
+            self.pitch,
+            self.roll,
+            self.head_clip,
+            self.eyes,
+            self.gaze_x,
+            self.gaze_y,
+            self.expressiveness,
+        ]
+
+    def arguments(self, data: dict[Any, Any]) -> dict[str, Any]:
+        """What an endpoint would be given; angles only where they are asked for."""
+        pose = data[self.head] == HELD
+        gaze = data[self.eyes] == EYES_FIXED
+        return {
+            "yaw": data[self.yaw] if pose else None,
+            "pitch": data[self.pitch] if pose else None,
+            "roll": data[self.roll] if pose else None,
+            "gaze_x": data[self.gaze_x] if gaze else None,
+            "gaze_y": data[self.gaze_y] if gaze else None,
+            "expressiveness": data[self.expressiveness],
+            "head_clip": data[self.head_clip] if data[self.head] == FROM_CLIP else None,
+        }
+
+class OutputPanel:
+    """What the video looks like."""
+
+    def __init__(self) -> None:
+        with gr.Row():
+            self.paste_back = gr.Checkbox(
+                False, label="Whole picture", info="Put the moving face back into the full photo", min_width=150
+            )
+            self.label = gr.Checkbox(True, label="Visible label", info="“AI-generated” in the corner", min_width=150)
+
+class RunRow:
+    """The button that starts, the one that stops, and the line that tells what happens."""
+
+    def __init__(self, words: str, idle: str):
+        with gr.Row():
+            self.run = gr.Button(words, variant="primary", size="lg", scale=3)
+            self.stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=90, visible=False)
+        self.status = gr.HTML(status(idle, tone="idle"), padding=False)
+        self.name = gr.State(None)  # of the run under way
+
+def angle(label: str, limit: float) -> gr.Slider:
+    """A slider in degrees, 0 straight ahead."""
+    return gr.Slider(-limit, limit, 0, step=1, label=label, min_width=140)
+
+def _thumbnails(target: gr.Image | gr.Audio | gr.Video, samples: Sequence[Path], label: str) -> None:
+    """Samples that fill a component when clicked."""
+    if not samples:
+        return
+    kind = "image" if isinstance(target, gr.Image) else "html"
+    shown = gr.Dataset(
+        components=[gr.Image(render=False) if kind == "image" else gr.Textbox(render=False)],
+        samples=[[str(path)] if kind == "image" else [title(path)] for path in samples],
+        label=label,
+        type="index",
+        layout="gallery",
+        samples_per_page=12,
+    )
+    paths = [str(path) for path in samples]
+    shown.click(lambda index: paths[index], shown, target, **QUICK)

@@ -1,0 +1,245 @@
+"""The page in a real browser: each tab from click to playing video, stopping, correcting, complaining, looks.
+
+With IMTALKER_SCREENSHOTS set to a folder, pictures of the page are left there.
+"""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # helpers of the tests
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+
+from demo_setup import clip_file, portrait_file, served, speech_file  # noqa: E402
+
+from imtalker.demo.samples import Samples  # noqa: E402
+from imtalker.demo.segments import can_stream  # noqa: E402
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the browser tests need Chromium on the PATH")
+
+PATIENCE = 120_000  # milliseconds; a busy machine is slow
+VIDEO = "document.querySelector('{selector} video')"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    portrait_file(folder / "ada.png")
+    portrait_file(folder / "bram.png", 1)
+    speech_file(folder / "hello.wav", 3.6)
+    speech_file(folder / "long_story.wav", 40.0, pitch=150)
+    clip_file(folder / "nod.mp4", 1.0, folder / "hello.wav")
+    (folder / "notes.txt").write_text("no picture at all")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(files, tmp_path_factory) -> Iterator[str]:
+    samples = Samples(
+        [files / "ada.png", files / "bram.png"],
+        [files / "hello.wav", files / "long_story.wav"],
+        [files / "nod.mp4"],
+    )
+    with served(tmp_path_factory.mktemp("served"), samples=samples) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as engine:
+        flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """Open the page; at the end, complain about errors on the console and requests to elsewhere."""
+    problems: list[str] = []
+
+    @contextmanager
+    def opened(width: int = 1280, height: int = 900, dark: bool = False):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+        )
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+        page.on("console", lambda m: problems.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on(
+            "request",
+            lambda request: problems.append(f"external: {request.url}") if _is_external(request.url, address) else None,
+        )
+        page.goto(address)
+        page.get_by_role("button", name="Make it talk").wait_for()
+        page.get_by_text("25 frames per second").first.wait_for()
+        yield page
+        context.close()
+
+    yield opened
+    assert not problems, problems
+
+
+def _is_external(url: str, address: str) -> bool:
+    return not url.startswith((address, "data:", "blob:"))
+
+
+def shoot(page, name: str) -> None:
+    folder = os.environ.get("IMTALKER_SCREENSHOTS")
+    if folder:
+        page.wait_for_timeout(800)
+        page.screenshot(path=f"{folder}/app_{name}.png", full_page=True)
+
+
+def wait_for_video(page, selector: str) -> dict[str, float]:
+    """Until the finished video can play through; what the browser knows about it."""
+    video = VIDEO.format(selector=selector)
+    page.wait_for_function(f"{video} && {video}.readyState === 4")
+    page.wait_for_function(f"{video}.webkitVideoDecodedByteCount > 0")
+    return page.evaluate(
+        f"(() => {{ const v = {video};"
+        "return {duration: v.duration, width: v.videoWidth, sound: v.webkitAudioDecodedByteCount} })()"
+    )
+
+
+def status(page):
+    return page.locator(".it-status:visible").first
+
+
+def test_the_page_is_complete_and_quiet(open_page):
+    with open_page() as page:
+        assert page.title().startswith("IMTalker")
+        tabs = page.get_by_role("tab").all_inner_texts()
+        assert tabs[:3] == ["Audio-driven", "Video-driven", "Compare"]
+        unnamed = page.evaluate(
+            """() => [...document.querySelectorAll('button, input, textarea, select')]
+            .filter(e => e.offsetParent !== null && e.type !== 'file')
+            .filter(e => !(e.innerText || '').trim() && !e.labels?.length && !e.title
+                         && !e.getAttribute('aria-label') && !e.getAttribute('aria-labelledby')
+                         && !e.querySelector('img[alt]:not([alt=""]), [aria-label]'))
+            .map(e => e.outerHTML.slice(0, 160))"""
+        )
+        assert not unnamed, unnamed
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.innerText") == "Make it talk":
+                break
+        else:
+            pytest.fail("the keyboard does not reach the button")
+        shoot(page, "audio_light")
+
+
+def test_a_sample_talks_after_one_click(open_page):
+    with open_page() as page:
+        page.get_by_role("button", name=re.compile("^Ada")).click()
+        if can_stream():
+            live = VIDEO.format(selector="#audio-live")
+            page.wait_for_function(f"{live} && {live}.currentTime > 0.1")
+            shoot(page, "audio_live")
+        facts = wait_for_video(page, "#audio-video")
+        assert facts["duration"] == pytest.approx(3.6, abs=0.1) and facts["sound"] > 0
+        page.get_by_text("Ready: 3.6 s").wait_for()
+        shoot(page, "audio_done")
+        assert wait_for_video(page, "#audio-beside")["width"] == 128
+        page.get_by_role("tab", name="Timing").click()
+        page.get_by_role("rowheader", name="Drawing the frames").wait_for()
+        shoot(page, "audio_timing")
+        page.get_by_role("tab", name="Code").click()
+        page.get_by_text("handle_file('hello.wav')").wait_for()
+        shoot(page, "audio_code")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Motion", exact=True).click()
+        assert download.value.suggested_filename == "ada-hello-motion.safetensors"
+        page.get_by_role("tab", name="Another portrait").click()
+        page.locator("#audio-next button:has(img)").nth(1).click()
+        shoot(page, "audio_another")
+        page.get_by_role("button", name="Use this motion on it").click()
+        page.get_by_text("apply_motion").first.wait_for(state="attached")
+        assert wait_for_video(page, "#audio-video")["sound"] > 0
+
+
+def test_a_clip_moves_a_portrait(open_page):
+    with open_page() as page:
+        page.get_by_role("tab", name="Video-driven").click()
+        shoot(page, "video_light")
+        page.get_by_role("button", name=re.compile("“Nod”")).first.click()
+        facts = wait_for_video(page, "#video-video")
+        assert facts["duration"] == pytest.approx(1.0, abs=0.1) and facts["sound"] > 0
+        shoot(page, "video_done")
+
+
+def test_settings_are_compared(open_page, files):
+    with open_page() as page:
+        page.get_by_role("tab", name="Compare").click()
+        page.get_by_label("Two portraits, one motion").click()
+        panel = page.get_by_role("tabpanel", name="Compare")
+        for index, name in enumerate(("ada.png", "bram.png")):
+            panel.locator("input[type=file]").nth(index).set_input_files(str(files / name))
+        page.wait_for_timeout(500)
+        panel.get_by_role("button", name="Hello").click()
+        page.wait_for_timeout(500)
+        page.get_by_role("button", name="Compare", exact=True).click()
+        facts = wait_for_video(page, "#compare-video")
+        assert facts["width"] == 128 and facts["sound"] > 0
+        page.get_by_role("rowheader", name="second portrait").wait_for()
+        shoot(page, "compare_done")
+
+
+def test_stop_keeps_what_is_made(open_page):
+    with open_page() as page:
+        page.get_by_role("button", name=re.compile("^Bram")).click()
+        page.get_by_text(re.compile("Drawing [1-9]")).wait_for()
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text(re.compile("^Stopped")).wait_for()
+        facts = wait_for_video(page, "#audio-video")
+        assert 0 < facts["duration"] < 39 and facts["sound"] > 0
+        assert page.get_by_role("button", name="Make it talk").is_enabled()
+
+
+def test_wrong_inputs_are_explained(open_page, files):
+    with open_page() as page:
+        page.get_by_role("button", name="Make it talk").click()
+        page.get_by_text("There is no portrait").first.wait_for()
+        shoot(page, "audio_error")
+        panel = page.get_by_role("tabpanel", name="Audio-driven")
+        panel.locator("input[type=file]").first.set_input_files(str(files / "ada.png"))
+        page.get_by_text("Face and crop").first.wait_for()
+        page.get_by_role("button", name="Make it talk").click()
+        page.get_by_text("There is no speech").first.wait_for()
+
+
+def test_the_crop_can_be_corrected(open_page, files):
+    with open_page() as page:
+        panel = page.get_by_role("tabpanel", name="Audio-driven")
+        panel.locator("input[type=file]").first.set_input_files(str(files / "ada.png"))
+        page.get_by_text("Face and crop").first.wait_for()
+        if not page.get_by_label("Whole picture").first.is_visible():
+            page.get_by_text("Face and crop").first.click()
+        shoot(page, "audio_crop")
+        page.get_by_role("radio", name="Whole picture").click()
+        page.get_by_text("The whole picture is animated").wait_for()
+        panel.get_by_role("button", name="Hello").click()
+        page.wait_for_timeout(500)
+        page.get_by_role("button", name="Make it talk").click()
+        wait_for_video(page, "#audio-video")
+        page.get_by_role("tab", name="Code").click()
+        page.get_by_text("crop='none'").wait_for()
+
+
+@pytest.mark.parametrize("name, width, dark", [("phone", 360, False), ("dark", 1280, True), ("phone_dark", 360, True)])
+def test_it_fits_phones_and_dark_rooms(open_page, name, width, dark):
+    with open_page(width, 780, dark) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for tab in ("Audio-driven", "Video-driven", "Compare"):
+            page.get_by_role("tab", name=tab).click()
+            shoot(page, f"{tab.split('-')[0].lower()}_{name}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
