@@ -78,7 +78,7 @@ def save_video(
 
     Raises:
         OutputError: the file cannot be written.
-        InputError: whatever the run itself raises, or ``chunks`` is empty.
+        InputError: whatever the run itself raises. Without any chunk nothing is written.
     """
     if isinstance(chunks, Animation):
         timings = timings or chunks.timings
@@ -96,9 +96,11 @@ def save_video(
         if writer is not None:
             with timings.measure("encoding"):
                 writer.close()
-    except BaseException:
+    finally:
         if writer is not None:
-            writer.abort()
-        raise
+            writer.abort()  # does nothing to a finished file
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
     timings.finish()
     return Path(path)

@@ -38,9 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     from imtalker.commands import animate, convert, info
 
-    parser = Parser(
-        prog="imtalker", description="One portrait and speech or a driving video become a talking video."
-    )
+    parser = Parser(prog="imtalker", description="One portrait and speech or a driving video become a talking video.")
     parser.add_argument("--version", action="version", version=f"imtalker {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="tell what is being done")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
@@ -64,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.run(arguments)
     except ImTalkerError as error:
         return _complain(str(error), BAD_INPUT)
-    except MemoryError:  # torch.OutOfMemoryError is a RuntimeError: commands that use a GPU translate it
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "out of memory" not in str(error):  # torch's own kind says so
+            raise
         return _complain("out of memory; use a smaller picture, another device or dtype", PARTLY)
     except KeyboardInterrupt:
         return _complain("stopped; nothing was written", INTERRUPTED)
@@ -79,9 +79,7 @@ def _run_elsewhere(name: str, argv: list[str]) -> int:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         package = next(extra for prefix, extra in PACKAGES.items() if module_name.startswith(prefix))
-        raise InputError(
-            f"{name} needs {error.name}, which is not installed; run: pip install '{package}'"
-        ) from error
+        raise InputError(f"{name} needs {error.name}, which is not installed; run: pip install '{package}'") from error
     return module.main(argv) or 0
 
 

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from imtalker.config import FRAME_RATE
+from imtalker.config import FRAME_RATE, MOTION_DIM
 from imtalker.errors import InputError, OutputError
 from imtalker.media.atomic import atomic_file
 from imtalker.media.container import existing_file
@@ -36,7 +36,7 @@ def save_motion(path: str | Path, motion: Tensor | MotionClip, recipe: Mapping |
     if isinstance(motion, MotionClip):
         recipe = motion.recipe if recipe is None else recipe
         motion = motion.motion
-    values = _checked(motion, "the motion")
+    values = check_motion(motion, "the motion")
     metadata = {"format": FORMAT, "fps": str(FRAME_RATE), "recipe": json.dumps(dict(recipe or {}))}
     with atomic_file(path, (".safetensors",)) as hidden:
         try:
@@ -61,15 +61,16 @@ def load_motion(path: str | Path) -> MotionClip:
         recipe = json.loads(metadata.get("recipe", "{}"))
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise InputError(f"motion file {path} is damaged ({error}); save it again") from error
-    return MotionClip(_checked(motion, f"motion file {path}"), recipe)
+    return MotionClip(check_motion(motion, f"motion file {path}"), recipe)
 
 
-def _checked(motion: Tensor, name: str) -> Tensor:
+def check_motion(motion: Tensor, name: str) -> Tensor:
+    """Motion ``(T, 32)`` or ``(1, T, 32)`` as ``(T, 32)`` float32 on the CPU; raises InputError if it is none."""
     motion = motion.detach().to("cpu", torch.float32)
     if motion.ndim == 3 and motion.shape[0] == 1:
         motion = motion[0]
-    if motion.ndim != 2 or not motion.shape[0] or not motion.shape[1]:
-        raise InputError(f"{name} has shape {tuple(motion.shape)}; it must be (frames, 32)")
+    if motion.ndim != 2 or not len(motion) or motion.shape[1] != MOTION_DIM:
+        raise InputError(f"{name} has shape {tuple(motion.shape)}; it must be (frames, {MOTION_DIM})")
     if not torch.isfinite(motion).all():
         raise InputError(f"{name} has numbers that are not finite; generate it again")
     return motion.contiguous()

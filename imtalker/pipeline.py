@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from imtalker.animation import Animation, FrameChunk
+from imtalker.animation import Animation
 from imtalker.checkpoint import Models, load_models
 from imtalker.config import SAMPLE_RATE, SamplingOptions
 from imtalker.devices import resolve_device, resolve_dtype
@@ -26,9 +25,10 @@ from imtalker.media.framing import Crop, Framing
 from imtalker.media.image import WHITE, load_portrait
 from imtalker.media.video import count_frames, probe_video, read_frames
 from imtalker.media.video_writer import AudioTrack
-from imtalker.motion_file import MotionClip
+from imtalker.motion_file import MotionClip, check_motion
 from imtalker.recipe import make_recipe
-from imtalker.renderer.source import SourceFeatures
+from imtalker.renderer import SourceFeatures
+from imtalker.rendering import encode_frames, remembered, render_chunks, suitable_batch, to_tensor, up_to
 from imtalker.timing import Timings
 
 Picture = str | Path | Image.Image | np.ndarray
@@ -57,9 +57,9 @@ class TalkingHeadPipeline:
         self.models = models
         self.preset = models.preset
         self.framing = Framing(self.preset.crop)
-        parameter = next(models.renderer.parameters())
-        self.device, self.dtype = parameter.device, parameter.dtype
-        self.batch_size = batch_size or self._default_batch()
+        self._like = next(models.renderer.parameters())
+        self.device, self.dtype = self._like.device, self._like.dtype
+        self.batch_size = batch_size or suitable_batch(self.device, models.renderer.config.output_size)
 
     # ---- portrait ----
 
@@ -90,7 +90,7 @@ class TalkingHeadPipeline:
             box = self.framing.of_picture(image, crop, face, what)
             square = crop_and_resize(image, box, self.models.renderer.config.input_size)
         with timings.measure("source_encoding"), torch.no_grad():
-            features = self.models.renderer.encode_source(self._to_tensor(square[None]))
+            features = self.models.renderer.encode_source(to_tensor(square[None], self._like))
         return Portrait(image, box, features)
 
     # ---- motion ----
@@ -135,7 +135,7 @@ class TalkingHeadPipeline:
         timings = timings or Timings()
         with timings.measure("crop"):
             box = self.framing.of_clip(video, crop, face)
-        return self._encoded_motion(read_frames(video), box, timings)
+        return encode_frames(self.models.renderer, read_frames(video), box, self.batch_size, timings)
 
     # ---- runs ----
 
@@ -245,7 +245,7 @@ class TalkingHeadPipeline:
             self._check_motion(motion)
             recipe, motion = motion.recipe, motion.motion
         if isinstance(motion, Tensor):
-            motion = motion if motion.ndim == 3 else motion[None]
+            motion = check_motion(motion, "the motion")[None]
             total, motion = motion.shape[1], [motion]
         return self._animation(portrait, iter(motion), total or 0, recipe, timings, paste_back, label, audio)
 
@@ -265,40 +265,10 @@ class TalkingHeadPipeline:
         kept: list[Tensor] = []
         side = self.models.renderer.config.output_size
         finish = Finishing(portrait.image, portrait.box, side, paste_back, label, timings)
-        chunks = self._render(portrait, _remembered(windows, kept), total, finish, timings)
+        windows = remembered(windows, kept)
+        renderer, batch = self.models.renderer, self.batch_size
+        chunks = render_chunks(renderer, portrait.features, windows, total, batch, finish, timings)
         return Animation(chunks, total, finish.size, recipe, timings, audio, windows=kept)
-
-    @torch.inference_mode()
-    def _render(
-        self,
-        portrait: Portrait,
-        windows: Iterator[Tensor],
-        total: int,
-        finish: Finishing,
-        timings: Timings,
-    ) -> Iterator[FrameChunk]:
-        start = 0
-        batch = min(self.batch_size, finish.max_frames)
-        for window in windows:
-            for motion in window[0].to(self.device, self.dtype).split(batch):
-                with timings.measure("rendering"):
-                    pictures = self.models.renderer.render(motion, portrait.features)
-                    scaled = pictures.float().clamp(0, 1).mul(255).round().to(torch.uint8)
-                    frames = np.ascontiguousarray(scaled.permute(0, 2, 3, 1).cpu().numpy())
-                frames = finish(frames)
-                yield FrameChunk(frames, start, max(total, start + len(frames)))
-                start += len(frames)
-
-    @torch.no_grad()
-    def _encoded_motion(
-        self, frames: Iterator[np.ndarray], box: CropBox, timings: Timings
-    ) -> Iterator[Tensor]:
-        size = self.models.renderer.config.input_size
-        squares = timings.iterate("decoding", (crop_and_resize(frame, box, size) for frame in frames))
-        while batch := list(islice(squares, self.batch_size)):
-            with timings.measure("motion_encoding"):
-                motion = self.models.renderer.encode_motion(self._to_tensor(np.stack(batch)))
-            yield motion[None]
 
     def _head_of_clip(
         self, clip: str | Path, total: int, controls: MotionControls | None, timings: Timings
@@ -309,16 +279,11 @@ class TalkingHeadPipeline:
                 "use preset tiny, or give pose and gaze as a control file"
             )
         windows = self.motion_from_video(clip, timings=timings)
-        frames = torch.cat([part[0].float().cpu() for part in _up_to(windows, total)])
+        frames = torch.cat([part[0].float().cpu() for part in up_to(windows, total)])
         return head_controls(frames[:total], total, controls)
 
     def _understood(self, portrait: Portrait | Picture, timings: Timings) -> Portrait:
         return portrait if isinstance(portrait, Portrait) else self.encode_source(portrait, timings=timings)
-
-    def _to_tensor(self, squares: np.ndarray) -> Tensor:
-        """uint8 (n, S, S, 3) -> (n, 3, S, S) in [0, 1] on the device."""
-        tensor = torch.from_numpy(squares).to(self.device).permute(0, 3, 1, 2)
-        return tensor.to(self.dtype).div(255)
 
     def _recipe(
         self,
@@ -341,11 +306,6 @@ class TalkingHeadPipeline:
     @property
     def _motion_layout(self) -> str:
         return self.models.generator.config.motion_layout
-
-    def _default_batch(self) -> int:
-        if self.device.type == "cuda":
-            return 16
-        return 4 if self.models.renderer.config.output_size <= 256 else 1
 
 
 def load_pipeline(
@@ -370,21 +330,6 @@ def load_pipeline(
     where = resolve_device(device)
     models = load_models(preset_or_dir, where, resolve_dtype(dtype, where), progress)
     return TalkingHeadPipeline(models, batch_size)
-
-
-def _remembered(windows: Iterator[Tensor], kept: list[Tensor]) -> Iterator[Tensor]:
-    for window in windows:
-        kept.append(window.detach().to("cpu", torch.float32))
-        yield window
-
-
-def _up_to(windows: Iterator[Tensor], frames: int) -> Iterator[Tensor]:
-    count = 0
-    for window in windows:
-        yield window
-        count += window.shape[1]
-        if count >= frames:
-            return
 
 
 def _name(path: str | Path | None) -> str | None:

@@ -13,6 +13,7 @@ from imtalker.media.container import decode, open_media
 
 MIN_SECONDS = 0.2  # five video frames: less holds no syllable
 MAX_SECONDS = 3600.0
+MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
 SILENCE = 1e-4  # peak, -80 dB: below it nothing was recorded
 
 Audio = str | Path | np.ndarray | tuple[int, np.ndarray]
@@ -30,16 +31,16 @@ def load_waveform(source: Audio, max_seconds: float = MAX_SECONDS) -> np.ndarray
         InputError: missing, damaged, no sound track, shorter than 0.2 s, too long, silent, not finite.
     """
     if isinstance(source, np.ndarray):
-        waveform, name = _as_float(source), "the audio"
-        if waveform.ndim != 1:
+        if source.ndim != 1 or source.dtype.kind != "f":
             raise InputError(
-                f"audio samples have shape {source.shape}; pass (N,) at {SAMPLE_RATE} Hz or (rate, samples)"
+                f"audio samples have shape {source.shape} and type {source.dtype}; "
+                f"pass floats (N,) at {SAMPLE_RATE} Hz, or (sample_rate, samples)"
             )
-    elif isinstance(source, tuple):
-        waveform, name = _resample_array(*source), "the audio"
-    else:
-        waveform, name = _decode_file(source, max_seconds), f"audio file {source}"
-    return _checked(waveform, name, max_seconds)
+        return _checked(source.astype(np.float32), "the audio", max_seconds)
+    if isinstance(source, tuple):
+        waveform = _gathered(array_frames(*source), "the audio", max_seconds)
+        return _checked(waveform, "the audio", max_seconds)
+    return _checked(_decode_file(source, max_seconds), f"audio file {source}", max_seconds)
 
 
 def resample(frames: Iterable[AudioFrame], layout: str, rate: int, format: str = "flt") -> Iterator[AudioFrame]:
@@ -50,61 +51,74 @@ def resample(frames: Iterable[AudioFrame], layout: str, rate: int, format: str =
         if resampler is None or frame_setup != setup:
             if resampler is not None:
                 yield from resampler.resample(None)
-            resampler, setup = AudioResampler(format, layout, rate), frame_setup
+            resampler, setup = AudioResampler(format, layout, rate, options={"rematrix_maxval": "1.0"}), frame_setup
         frame.pts = None  # gaps in the timestamps are not filled: the samples simply follow each other
         yield from resampler.resample(frame)
     if resampler is not None:
         yield from resampler.resample(None)
 
 
+def array_frames(rate: int, samples: np.ndarray) -> Iterator[AudioFrame]:
+    """Samples ``(N,)`` or ``(N, channels)``, integer or float -1..1, as audio frames of one second.
+
+    Raises:
+        InputError: another shape, type or an impossible rate.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or not MIN_RATE <= rate <= MAX_RATE:
+        raise InputError(
+            f"audio has shape {samples.shape} at {rate} Hz; pass (sample_rate, samples (N,) or (N, channels))"
+        )
+    if samples.dtype.kind not in "iuf":
+        raise InputError(f"audio samples have type {samples.dtype}; pass integers or floats")
+    return _array_frames(int(rate), samples)
+
+
+def _array_frames(rate: int, samples: np.ndarray) -> Iterator[AudioFrame]:
+    for start in range(0, len(samples), rate):
+        piece = _as_float(samples[start : start + rate])
+        if piece.ndim == 2 and piece.shape[1] > 2:
+            piece = piece.mean(axis=1)
+        planes = np.ascontiguousarray(np.atleast_2d(piece.T))
+        frame = AudioFrame.from_ndarray(planes, format="fltp", layout="mono" if len(planes) == 1 else "stereo")
+        frame.sample_rate = rate
+        yield frame
+
+
 def _decode_file(path: str | Path, max_seconds: float) -> np.ndarray:
     with open_media(path, "audio file") as container:
         if not container.streams.audio:
             raise InputError(f"audio file {path} has no sound track; give a file with speech")
-        parts, count = [], 0
-        for frame in resample(decode(container, container.streams.audio[0], path), "mono", SAMPLE_RATE):
-            parts.append(frame.to_ndarray().reshape(-1))
-            count += frame.samples
-            if count > (max_seconds + 1) * SAMPLE_RATE:
-                raise InputError(
-                    f"audio file {path} is longer than {max_seconds:g} s, the longest allowed; cut it first"
-                )
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        frames = decode(container, container.streams.audio[0], path)
+        return _gathered(frames, f"audio file {path}", max_seconds)
 
 
-def _resample_array(rate: int, samples: np.ndarray) -> np.ndarray:
-    samples = _as_float(np.asarray(samples))
-    if samples.ndim == 2:
-        samples = samples.mean(axis=1)
-    if samples.ndim != 1 or not 1000 <= int(rate) <= 768_000:
-        raise InputError(
-            f"audio has shape {samples.shape} at {rate} Hz; pass (sample_rate, samples (N,) or (N, channels))"
-        )
-    if int(rate) == SAMPLE_RATE or not len(samples):
-        return samples
-    frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
-    frame.sample_rate = int(rate)
-    return np.concatenate([part.to_ndarray().reshape(-1) for part in resample([frame], "mono", SAMPLE_RATE)])
+def _gathered(frames: Iterable[AudioFrame], name: str, max_seconds: float) -> np.ndarray:
+    samples = bytearray()  # grows in place: long speech is never held twice
+    for frame in resample(frames, "mono", SAMPLE_RATE):
+        samples += frame.to_ndarray().tobytes()
+        if len(samples) > (max_seconds + 1) * SAMPLE_RATE * 4:
+            raise InputError(f"{name} is longer than the limit of {max_seconds:g} s; cut it first")
+    return np.frombuffer(samples, np.float32)
 
 
 def _as_float(samples: np.ndarray) -> np.ndarray:
-    if samples.dtype.kind in "iu":
-        info = np.iinfo(samples.dtype)
-        half = (info.max - info.min + 1) / 2
-        return ((samples - (info.min + half)) / half).astype(np.float32)
-    if samples.dtype.kind != "f":
-        raise InputError(f"audio samples have type {samples.dtype}; pass integers or floats")
-    return samples.astype(np.float32)
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32)
+    info = np.iinfo(samples.dtype)
+    half = (info.max - info.min + 1) / 2
+    return ((samples - (info.min + half)) / half).astype(np.float32)
 
 
 def _checked(waveform: np.ndarray, name: str, max_seconds: float) -> np.ndarray:
     seconds = len(waveform) / SAMPLE_RATE
-    if not np.isfinite(waveform).all():
+    low, high = (waveform.min(), waveform.max()) if len(waveform) else (0.0, 0.0)
+    if not np.isfinite([low, high]).all():  # a NaN anywhere is both the smallest and the largest
         raise InputError(f"{name} has samples that are not finite numbers; export it again as 16-bit WAV")
     if seconds < MIN_SECONDS:
         raise InputError(f"{name} is {seconds:.2f} s long; at least {MIN_SECONDS} s of speech are needed")
     if seconds > max_seconds:
         raise InputError(f"{name} is {seconds:.1f} s long; the limit is {max_seconds:g} s, cut it first")
-    if np.abs(waveform).max() < SILENCE:
+    if max(-low, high) < SILENCE:
         raise InputError(f"{name} is silent ({seconds:.1f} s without a sound); check the recording")
-    return np.clip(waveform, -1.0, 1.0)  # a 5.1 downmix may exceed 1
+    return np.clip(waveform, -1.0, 1.0) if max(-low, high) > 1 else waveform  # a 5.1 downmix may exceed 1

@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from imtalker.config import FRAME_RATE
 from imtalker.errors import InputError
 from imtalker.media.atomic import checked_target, hidden_sibling, write_error
-from imtalker.media.audio import resample
+from imtalker.media.audio import array_frames, resample
 from imtalker.media.container import decode, open_media
 
 logger = logging.getLogger(__name__)
@@ -181,8 +181,8 @@ class _Sound:
     def _frames_of(self, audio: AudioTrack) -> Iterator[AudioFrame]:
         if isinstance(audio, tuple):
             rate, samples = audio
-            frame = _array_frame(samples, rate)
-            channels, frames = frame.layout.nb_channels, iter([frame])
+            frames = array_frames(rate, samples)
+            channels = 2 if np.ndim(samples) == 2 and np.shape(samples)[1] == 2 else 1
         else:
             container = self._resources.enter_context(open_media(audio, "audio file"))
             if not container.streams.audio:
@@ -244,16 +244,6 @@ def read_recipe(path: str | Path) -> dict | None:
         return json.loads(comment[len(AI_NOTICE) :])
     except json.JSONDecodeError:
         return None
-
-
-def _array_frame(samples: np.ndarray, rate: int) -> AudioFrame:
-    samples = np.atleast_2d(np.asarray(samples).T)  # (channels, N)
-    if samples.dtype.kind == "i":
-        samples = samples / (np.iinfo(samples.dtype).max + 1.0)
-    samples = np.ascontiguousarray(samples[:2], np.float32)
-    frame = AudioFrame.from_ndarray(samples, format="fltp", layout="mono" if len(samples) == 1 else "stereo")
-    frame.sample_rate = int(rate)
-    return frame
 
 
 def _close_quietly(container: OutputContainer) -> None:
