@@ -34,7 +34,7 @@ def test_outside_nothing_changes_and_inside_the_square_shows(picture):
 
 
 def test_no_seam_where_the_colours_differ(picture):
-    tint = np.array((18, -12, 10))
+    tint = np.array((12, -12, 8))
     tinted = np.clip(crop_and_resize(picture, BOX, 200) + tint, 0, 255).astype(np.uint8)
     result = PasteBack(picture, BOX)(tinted[None])[0].astype(float)
     step = np.abs(np.diff(result - picture, axis=1)).mean(axis=(0, 2))  # change from column to column

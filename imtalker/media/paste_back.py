@@ -6,6 +6,7 @@ import numpy as np
 from imtalker.media.crop import CropBox, crop_and_resize
 
 FEATHER = 0.12  # width of the transition, fraction of the square's side
+MAX_DRIFT = 16.0  # levels of colour taken away at most: more is not drift but something that moved
 MATCH_SIZE = 64  # side at which colour differences are compared, pixels
 
 
@@ -62,6 +63,7 @@ class PasteBack:
         total = cv2.GaussianBlur(difference * weight, (0, 0), spread)
         amount = cv2.GaussianBlur(self._rim, (0, 0), spread)[..., None]
         drift = total / (amount + 0.05)  # fades towards the middle, where there is no rim to compare with
+        drift = drift.clip(-MAX_DRIFT, MAX_DRIFT)
         side = self._box.side
         return self._visible(cv2.resize(drift, (side, side), interpolation=cv2.INTER_LINEAR))
 
