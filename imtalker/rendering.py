@@ -28,8 +28,8 @@ def to_tensor(squares: np.ndarray, like: Tensor) -> Tensor:
 
 def to_frames(pictures: Tensor) -> np.ndarray:
     """``(n, 3, H, W)`` in [0, 1] -> uint8 RGB ``(n, H, W, 3)`` on the CPU."""
-    scaled = pictures.float().clamp(0, 1).mul(255).round().to(torch.uint8)
-    return np.ascontiguousarray(scaled.permute(0, 2, 3, 1).cpu().numpy())
+    scaled = pictures.float().mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 @torch.inference_mode()
