@@ -1,0 +1,178 @@
+"""The same renderer in a faster form: everything that does not change from frame to frame is computed once.
+
+Batch norms are folded into their convolutions, equalised scales and activation gains into the weights, layer norms
+into the projections behind them; convolutions run channels-last. Results agree with the unfused renderer up to
+rounding.
+"""
+
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from imtalker.renderer.attention import WindowBlock, join_windows, split_windows
+from imtalker.renderer.layers import (
+    FUSED_GAIN,
+    SLOPE,
+    Blur,
+    EqualizedConv2d,
+    EqualizedLinear,
+    FusedLeakyReLU,
+    StyledConv,
+)
+from imtalker.renderer.motion_encoder import DownResidual
+from imtalker.renderer.renderer import Renderer
+
+# Pairs of attributes by which a block's forward applies a batch norm directly to a convolution's result.
+FOLDED = (("conv1", "norm1"), ("conv2", "norm2"), ("conv1", "norm"), ("stem", "stem_norm"))
+
+
+def fuse(renderer: Renderer) -> Renderer:
+    """Rewrite a renderer in place for inference and return it.
+
+    Its weights afterwards have other names: it can be moved and cast, but not saved, loaded or trained.
+    """
+    renderer.eval().requires_grad_(False)
+    for module in renderer.modules():
+        _fold_norms(module)
+    _replace(renderer)
+    return renderer.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (missing in its stubs)
+
+
+def _fold_norms(module: nn.Module) -> None:
+    """Fold the batch norms of a block into the convolutions in front of them."""
+    for conv_name, norm_name in FOLDED:
+        conv, norm = getattr(module, conv_name, None), getattr(module, norm_name, None)
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
+            setattr(module, norm_name, nn.Identity())
+
+
+def _replace(module: nn.Module) -> None:
+    """Replace the layers below a module by their fused forms."""
+    for name, child in module.named_children():
+        if isinstance(child, StyledConv):
+            fused = FusedStyledConv(child)
+        elif isinstance(child, DownResidual):
+            fused = FusedDownResidual(child)
+        elif isinstance(child, WindowBlock):
+            fused = FusedWindowBlock(child)
+        elif isinstance(child, EqualizedLinear):
+            fused = _plain_linear(child)
+        elif isinstance(child, EqualizedConv2d):
+            fused = _plain_conv(child)
+        else:
+            _replace(child)
+            continue
+        setattr(module, name, fused.eval().requires_grad_(False))
+
+
+def _plain_linear(layer: EqualizedLinear) -> nn.Module:
+    linear = nn.Linear(layer.weight.shape[1], layer.weight.shape[0])
+    linear.weight = nn.Parameter(layer.weight * layer.scale)
+    linear.bias = layer.bias
+    return nn.Sequential(linear, nn.LeakyReLU(SLOPE)) if layer.activation else linear
+
+
+def _plain_conv(layer: EqualizedConv2d, activation: FusedLeakyReLU | None = None) -> nn.Conv2d:
+    """The convolution with its scale, and the gain and bias of the activation behind it, in weight and bias.
+
+    The leaky ReLU itself remains: it is homogeneous, so the gain may come before it.
+    """
+    gain = 1.0 if activation is None else FUSED_GAIN
+    bias = layer.bias if activation is None else activation.bias.flatten() * gain
+    out_channels, in_channels, *_ = layer.weight.shape
+    conv = nn.Conv2d(in_channels, out_channels, 3, layer.stride, layer.padding, bias=bias is not None)
+    conv.weight = nn.Parameter(layer.weight * (layer.scale * gain))
+    if bias is not None:
+        conv.bias = nn.Parameter(bias)
+    return conv
+
+
+class FusedDownResidual(nn.Module):
+    """``DownResidual`` with plain convolutions."""
+
+    def __init__(self, block: DownResidual) -> None:
+        super().__init__()
+        self.conv1 = _plain_conv(block.conv1, block.act1)
+        self.conv2 = _plain_conv(block.conv2, block.act2)
+        self.skip = _plain_conv(block.skip, block.act_skip)
+        self.blur = block.blur
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.blur(F.leaky_relu_(self.conv1(x), SLOPE))
+        h = F.leaky_relu_(self.conv2(h), SLOPE)
+        return h.add_(F.leaky_relu_(self.skip(self.blur(x)), SLOPE))
+
+
+class FusedStyledConv(nn.Module):
+    """``StyledConv`` with the scaled weight and its energy per pair of channels at hand."""
+
+    blur: nn.Module | None
+    weight: Tensor
+    energy: Tensor
+    bias: Tensor
+
+    def __init__(self, layer: StyledConv) -> None:
+        super().__init__()
+        weight = layer.weight * layer.scale
+        self.modulation = _plain_linear(layer.modulation)
+        self.blur = layer.blur
+        self.register_buffer("energy", weight.square().sum((2, 3)).t().contiguous())
+        self.register_buffer("weight", weight if layer.blur is None else weight.transpose(0, 1).contiguous())
+        self.register_buffer("bias", layer.activation.bias * FUSED_GAIN)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        s = self.modulation(style)
+        gain = torch.rsqrt(s.square() @ self.energy + 1e-8) * FUSED_GAIN
+        x = x * s[:, :, None, None]
+        if isinstance(self.blur, Blur):
+            x = self.blur(F.conv_transpose2d(x, self.weight, stride=2))
+        else:
+            x = F.conv2d(x, self.weight, padding=1)
+        return F.leaky_relu_(torch.addcmul(self.bias, x, gain[:, :, None, None]), SLOPE)
+
+
+class FusedWindowBlock(nn.Module):
+    """``WindowBlock`` with one normalisation and one projection for queries, keys and values, and a ready bias."""
+
+    bias: Tensor
+
+    def __init__(self, block: WindowBlock) -> None:
+        super().__init__()
+        self.block = block
+        dim = block.proj.in_features
+        self.qkv = nn.Linear(dim, 3 * dim)
+        parts = [_after_norm(block.norm_q, block.q), _after_norm(block.norm_kv, block.k)]
+        parts.append(_after_norm(block.norm_kv, block.v))
+        self.qkv.weight = nn.Parameter(torch.cat([weight for weight, _ in parts]))
+        self.qkv.bias = nn.Parameter(torch.cat([bias for _, bias in parts]))
+        expand = cast(nn.Linear, block.mlp[0])
+        weight, bias = _after_norm(block.norm_mlp, expand)
+        self.expand = nn.Linear(dim, expand.out_features)
+        self.expand.weight, self.expand.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.contract = cast(nn.Linear, block.mlp[2])
+        self.register_buffer("bias", block.attention_bias().contiguous())
+        self.eps = block.norm_q.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        block = self.block
+        x = x.permute(0, 2, 3, 1)
+        b, c = len(x), x.shape[-1]
+        rolled = x.roll((-block.shift, -block.shift), (1, 2)) if block.shift else x
+        windows = split_windows(rolled, block.window)
+        qkv = self.qkv(F.layer_norm(windows, (c,), eps=self.eps))
+        qkv = qkv.view(b, -1, windows.shape[1], 3, block.heads, c // block.heads)
+        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)
+        attended = block.attend(q, k, v, self.bias).transpose(2, 3).reshape(windows.shape)
+        attended = join_windows(block.proj(attended), block.side, block.window)
+        x = x + (attended.roll((block.shift, block.shift), (1, 2)) if block.shift else attended)
+        h = F.gelu(self.expand(F.layer_norm(x, (c,), eps=self.eps)))
+        return (x + self.contract(h)).permute(0, 3, 1, 2)
+
+
+def _after_norm(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
+    """Weight and bias that do a layer norm's scale and shift, and then the projection."""
+    return linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias
