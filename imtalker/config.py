@@ -29,7 +29,7 @@ class RendererConfig:
     motion_encoder_unshuffle: int = 1  # tiny: 4, a quarter of the resolution with every pixel kept as channels
     motion_encoder_channels: tuple[int, ...] = (64, 128, 256, 512, 512, 512)
     motion_encoder_pool: Literal["mean", "flatten"] = "mean"
-    motion_encoder_norm: bool = False  # tiny: batch normalisation after every block; without it training hardly starts
+    motion_encoder_blocks: Literal["blurred", "plain"] = "blurred"  # tiny: "plain", normalised strided convolutions
     # identity adapter
     adapter_dim: int = 512
     adapted_dim: int = MOTION_DIM  # tiny: wider, so that the face's own geometry passes to the motion maps

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import trange
 
 from imtalker.config import RendererConfig
 from imtalker.presets import TINY_RENDERER
@@ -30,13 +31,12 @@ class MotionTrainingConfig:
 
     assets: tuple[str, ...] = ()  # folders of puppet assets
     model: RendererConfig = TINY_RENDERER
-    batch: int = 24
+    batch: int = 32
+    pool: int = 10_000  # pictures rendered once, at the start; drawing them anew would take most of the time
     readout_weight: float = 0.5  # of lip gap and lid aperture, centimetres
     validation_images: int = 384
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            steps=5000, learning_rate=2.5e-3, ema_decay=0.998, mixed_precision="bf16", betas=(0.9, 0.99)
-        )
+        default_factory=lambda: LoopConfig(steps=5000, learning_rate=2e-3, ema_decay=0.998, mixed_precision="bf16")
     )
 
 
@@ -49,18 +49,31 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
     """The training loop of this stage; ``loop.raw["motion"]`` is the motion encoder."""
     torch.manual_seed(config.loop.seed)
     size = config.model.input_size
-    sampler = MotionSampler(config.assets, "train", size=size, frames_per_person=2)
+    sampler = MotionSampler(config.assets, "train", size=size, frames_per_person=4)
     space = MotionSpace.load()
     readout = torch.from_numpy(np.column_stack([space.gap_readout, space.aperture_readout])).float()  # centimetres
     encoder = channels_last(MotionEncoder(config.model))
     weight = torch.tensor(DIMENSION_WEIGHTS)
 
+    pool_rng = np.random.default_rng(config.loop.seed)
+    pool_images = np.empty((config.pool, size, size, 3), np.uint8)
+    pool_motions = np.empty((config.pool, config.model.motion_dim), np.float32)
+    for start in trange(0, config.pool, 40, desc="render"):
+        pairs = sampler.batch(pool_rng, min(40, config.pool - start))
+        for i, (image, motion) in enumerate(pairs, start):
+            pool_images[i], pool_motions[i] = image, motion
+
     def make_batch(index: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        images, motions = zip(*sampler.batch(rng, config.batch), strict=True)
-        return {"image": torch.from_numpy(np.stack(images)), "motion": torch.from_numpy(np.stack(motions))}
+        chosen = rng.integers(len(pool_images), size=config.batch)
+        images, motions = pool_images[chosen], pool_motions[chosen]
+        flipped = rng.random(config.batch) < 0.5
+        images[flipped] = images[flipped, :, ::-1]
+        motions[flipped] = space.mirror(motions[flipped])
+        gain = torch.from_numpy(np.exp(rng.normal(0, 0.15, (config.batch, 3, 1, 1)))).float()
+        return {"image": torch.from_numpy(images), "motion": torch.from_numpy(motions), "gain": gain}
 
     def loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
-        found = modules["motion"](as_images(batch["image"])).float()
+        found = modules["motion"]((as_images(batch["image"]) * batch["gain"]).clamp(0, 1)).float()
         error = nn.functional.smooth_l1_loss(found, batch["motion"], reduction="none", beta=0.3)
         latent = (error * weight.to(error.device)).mean()
         difference = found - batch["motion"]
@@ -68,8 +81,8 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
         return {"loss": latent + config.readout_weight * geometry, "latent": latent, "geometry": geometry}
 
     held_out = MotionSampler(config.assets, "validation", size=size)
-    pairs = held_out.batch(np.random.default_rng(11), config.validation_images)
-    images, motions = (np.stack(x) for x in zip(*pairs, strict=True))
+    held_pairs = held_out.batch(np.random.default_rng(11), config.validation_images)
+    images, motions = (np.stack(x) for x in zip(*held_pairs, strict=True))
 
     def validate(modules: Mapping[str, nn.Module], step: int) -> dict[str, float]:
         device = next(modules["motion"].parameters()).device
@@ -121,8 +134,9 @@ def main(argv: list[str] | None = None) -> int:
     defaults = MotionTrainingConfig()
     parser.add_argument("--steps", type=int, default=defaults.loop.steps)
     parser.add_argument("--batch", type=int, default=defaults.batch)
+    parser.add_argument("--pool", type=int, default=defaults.pool, help="pictures rendered at the start")
     parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
-    parser.add_argument("--workers", type=int, default=1, help="data processes")
+    parser.add_argument("--workers", type=int, default=0, help="data processes")
     parser.add_argument("--seed", type=int, default=defaults.loop.seed)
     parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16")
     parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
@@ -131,7 +145,7 @@ def main(argv: list[str] | None = None) -> int:
         defaults.loop, steps=a.steps, learning_rate=a.learning_rate, workers=a.workers, seed=a.seed,
         mixed_precision=a.precision,
     )  # fmt: skip
-    config = replace(defaults, assets=tuple(a.assets), batch=a.batch, loop=loop)
+    config = replace(defaults, assets=tuple(a.assets), batch=a.batch, pool=a.pool, loop=loop)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train_motion(config, a.out, a.resume, a.start_from, a.cpu)
     return 0
