@@ -92,8 +92,12 @@ def test_square_moves_into_the_picture(face):
 def test_square_larger_than_the_picture_repeats_its_edges():
     picture = np.full((100, 60, 3), 200, np.uint8)
     box = square_crop_box((5, 10, 55, 90), picture.shape[:2], PLAIN)
-    assert box.side == 120 and box.left <= 0 and box.left + 120 >= 60
+    assert box.side == 108 and box.left <= 0 and box.left + 108 >= 60
     assert (crop_and_resize(picture, box, 64) == 200).all()  # no black bars
+
+
+def test_square_shrinks_a_little_to_fit():
+    assert square_crop_box((5, 5, 70, 75), (100, 100), PLAIN) == CropBox(0, 0, 100)  # 105 would be right
 
 
 def test_whole_picture_holds_everything():

@@ -10,6 +10,7 @@ from imtalker.config import CropConfig
 from imtalker.errors import InputError
 
 MIN_CROP = 16  # pixels
+MAX_SHRINK = 0.9  # the networks have seen faces this much closer in training
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class CropBox:
 def square_crop_box(face_box: Sequence[float], image_size: tuple[int, int], crop: CropConfig | None = None) -> CropBox:
     """The square round a detected face that the networks expect.
 
-    The square is moved into the picture where it fits; where the picture is too small for it, it reaches over
-    both borders and ``crop_and_resize`` repeats the edge pixels (never black bars).
+    The square is moved into the picture. A picture too small for it makes it smaller, by a tenth at most, so that
+    the face keeps its size for the networks; beyond that it reaches over the borders and ``crop_and_resize``
+    repeats the edge pixels (never black bars).
 
     Args:
         face_box: x0, y0, x1, y1 of the face, pixels.
@@ -49,7 +51,8 @@ def square_crop_box(face_box: Sequence[float], image_size: tuple[int, int], crop
     """
     crop = crop or CropConfig()
     x0, y0, x1, y1 = face_box
-    side = max(MIN_CROP, round(crop.scale * max(x1 - x0, y1 - y0)))
+    side = crop.scale * max(x1 - x0, y1 - y0)
+    side = max(MIN_CROP, round(max(MAX_SHRINK * side, min(side, *image_size))))
     left = (x0 + x1) / 2 - side / 2
     top = (y0 + y1) / 2 - side / 2 + crop.shift_y * side
     return CropBox(_moved_inside(left, side, image_size[1]), _moved_inside(top, side, image_size[0]), side)
