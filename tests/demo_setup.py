@@ -98,7 +98,8 @@ def served(
 ) -> Iterator[str]:
     """The app at its address. Its temporary files are in ``folder``/gradio while it runs."""
     variables = {"GRADIO_TEMP_DIR": str(folder / "gradio"), "GRADIO_ANALYTICS_ENABLED": "False"}
-    with mock.patch.dict(os.environ, variables):
+    reachable = mock.patch("gradio.networking.url_ok", return_value=True)  # it gives up after three seconds
+    with mock.patch.dict(os.environ, variables), reachable:
         import app
 
         wished = Settings(preset=str(preset) if preset else "tiny", device="cpu", **settings)  # pyright: ignore

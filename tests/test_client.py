@@ -17,12 +17,17 @@ from imtalker.media.video_writer import read_recipe
 from imtalker.motion_file import load_motion
 
 
+def connect(url: str, downloads: Path) -> Client:
+    patient = {"timeout": 120}  # a busy machine answers late
+    return Client(url, verbose=False, download_files=str(downloads), httpx_kwargs=patient)
+
+
 class App:
     """A served app with its inputs."""
 
     def __init__(self, url: str, root: Path, preset: Path, inputs: Inputs):
         self.url, self.root, self.preset, self.inputs = url, root, preset, inputs
-        self.client = Client(url, verbose=False, download_files=str(root / "downloads"))
+        self.client = connect(url, root / "downloads")
 
 
 @pytest.fixture(scope="module")
@@ -127,21 +132,20 @@ def test_pieces_arrive_before_the_end_and_hold_everything(app):
         api_name="/animate_audio_stream",
     )
     *pieces, (video, report) = list(job)
-    assert len(pieces) == 2 and report["frames"] == 125
+    assert len(pieces) >= 2 and report["frames"] == 125
     counts = [len(list(read_frames(piece))) for piece, _ in pieces]
-    assert sum(counts) == 125 == len(list(read_frames(video))) and min(counts) >= 50
+    assert sum(counts) == 125 == len(list(read_frames(video))) and min(counts) >= 25
     assert all(probe_video(piece).has_audio for piece, _ in pieces)
 
 
 def test_eight_visitors_get_eight_results(app):
     folder = app.root / "visitors"
     folder.mkdir()
-    alone = {}
     for person in range(2):
         portrait_file(folder / f"{person}.png", person)
 
     def ask(number: int) -> np.ndarray:
-        client = Client(app.url, verbose=False, download_files=str(folder / f"of-{number}"))
+        client = connect(app.url, folder / f"of-{number}")
         video, *_ = client.predict(
             portrait=handle_file(str(folder / f"{number % 2}.png")),
             speech=handle_file(str(app.inputs.speech)),

@@ -21,7 +21,7 @@ from imtalker.demo.preview import describe_faces, draw
 from imtalker.demo.run import Finished
 from imtalker.demo.settings import DEFAULTS, GPU_QUEUE, SOLVERS
 from imtalker.demo.studio import Studio
-from imtalker.demo.widgets import PictureFile
+from imtalker.demo.widgets import as_sent
 from imtalker.errors import InputError
 from imtalker.media.image import load_portrait
 
@@ -126,9 +126,9 @@ def compare(
     speech: str,
     kind: str = "steps",
     second_portrait: str | None = None,
-    yaw: float = 0.0,
-    pitch: float = 0.0,
-    roll: float = 0.0,
+    yaw: float | None = None,
+    pitch: float | None = None,
+    roll: float | None = None,
     steps: int = DEFAULTS.num_steps,
     guidance: float = DEFAULTS.guidance_scale,
     seed: int = DEFAULTS.seed,
@@ -282,13 +282,13 @@ def _fields() -> dict[str, Any]:
         return gr.Number(value, label=label, precision=precision)
 
     return {
-        "portrait": PictureFile(label="portrait", type="filepath", image_mode=None),
-        "second_portrait": PictureFile(label="second portrait", type="filepath", image_mode=None),
+        "portrait": as_sent(gr.Image(label="portrait", type="filepath", image_mode=None)),
+        "second_portrait": as_sent(gr.Image(label="second portrait", type="filepath", image_mode=None)),
         "speech": gr.Audio(label="speech", type="filepath"),
-        "sound": gr.File(label="sound", type="filepath"),
+        "sound": as_sent(gr.File(label="sound")),
         "driving": gr.Video(label="driving clip"),
         "head_clip": gr.Video(label="clip for the head"),
-        "motion": gr.File(label="motion", type="filepath"),
+        "motion": as_sent(gr.File(label="motion")),
         "steps": number("steps", DEFAULTS.num_steps, 0),
         "guidance": number("guidance", DEFAULTS.guidance_scale),
         "seed": number("seed", DEFAULTS.seed, 0),

@@ -3,16 +3,16 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
-from gradio.data_classes import ImageData
 
 from imtalker.demo.jobs import MAX_SEED, MAX_STEPS
 from imtalker.demo.report import status
 from imtalker.demo.samples import pairs, title
 from imtalker.demo.settings import DEFAULTS, MAX_GAZE, MAX_POSE, SOLVERS
 
+FileInput = TypeVar("FileInput", gr.Image, gr.File)
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUICK: dict[str, Any] = {**PRIVATE, "queue": False, "show_progress": "hidden"}
 
@@ -20,27 +20,33 @@ FREE, HELD, FROM_CLIP = "Moves freely", "Holds a pose", "Moves as in a clip"
 EYES_FREE, EYES_FIXED = "Move freely", "Look to one side"
 
 
-class PictureFile(gr.Image):
-    """An image input that hands over the file as it was sent; reading it, and complaining, is ours."""
+def as_sent(component: FileInput) -> FileInput:
+    """Let an input hand over the file as it was sent: reading it, and complaining about it, is ours.
 
-    is_template = True  # the browser shows it as what it derives from
+    (Gradio would open pictures and fail without a remedy, and leave an empty copy of other files behind.)
+    """
+    usual = component.preprocess
 
-    def preprocess(self, payload: ImageData | None) -> Any:
-        if payload is None or (payload.url and payload.url.startswith("data:")):
-            return super().preprocess(payload)
-        return payload.path
+    def preprocess(payload: Any) -> Any:
+        drawn = payload is not None and payload.url and payload.url.startswith("data:")
+        return usual(payload) if payload is None or drawn else payload.path
+
+    component.preprocess = preprocess
+    return component
 
 
-def picture_input(label: str, samples: list[Path], height: int = 280, name: str | None = None) -> PictureFile:
+def picture_input(label: str, samples: list[Path], height: int = 280, name: str | None = None) -> gr.Image:
     """Upload, camera or clipboard, with sample pictures below; ``name`` is the element id of these."""
-    picture = PictureFile(
-        label=label,
-        type="filepath",
-        sources=["upload", "webcam", "clipboard"],
-        image_mode=None,
-        height=height,
-        buttons=[],
-        placeholder="Drop a picture of one face here",
+    picture = as_sent(
+        gr.Image(
+            label=label,
+            type="filepath",
+            sources=["upload", "webcam", "clipboard"],
+            image_mode=None,
+            height=height,
+            buttons=[],
+            placeholder="Drop a picture of one face here",
+        )
     )
     _thumbnails(picture, samples, "Sample portraits", name)
     return picture
