@@ -1,0 +1,124 @@
+"""Stage 1 on drawn puppets: the loss falls, resumed equals uninterrupted, weights come out in the preset format."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_renderer import TINY_SMALL
+
+from imtalker.config import RendererConfig
+from imtalker.renderer import Renderer
+from imtalker.train import renderer_losses as losses
+from imtalker.train.assemble import assemble
+from imtalker.train.loop import LoopConfig
+from imtalker.train.renderer_objective import as_images
+from imtalker.train.renderer_training import RendererTrainingConfig, build_loop, train_renderer
+from imtalker.weight_file import load_module
+
+SIZE = TINY_SMALL.input_size
+
+
+class DrawnSampler:
+    """A bright square that moves: the simplest person there is. Motion is its place; correspondence is exact."""
+
+    def batch(self, rng: np.random.Generator, count: int) -> list:
+        return [self.sample(rng) for _ in range(count)]
+
+    def sample(self, rng: np.random.Generator) -> "DrawnSample":
+        places = rng.uniform(-0.4, 0.4, (3, 2)).astype(np.float32)
+        colour = rng.integers(90, 255, 3)
+        return DrawnSample(places, np.stack([self.draw(place, colour) for place in places]))
+
+    @staticmethod
+    def draw(place: np.ndarray, colour: np.ndarray) -> np.ndarray:
+        image = np.full((SIZE, SIZE, 3), 40, np.uint8)
+        x, y = ((place + 1) * SIZE / 2).astype(int)
+        image[y - 16 : y + 16, x - 16 : x + 16] = colour
+        return image
+
+
+class DrawnSample:
+    def __init__(self, places: np.ndarray, images: np.ndarray) -> None:
+        motion = np.zeros((3, 32), np.float32)
+        motion[:, :2] = places * 2
+        centres = (np.arange(128) + 0.5) / 64 - 1
+        grid = np.stack(np.meshgrid(centres, centres), -1).astype(np.float32)
+        inside = np.abs(grid - places[1:, None, None]).max(-1) < 32 / SIZE
+        shift = (places[0] - places[1:])[:, None, None]
+        box = np.array([SIZE // 4, SIZE // 4, 3 * SIZE // 4, 3 * SIZE // 4], np.int16)
+        self.source, self.targets = images[0], images[1:]
+        self.source_motion, self.target_motions = motion[0], motion[1:]
+        self.coords = np.where(inside[..., None], grid + shift, grid).astype(np.float16)
+        self.valid = np.ones((2, 128, 128), bool)
+        self.boxes = np.broadcast_to(box, (2, 4, 4)).copy()
+
+
+def config(steps: int, correspondence_steps: int = 0, adversarial_from: int = 10**9) -> RendererTrainingConfig:
+    loop = LoopConfig(steps=steps, learning_rate=2e-3, warmup_steps=2, log_every=steps, save_every=10**6,
+                      validate_every=10**6, ema_decay=0.9)  # fmt: skip
+    return replace(
+        RendererTrainingConfig(), model=TINY_SMALL, portraits_per_batch=2, loop=loop,
+        correspondence_steps=correspondence_steps, adversarial_from=adversarial_from,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imtalker.train.renderer_training.make_sampler", lambda *_: DrawnSampler())
+    monkeypatch.setattr("imtalker.train.renderer_training.RendererValidation", lambda *_: None)
+
+
+def test_loss_falls_and_weights_come_out(tmp_path: Path) -> None:
+    first = build_loop(config(1), tmp_path / "first", cpu=True).run()["renderer/loss"]
+    last = train_renderer(config(15), tmp_path / "run", cpu=True)
+    assert last["renderer/loss"] < first
+    assemble(tmp_path / "run" / "renderer.safetensors", None, tmp_path / "preset")
+    renderer, found, _ = load_module(tmp_path / "preset" / "renderer.safetensors", RendererConfig, Renderer)
+    assert found == TINY_SMALL
+    assert renderer.render(torch.zeros(1, 32), renderer.encode_source(torch.rand(1, 3, SIZE, SIZE))).isfinite().all()
+
+
+def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    whole = build_loop(config(4, correspondence_steps=2, adversarial_from=3), tmp_path / "a", cpu=True)
+    whole.run()
+    part = build_loop(config(4, correspondence_steps=2, adversarial_from=3), tmp_path / "b", cpu=True)
+    part.run(until=2)
+    resumed = build_loop(config(4, correspondence_steps=2, adversarial_from=3), tmp_path / "b", cpu=True)
+    resumed.resume()
+    resumed.run()
+    for a, b in zip(whole.raw["renderer"].parameters(), resumed.raw["renderer"].parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=0, rtol=0)
+
+
+def test_attention_loss_is_least_at_the_true_cell() -> None:
+    centres = (torch.arange(4) + 0.5) / 2 - 1
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    true = torch.stack([x, y], -1)[None]
+    ones = torch.ones(1, 4, 4)
+    right = losses.attention_loss(torch.eye(16)[None], true, ones, ones)
+    wrong = losses.attention_loss(torch.eye(16).roll(1, 1)[None], true, ones, ones)
+    spread = losses.attention_loss(torch.full((1, 16, 16), 1 / 16), true, ones, ones)
+    assert right.abs() < 1e-3
+    assert spread.item() == pytest.approx(np.log(16), abs=1e-3)
+    assert wrong > spread > right
+
+
+def test_pooled_correspondence_ignores_invalid_cells() -> None:
+    coords = torch.zeros(1, 4, 4, 2)
+    coords[0, 0, 0] = 5
+    valid = torch.ones(1, 4, 4, dtype=torch.bool)
+    valid[0, 0, 0] = False
+    mean, known = losses.pool_correspondence(coords, valid, 2)
+    assert mean.abs().max() == 0 and known.min() == 1
+
+
+def test_distance_consistency_is_zero_for_equal_distances() -> None:
+    motion, step = torch.randn(3, 8), torch.randn(3, 8)
+    assert losses.distance_consistency_loss(motion, motion + step, motion - step) < 1e-6
+    assert losses.distance_consistency_loss(motion, motion + step, motion + 3 * step) > 0.1
+
+
+def test_pictures_become_floats() -> None:
+    assert as_images(torch.full((2, 3, 8, 8, 3), 255, dtype=torch.uint8)).shape == (6, 3, 8, 8)
