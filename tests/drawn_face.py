@@ -12,7 +12,7 @@ _SKIN, _HAIR = (224, 180, 150), (70, 50, 35)
 class DrawnFace:
     """Parameters in pixels of a 256 pixel picture."""
 
-    gap: float = 0.0  # half the opening of the mouth
+    gap: float = 0.0  # half the opening of the mouth; below 0 the lips are pressed, down to -4
     shift: float = 0.0  # of the whole face to the right
     gaze: float = 0.0  # of the irises to the right
     angle: float = 0.0  # counter-clockwise rotation of the whole picture on the screen, degrees
@@ -42,7 +42,8 @@ def draw_face(face: DrawnFace = DrawnFace(), size: int = 256) -> np.ndarray:
     for x in (122, 134):
         ellipse((x, 154), (2, 2), (120, 70, 60))
     ellipse((128, 178), (20, 5 + face.gap), (170, 80, 80))
-    ellipse((128, 178), (15, 0.3 + face.gap), (60, 15, 15))
+    if face.gap >= 0:
+        ellipse((128, 178), (15, 0.3 + face.gap), (60, 15, 15))
     turn = cv2.getRotationMatrix2D((size / 2, size / 2), face.angle, 1.0)
     image = cv2.warpAffine(image, turn, (size, size), borderMode=cv2.BORDER_REPLICATE)
     return cv2.GaussianBlur(image, (0, 0), 1.2 * scale)

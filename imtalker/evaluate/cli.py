@@ -11,7 +11,7 @@ from imtalker.evaluate.catalogue import MODES
 from imtalker.evaluate.dataset import BUNDLED, read_dataset
 from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
 from imtalker.evaluate.protocols import Evaluator
-from imtalker.evaluate.reference_networks import FID_FILE, FVD_FILE, LPIPS_FILE, load_reference_networks
+from imtalker.evaluate.reference_networks import FID_FILE, FVD_FILE, LPIPS_FILE, SYNCNET_FILE, load_reference_networks
 from imtalker.evaluate.report_html import html_page
 from imtalker.evaluate.report_text import ablation_table, text_table
 from imtalker.pipeline import load_pipeline
@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-seconds", type=float, default=60.0, help="of each clip (default: %(default)s)")
     parser.add_argument("--clips", type=int, metavar="N", help="only the first N clips")
     parser.add_argument("--ablate", choices=sorted(ABLATIONS), help="the paper's table 3 (audio protocol)")
-    files = f"{LPIPS_FILE}, {FID_FILE}, {FVD_FILE}"
+    files = f"{LPIPS_FILE}, {FID_FILE}, {FVD_FILE}, {SYNCNET_FILE}"
     parser.add_argument("--weights", type=Path, metavar="DIR", help=f"folder that holds any of {files}")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all numbers")
     parser.add_argument("--html", type=Path, metavar="OUT", help="write a page with plots and pictures")

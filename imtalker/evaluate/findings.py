@@ -18,7 +18,8 @@ MIN_SYNC_CONFIDENCE = 0.3  # below it no offset can be told
 MIN_CORRELATION = 0.15  # of lips that follow the sound
 MIN_CLOSURES = 5  # bilabials needed to judge
 MIN_CLOSURE_RATE = 0.4
-STRONG_IDENTITY = 0.75
+STRONG_IDENTITY = 0.8
+OTHER_PERSON = 0.5
 MAX_FREEZE = 0.32  # seconds; faces that rest still tremble and breathe
 MAX_FLICKER = 1.5  # grey levels from frame to frame; H.264 alone makes up to about 0.5
 MAX_JITTER = 1.5  # percent of the distance of the eyes
@@ -117,7 +118,9 @@ def identity_finding(similarity: float, with_portrait: bool) -> Finding:
     elif similarity >= STRONG_IDENTITY:
         words = f"The same person as in {other}."
     elif similarity >= SAME_PERSON:
-        words = f"Probably the same person as in {other}, but the likeness is weak."
+        words = f"The same person as in {other}; the likeness could be better."
+    elif similarity >= OTHER_PERSON:
+        words = f"The likeness to {other} is too weak; perhaps another person."
     else:
         words = f"Not the person in {other}."
     return finding("identity", "likeness", similarity, "", similarity >= SAME_PERSON, words)

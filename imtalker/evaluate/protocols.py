@@ -19,6 +19,7 @@ from imtalker.evaluate.measure import ClipMeasures, ClipMeter
 from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
 from imtalker.evaluate.scoring import identity_score, motion_curves, ruler_errors, speech_scores, stability_scores
+from imtalker.evaluate.syncnet import cut_faces
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox, crop_and_resize
@@ -28,6 +29,7 @@ from imtalker.pipeline import Portrait, TalkingHeadPipeline
 logger = logging.getLogger(__name__)
 
 SIZE = 256  # pixels, of all comparisons
+_HIGHEST_PSNR = 100.0  # dB, stands for equal frames, whose PSNR is infinite
 _BATCH = 16  # frames compared at a time
 _NUM_SNAPSHOTS = 8  # moments of a clip that are kept for pictures
 _IDENTITY_EVERY = 5  # frames
@@ -133,10 +135,13 @@ class Evaluator:
         snapshots: list[Snapshot] = []
         pictures: dict[str, list[np.ndarray]] = {"psnr": [], "ssim": [], "lpips": []}
         pairs = zip(squares, self._targets(target), strict=False)
+        kept: list[np.ndarray] = []  # whole clip, for SyncNet only
         done = 0
         for batch in _batches(pairs, _BATCH):
             for result, recorded in batch:
                 meter.add(result)
+                if self.networks.syncnet is not None:
+                    kept.append(result)
                 if done in moments:
                     snapshots.append(Snapshot(done / FRAME_RATE, recorded, result))
                 done += 1
@@ -150,7 +155,7 @@ class Evaluator:
         values["csim"] = identity_score(measures, source.measures.embeddings[0])
         values |= stability_scores(measures)
         if mode == "audio":
-            values |= speech_scores(measures, target.cues)
+            values |= speech_scores(measures, target.cues) | self._syncnet_scores(kept, measures, target)
         stages = dict(animation.timings.stages)
         values["frames_per_second"] = done / max(sum(stages.values()), 1e-9)
         values["first_frame"] = animation.timings.first_frame or math.nan
@@ -180,6 +185,15 @@ class Evaluator:
             return self.pipeline.animate_from_audio(portrait, self._waveform(target.clip), controls, options)
         return self.pipeline.animate_from_video(portrait, target.clip.path, crop=self._crop(target))
 
+    def _syncnet_scores(
+        self, frames: list[np.ndarray], measures: ClipMeasures, target: PreparedClip
+    ) -> dict[str, float]:
+        faces = None if self.networks.syncnet is None else cut_faces(frames, measures.faces)
+        if self.networks.syncnet is None or faces is None:
+            return {}
+        score = self.networks.syncnet.score(faces, self._waveform(target.clip))
+        return {} if score is None else {"sync_c": score.confidence, "sync_d": score.distance}
+
     def _compare(
         self, mode: Mode, batch: list[tuple[np.ndarray, np.ndarray]], pictures: dict[str, list[np.ndarray]]
     ) -> None:
@@ -189,7 +203,7 @@ class Evaluator:
         self.frechet.add(result, recorded)
         if mode == "cross":
             return
-        pictures["psnr"].append(psnr(result, recorded))
+        pictures["psnr"].append(np.minimum(psnr(result, recorded), _HIGHEST_PSNR))
         pictures["ssim"].append(ssim(result, recorded))
         if self.networks.lpips is not None:
             pictures["lpips"].append(self.networks.lpips(result, recorded))

@@ -9,12 +9,14 @@ import torch
 
 from imtalker.errors import InputError
 from imtalker.evaluate.image import FeatureNetwork, Lpips, frechet_distance
+from imtalker.evaluate.syncnet import SyncNet, load_syncnet
 
 logger = logging.getLogger(__name__)
 
 LPIPS_FILE = "alexnet-owt-7be5be79.pth"
 FID_FILE = "inception-2015-12-05.pt"
 FVD_FILE = "i3d_torchscript.pt"
+SYNCNET_FILE = "syncnet_v2.model"
 
 
 @dataclass
@@ -24,11 +26,12 @@ class ReferenceNetworks:
     lpips: Lpips | None
     fid: FeatureNetwork | None
     fvd: FeatureNetwork | None
+    syncnet: SyncNet | None
     unavailable: dict[str, str]  # metric -> reason
 
 
 def load_reference_networks(folder: Path | None) -> ReferenceNetworks:
-    """Load what a folder holds of ``LPIPS_FILE``, ``FID_FILE``, ``FVD_FILE``.
+    """Load what a folder holds of ``LPIPS_FILE``, ``FID_FILE``, ``FVD_FILE``, ``SYNCNET_FILE``.
 
     Raises:
         InputError: no such folder.
@@ -36,7 +39,7 @@ def load_reference_networks(folder: Path | None) -> ReferenceNetworks:
     """
     if folder is not None and not folder.is_dir():
         raise InputError(f"{folder} is not a folder; give one that holds {LPIPS_FILE} and its like")
-    unavailable = {"sync_c": "SyncNet is not part of this package", "sync_d": "SyncNet is not part of this package"}
+    unavailable: dict[str, str] = {}
 
     def file_of(metric: str, name: str) -> Path | None:
         if folder is not None and (folder / name).is_file():
@@ -45,10 +48,14 @@ def load_reference_networks(folder: Path | None) -> ReferenceNetworks:
         return None
 
     lpips, fid, fvd = file_of("lpips", LPIPS_FILE), file_of("fid", FID_FILE), file_of("fvd", FVD_FILE)
+    syncnet = file_of("sync_c", SYNCNET_FILE)
+    if syncnet is None:
+        unavailable["sync_d"] = unavailable["sync_c"]
     return ReferenceNetworks(
         None if lpips is None else Lpips(lpips),
         None if fid is None else FeatureNetwork(fid),
         None if fvd is None else FeatureNetwork(fvd),
+        None if syncnet is None else load_syncnet(syncnet),
         unavailable,
     )
 

@@ -33,10 +33,12 @@ table { border-collapse: collapse; width: 100%; } td, th { padding: 5px 8px; tex
   border-bottom: 1px solid var(--line); } th { color: var(--soft); font-weight: 500; font-size: 13px; }
 td:first-child, th:first-child { text-align: left; } td.text { text-align: left; white-space: normal; }
 .scroll { overflow-x: auto; } b.mean { font-size: 16px; }
-.film { display: grid; grid-template-columns: 74px repeat(9, 1fr); gap: 3px; align-items: center; margin: 6px 0 18px; }
-.film img { width: 100%; display: block; border-radius: 3px; } .film span { font-size: 12px; color: var(--soft); }
+.film { display: grid; grid-template-columns: 152px 64px repeat(8, 1fr); gap: 3px; align-items: center;
+  margin: 6px 0 18px; } .film img { width: 100%; display: block; border-radius: 3px; } .film span { font-size: 12px;
+  color: var(--soft); text-align: center; } .film .source { grid-row: 1 / span 3; padding-right: 8px; }
 .card { background: var(--card); border-radius: 8px; padding: 12px 14px; margin: 10px 0; }
-svg { max-width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
+svg { max-width: 100%; height: auto; } .card svg { width: 100%; }
+svg text { font: 11px system-ui, sans-serif; fill: var(--soft); }
 svg .axis, svg .grid { stroke: var(--line); } svg .dot { fill: var(--dot); fill-opacity: .75; }
 svg .median { stroke: var(--ink); stroke-width: 2; } svg .curve { fill: none; stroke-width: 1; stroke: var(--soft);
   stroke-opacity: .45; } svg .curve.best { stroke: var(--good); stroke-width: 2; stroke-opacity: 1; }
@@ -87,7 +89,7 @@ def _report(report: EvaluationReport) -> str:
     parts.append(_clip_table(report))
     if report.skipped:
         rows = "".join(f"<li>{escape(skip.name)}: {escape(skip.reason)}</li>" for skip in report.skipped)
-        parts.append(f"<h2>{len(report.skipped)} clips skipped</h2><ul>{rows}</ul>")
+        parts.append(f"<h2>Skipped clips: {len(report.skipped)}</h2><ul>{rows}</ul>")
     return "".join(parts)
 
 
@@ -127,16 +129,16 @@ def _overview(report: EvaluationReport) -> str:
 def _film(score: ClipScore) -> str:
     """Source picture, then recorded above made frames at a few moments."""
     shots = score.snapshots
-    cells = ["<span>source</span>", _image(score.source_image)]
-    cells += [f"<span>{shot.seconds:.1f} s</span>" for shot in shots] + ["<span></span>"] * (8 - len(shots))
+    empty = ["<span></span>"] * (8 - len(shots))
+    cells = [f'<div class="source">{_image(score.source_image, 2 * _THUMBNAIL)}<span>source</span></div><span></span>']
+    cells += [f"<span>{shot.seconds:.1f} s</span>" for shot in shots] + empty
     for name, pictures in (("recorded", [s.target for s in shots]), ("made", [s.result for s in shots])):
-        cells += [f"<span>{name}</span>", "<span></span>", *(_image(picture) for picture in pictures)]
-        cells += ["<span></span>"] * (8 - len(pictures))
+        cells += [f"<span>{name}</span>", *(_image(picture, _THUMBNAIL) for picture in pictures), *empty]
     return f'<div class="film">{"".join(cells)}</div>'
 
 
-def _image(picture: np.ndarray) -> str:
-    small = cv2.resize(picture, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
+def _image(picture: np.ndarray, size: int) -> str:
+    small = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}">'
 

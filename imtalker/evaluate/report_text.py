@@ -24,7 +24,7 @@ def text_table(report: EvaluationReport) -> str:
         f" ({report.revision}), {report.seconds:.0f} s",
         PROTOCOLS[report.mode],
         "",
-        f"{'metric':<20}{'':<9}{'mean':>9} {'+-':>8}{'recorded':>10}{'paper':>9}",
+        f"{'metric':<22}{'':<9}{'mean':>9} {'+-':>8}{'recorded':>10}{'paper':>9}",
     ]
     missing = []
     for metric in metrics_of(report.mode):
@@ -34,7 +34,7 @@ def text_table(report: EvaluationReport) -> str:
         summary = report.summary[metric.key]
         paper = PAPER[report.mode].get(metric.key)
         lines.append(
-            f"{_ARROWS[metric.better]} {metric.title:<18}{metric.unit:<9}{format_value(metric, summary.mean):>9}"
+            f"{_ARROWS[metric.better]} {metric.title:<19} {metric.unit:<9}{format_value(metric, summary.mean):>9}"
             f" {format_value(metric, summary.deviation):>8}"
             f"{format_value(metric, report.recorded[metric.key].mean):>10}"
             f"{'' if paper is None else f'{paper:g}':>9} {_MARKS.get(metric.note, '')}"
@@ -70,4 +70,4 @@ def ablation_table(reports: Sequence[EvaluationReport]) -> str:
 def _skipped(report: EvaluationReport) -> list[str]:
     if not report.skipped:
         return []
-    return [f"{len(report.skipped)} clips skipped:", *(f"  {skip.name}: {skip.reason}" for skip in report.skipped)]
+    return [f"Skipped clips: {len(report.skipped)}", *(f"  {skip.name}: {skip.reason}" for skip in report.skipped)]

@@ -46,7 +46,7 @@ def landmark_jitter(points: np.ndarray, reach: int = 3) -> float:
     """
     paths = points[..., :2]
     length = 2 * reach + 1
-    if len(paths) < length:
+    if len(paths) < length or not np.isfinite(paths).any():
         return float("nan")
     eye_distance = np.nanmean(np.linalg.norm(paths[:, 33] - paths[:, 263], axis=-1))
     offsets = np.arange(-reach, reach + 1)
@@ -55,6 +55,8 @@ def landmark_jitter(points: np.ndarray, reach: int = 3) -> float:
     windows = np.lib.stride_tricks.sliding_window_view(paths, length, axis=0)  # (T-2r, N, 2, length)
     residual = windows[..., reach] - windows @ smoother
     squared = (residual**2).sum(-1).mean(-1)
+    if not np.isfinite(squared).any():
+        return float("nan")
     return float(100 * np.sqrt(np.nanmean(squared)) / eye_distance)
 
 

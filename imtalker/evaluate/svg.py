@@ -94,7 +94,8 @@ def stacked_bar(parts_of: Mapping[str, float], unit: str, width: int = 860) -> s
         )
         column, row = index % 3, index // 3
         left, top = column * width // 3, 44 + row * 20
-        label = f"{name.replace('_', ' ')}: {value:.3g} {unit} ({value / total:.0%})"
+        number = f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+        label = f"{name.replace('_', ' ')}: {number} {unit} ({value / total:.0%})"
         parts.append(f'<rect x="{left}" y="{top - 10}" width="12" height="12" fill="{color}"/>')
         parts.append(f'<text x="{left + 18}" y="{top}">{escape(label)}</text>')
         start += length

@@ -1,0 +1,165 @@
+"""The check of a finished video finds what was spoiled, on drawn faces whose mouths follow the sound's loudness."""
+
+import json
+
+import numpy as np
+import pytest
+from drawn_face import DrawnFace, draw_face
+from sample_media import write_wav
+
+from imtalker.config import FRAME_RATE, SAMPLE_RATE
+from imtalker.errors import InputError, WeightsError
+from imtalker.evaluate import check
+from imtalker.evaluate.check import CheckReport, check_video
+from imtalker.evaluate.findings import asked_findings, identity_finding
+from imtalker.evaluate.measure import ClipMeter
+from imtalker.evaluate.phonemes import SpeechCues
+from imtalker.media.video_writer import VideoWriter
+
+SECONDS = 5
+SIZE = 192
+
+
+def loudness_as_phonemes(waveform: np.ndarray) -> SpeechCues:
+    """Stands in for the recogniser: the sound's loudness is the mouth's opening, its gaps are closures."""
+    blocks = waveform[: len(waveform) // 320 * 320].reshape(-1, 320)
+    openness = np.convolve(np.abs(blocks).mean(1), np.ones(3) / 3, "same")
+    openness = np.clip(openness / (openness.max() + 1e-9), 0, 1)
+    quiet = openness < 0.1
+    starts = np.flatnonzero(quiet & ~np.roll(quiet, 1))
+    return SpeechCues(openness, (starts + 2.5) / 50)
+
+
+@pytest.fixture(autouse=True)
+def recogniser(monkeypatch):
+    monkeypatch.setattr(check, "hear_speech", loudness_as_phonemes)
+
+
+@pytest.fixture(scope="module")
+def speech() -> tuple[np.ndarray, np.ndarray]:
+    """A sound of random syllables with eight short gaps, and its loudness at 25 frames per second."""
+    rng = np.random.default_rng(4)
+    loudness = np.convolve(0.3 + 0.7 * rng.random(SECONDS * 50 + 8), np.hanning(9) / 4, "valid")[: SECONDS * 50]
+    for gap in range(20, SECONDS * 50 - 20, 29):
+        loudness[gap : gap + 6] = 0
+    noise = rng.normal(size=SECONDS * SAMPLE_RATE) * 0.2
+    return (noise * np.repeat(loudness, 320)).astype(np.float32), loudness.reshape(-1, 2).mean(1)
+
+
+@pytest.fixture(scope="module")
+def frames(speech) -> np.ndarray:
+    _, loudness = speech
+    faces = (
+        DrawnFace(gap=12 * value - 2, shift=4 * np.sin(index / 9), angle=3 * np.sin(index / 13))
+        for index, value in enumerate(loudness)
+    )
+    return np.stack([draw_face(face, SIZE) for face in faces])
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory, speech):
+    folder = tmp_path_factory.mktemp("videos")
+
+    def save(name: str, frames: np.ndarray, sound: np.ndarray | None = None, **more):
+        path = folder / name
+        with VideoWriter(
+            path, frames.shape[1:3], FRAME_RATE, (SAMPLE_RATE, speech[0] if sound is None else sound), **more
+        ) as w:
+            w.write(frames)
+        return path
+
+    return save
+
+
+def verdicts(report: CheckReport) -> dict[str, bool | None]:
+    return {finding.name: finding.ok for finding in report.findings}
+
+
+def values(report: CheckReport) -> dict[str, float | None]:
+    return {finding.name: finding.value for finding in report.findings}
+
+
+def test_a_good_video_is_in_order(write, frames, tmp_path):
+    recipe = {"controls": {"roll": 0.0}}
+    report = check_video(write("good.mp4", frames, recipe=recipe))
+    assert report.ok, str(report)
+    assert abs(values(report)["lip_offset"] or 999) < 45
+    assert verdicts(report)["closure_rate"] and values(report)["identity"] > 0.8
+    assert verdicts(report)["asked_roll"]
+    assert values(report)["freeze"] == 0 and abs(values(report)["duration"]) < 100
+    assert "in order" in str(report) and json.dumps(report.as_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("shift", [-0.2, 0.2])
+def test_shifted_sound_is_caught(write, frames, speech, shift):
+    report = check_video(write(f"shift{shift}.mp4", frames, np.roll(speech[0], round(shift * SAMPLE_RATE))))
+    assert not report.ok and verdicts(report)["lip_offset"] is False
+    assert values(report)["lip_offset"] == pytest.approx(-1000 * shift, abs=45)
+
+
+def test_frozen_frames_are_caught(write, frames):
+    frozen = frames.copy()
+    frozen[40:65] = frozen[40]
+    report = check_video(write("frozen.mp4", frozen))
+    assert verdicts(report)["freeze"] is False
+    assert values(report)["freeze"] == pytest.approx(0.96, abs=0.1)
+    assert "from 1.6 s on" in str(report)
+
+
+def test_missing_sound_wrong_length_and_no_face(write, frames, speech, tmp_path):
+    wall = np.full((30, 64, 64, 3), 90, np.uint8)
+    report = check_video(write("wall.mp4", wall, np.zeros(16_000 * 3, np.float32)))
+    assert verdicts(report)["face"] is False and verdicts(report)["lip_offset"] is None
+    assert values(report)["face"] == 0
+    sound = write_wav(tmp_path / "long.wav", np.tile(speech[0], 2)[:, None])
+    report = check_video(write("short.mp4", wall, speech[0]), audio=sound)
+    assert verdicts(report)["duration"] is False and "shorter than the sound" in str(report)
+
+
+def test_the_recogniser_may_be_missing(write, frames, monkeypatch):
+    def refuse(waveform):
+        raise WeightsError("phonemes need the package 'hama'")
+
+    monkeypatch.setattr(check, "hear_speech", refuse)
+    report = check_video(write("few.mp4", frames[:30]))
+    finding = next(finding for finding in report.findings if finding.name == "lip_offset")
+    assert finding.ok is None and "hama" in finding.verdict
+
+
+def test_identity_verdicts():
+    assert identity_finding(0.9, True).ok and identity_finding(0.75, True).ok
+    weak = identity_finding(0.6, True)
+    assert weak.ok is False and "too weak" in weak.verdict
+    other = identity_finding(0.3, True)
+    assert other.ok is False and "Not the person" in other.verdict
+    assert identity_finding(float("nan"), False).ok is None
+
+
+def test_asked_angles_are_compared_with_measured_ones(frames):
+    meter = ClipMeter(25, expressions=False, identity_every=0)
+    for _ in range(4):
+        meter.add(draw_face(DrawnFace(angle=10), SIZE))
+    measures = meter.result()
+    asked = {"roll": 10.0, "yaw": 25.0, "pitch": None, "gaze_x": {"frames": 30, "mean": 0.0}, "expressiveness": 1.0}
+    found = {finding.name: finding for finding in asked_findings(measures, asked)}
+    assert found["asked_roll"].ok and found["asked_roll"].value == pytest.approx(10, abs=2)
+    assert found["asked_yaw"].ok is False and "not reached" in found["asked_yaw"].verdict
+    assert set(found) == {"asked_roll", "asked_yaw", "asked_gaze_x"}
+
+
+def test_command_says_it_in_words_and_numbers(write, frames, tmp_path, capsys):
+    video = str(write("command.mp4", frames[:40]))
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{"controls": {"yaw": 60}}')
+    assert check.main([video, "--recipe", str(recipe)]) == 1
+    assert "BAD head left-right" in capsys.readouterr().out
+    check.main([video, "--json"])
+    assert json.loads(capsys.readouterr().out)["video"] == "command.mp4"
+    recipe.write_text("[1]")
+    with pytest.raises(InputError, match="not a JSON object"):
+        check.main([video, "--recipe", str(recipe)])
+    with pytest.raises(InputError):
+        check.main([str(tmp_path / "missing.mp4")])
+    picture = np.full((64, 64, 3), 128, np.uint8)
+    with pytest.raises(InputError, match="no face"):
+        check_video(video, portrait=picture)
