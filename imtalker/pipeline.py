@@ -1,7 +1,7 @@
 """Portrait and speech, a driving clip or saved motion -> frames: the entry for CLI, app and programs."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from imtalker.media.video_writer import AudioTrack
 from imtalker.motion_file import MotionClip, check_motion
 from imtalker.recipe import make_recipe
 from imtalker.renderer import SourceFeatures
+from imtalker.renderer.fuse import fuse
 from imtalker.rendering import encode_frames, remembered, render_chunks, suitable_batch, to_tensor, up_to
 from imtalker.timing import Timings
 
@@ -328,8 +329,10 @@ def load_pipeline(
         WeightsError: weights missing, damaged, or not to be fetched.
     """
     where = resolve_device(device)
-    models = load_models(preset_or_dir, where, resolve_dtype(dtype, where), progress)
-    return TalkingHeadPipeline(models, batch_size)
+    precision = resolve_dtype(dtype, where)
+    models = load_models(preset_or_dir, where, torch.float32, progress)
+    renderer = fuse(models.renderer).to(precision)  # fused in full precision, then rounded once
+    return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size)
 
 
 def _name(path: str | Path | None) -> str | None:
