@@ -21,9 +21,7 @@ def _decoder() -> Any:
     return Decoder(samprate=SAMPLE_RATE, bestpath=False, lm=None, loglevel="FATAL")
 
 
-def align(
-    waveform: np.ndarray, text: str, pronounce: Callable[[str], list[str]] | None = None
-) -> list[Segment]:
+def align(waveform: np.ndarray, text: str, pronounce: Callable[[str], list[str]] | None = None) -> list[Segment]:
     """Phonemes of ``text`` with their times in ``waveform`` (N,) float32 at 16 kHz.
 
     ``pronounce`` gives ARPAbet symbols for a word that the dictionary lacks.
