@@ -23,9 +23,7 @@ def build(out):
     torch.manual_seed(0)
     config = LoopConfig(steps=12, warmup_steps=2, gradient_accumulation=2, log_every=5, save_every=3)
     model = nn.Sequential(nn.Linear(3, 8), nn.GELU(), nn.Linear(8, 1))
-    return TrainingLoop(
-        config, out, {"model": model}, [Objective("fit", ("model",), loss)], make_batch, cpu=True
-    )
+    return TrainingLoop(config, out, {"model": model}, [Objective("fit", ("model",), loss)], make_batch, cpu=True)
 
 
 def test_resumed_equals_uninterrupted(tmp_path):

@@ -84,9 +84,7 @@ def load_corpus(folder: Path | str) -> list[Utterance]:
     """
     files = sorted(Path(folder).glob("*.npz"))
     if not files:
-        raise InputError(
-            f"no speech corpus in {folder}; make one with python -m imtalker.train.speech_corpus"
-        )
+        raise InputError(f"no speech corpus in {folder}; make one with python -m imtalker.train.speech_corpus")
     return [u for path in files for u in load_utterances(path)]
 
 
@@ -122,9 +120,7 @@ def main(argv: list[str] | None = None) -> None:
     """Make one part of a corpus."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
-    parser.add_argument(
-        "--voices", nargs="*", default=[], help=f"engine:voice, such as {', '.join(ALL_VOICES[:6])}"
-    )
+    parser.add_argument("--voices", nargs="*", default=[], help=f"engine:voice, such as {', '.join(ALL_VOICES[:6])}")
     parser.add_argument("--count", type=int, default=100, help="sentences per voice")
     parser.add_argument("--recordings", type=Path, help="folder with metadata.csv and wav files")
     parser.add_argument("--name", default="recordings", help="voice name of the recordings")
