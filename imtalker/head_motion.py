@@ -12,9 +12,9 @@ from imtalker.generator.controls import GAZE_NAMES, LIMITS, POSE_NAMES, MotionCo
 from imtalker.generator.motion_layout import (
     ANGLE_UNIT,
     CAMERA_CHANNELS,
-    GAZE_CHANNELS,
     HEAD_CHANNELS,
     POSE_CHANNELS,
+    camera_gaze,
 )
 
 
@@ -27,11 +27,9 @@ def head_controls(motion: Tensor, total: int, wishes: MotionControls | None = No
         wishes: whatever is set here takes precedence over the clip.
     """
     frames = motion.cpu().numpy()[back_and_forth(len(motion), total)]
-    angles = np.concatenate([frames[:, POSE_CHANNELS], frames[:, GAZE_CHANNELS]], axis=1) * ANGLE_UNIT
+    angles = np.concatenate([frames[:, POSE_CHANNELS], camera_gaze(frames)], axis=1) * ANGLE_UNIT
     names = (*POSE_NAMES, *GAZE_NAMES)
-    values: dict[str, Any] = {
-        name: angles[:, i].clip(-LIMITS[name], LIMITS[name]) for i, name in enumerate(names)
-    }
+    values: dict[str, Any] = {name: angles[:, i].clip(-LIMITS[name], LIMITS[name]) for i, name in enumerate(names)}
     values["camera"] = frames[:, CAMERA_CHANNELS]
     wished = {} if wishes is None else {f.name: getattr(wishes, f.name) for f in fields(wishes)}
     values |= {name: value for name, value in wished.items() if value is not None}

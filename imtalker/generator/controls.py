@@ -17,8 +17,8 @@ from imtalker.errors import InputError
 from imtalker.generator.control_files import read_csv_columns, read_npz_columns
 from imtalker.generator.motion_layout import (
     ANGLE_UNIT,
-    GAZE_CHANNELS,
     POSE_CHANNELS,
+    camera_gaze,
 )
 
 Curve = float | NDArray[np.float32] | None
@@ -176,7 +176,7 @@ class MotionControls:
         explicit = config.motion_layout == "explicit"
         rest_pose = rest_gaze = np.zeros(3, np.float32)
         if explicit and reference is not None:
-            rest_pose, rest_gaze = (reference[c] * ANGLE_UNIT for c in (POSE_CHANNELS, GAZE_CHANNELS))
+            rest_pose, rest_gaze = (part * ANGLE_UNIT for part in (reference[POSE_CHANNELS], camera_gaze(reference)))
         part = self.window(start, stop)
         pose = _columns([part.yaw, part.pitch, part.roll], rest_pose, stop - start)
         gaze = _columns([part.gaze_x, part.gaze_y], rest_gaze, stop - start)

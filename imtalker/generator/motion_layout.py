@@ -4,6 +4,8 @@
 the head's frame; the rest is expression. The official latent is learned and has no named channels.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,12 @@ ANGLE_UNIT = 10.0  # degrees per unit of pose and gaze
 STATISTICS_DIM = 12  # mean and deviation of the head channels
 
 
+def camera_gaze(motion: Any) -> Any:
+    """Gaze ``(..., 2)`` measured from the camera, of a motion ``(..., 32)``, tensor or array: 0 looks into the camera
+    however the head is turned. This is what the gaze condition of the bundled generator means."""
+    return motion[..., GAZE_CHANNELS] + motion[..., :2]
+
+
 def motion_conditions(motion: Tensor) -> dict[str, Tensor]:
     """Pose, camera ``(B, T, 3)``, gaze ``(B, T, 2)`` and statistics ``(B, 12)`` of a motion ``(B, T, 32)``.
 
@@ -23,7 +31,7 @@ def motion_conditions(motion: Tensor) -> dict[str, Tensor]:
     return {
         "pose": motion[..., POSE_CHANNELS],
         "camera": motion[..., CAMERA_CHANNELS],
-        "gaze": motion[..., GAZE_CHANNELS],
+        "gaze": camera_gaze(motion),
         "statistics": head_statistics(motion),
     }
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig
 from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder, num_video_frames
+from imtalker.presets import TINY_AUDIO
 from imtalker.train.augmentation import augment, change_speed, colored_noise
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.options import config_from_json, configure_logging
@@ -31,26 +32,13 @@ logger = logging.getLogger(__name__)
 _MOUTH_WEIGHTS = [3.0 if name in ("close", "fv") else 1.0 for name in MOUTH_CONTROLS]  # contacts are short
 MARGIN_FRAMES = 12  # of silence round an utterance that is scored
 
-TINY_AUDIO_ENCODER = AudioEncoderConfig(
-    hidden_size=160,
-    num_hidden_layers=3,
-    num_attention_heads=4,
-    intermediate_size=384,
-    # 32 bands in 4 phases at 100 Hz, then 50 Hz: a frame sees 50 ms round the video frame's middle
-    conv_dim=(128, 192),
-    conv_kernel=(320, 4),
-    conv_stride=(160, 2),
-    num_conv_pos_embeddings=15,
-    num_conv_pos_embedding_groups=8,
-)
-
 
 @dataclass(frozen=True)
 class AudioTrainingConfig:
     """Stage 2a."""
 
     corpus: str = "speech"  # folder made by speech_corpus
-    encoder: AudioEncoderConfig = TINY_AUDIO_ENCODER
+    encoder: AudioEncoderConfig = TINY_AUDIO
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(steps=2500, learning_rate=1e-3, warmup_steps=100, weight_decay=0.01)
     )

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from imtalker.config import AudioEncoderConfig, GeneratorConfig, SamplingOptions
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
-from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS, STATISTICS_DIM
+from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS
+from imtalker.presets import TINY_GENERATOR
 from imtalker.train.audio_training import AudioTrainingConfig, split_corpus
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_clips import MotionClips, make_clips
@@ -30,17 +31,6 @@ from imtalker.train.speech_corpus import load_corpus
 from imtalker.weight_file import load_module, save_weights
 
 logger = logging.getLogger(__name__)
-
-TINY_GENERATOR = GeneratorConfig(
-    audio_dim=160,
-    statistics_dim=STATISTICS_DIM,
-    condition_dim=64,
-    hidden_dim=128,
-    num_layers=4,
-    num_heads=4,
-    mlp_ratio=3,
-    motion_layout="explicit",
-)
 
 
 @dataclass(frozen=True)
