@@ -52,7 +52,8 @@ class BenchReport:
 
     def as_dict(self) -> dict:
         """JSON-able; numbers that are not known are None."""
-        report = asdict(self) | {"version": __version__}
+        report: dict[str, Any] = asdict(self)
+        report["version"] = __version__
         report["run"]["times_real_time"] = self.run.times_real_time
         report["reference"]["ratio"] = self.reference.ratio
         return _without_nan(report)
@@ -202,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = bench(
         load(arguments.preset, arguments.device, arguments.dtype),
         arguments.full,
-        say=lambda line: sys.stderr.write(f"{line}\n"),
+        say=_say,
     )
     sys.stdout.write(text_tables(report) + "\n")
     if arguments.json is not None:
@@ -211,6 +212,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError as error:
             raise OutputError(f"{arguments.json} cannot be written: {error.strerror}; choose another place") from error
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _without_nan(value: Any) -> Any:

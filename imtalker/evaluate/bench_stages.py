@@ -83,13 +83,16 @@ def time_stages(pipeline: TalkingHeadPipeline, seconds: float) -> list[StageTimi
     """All stages. ``seconds``: how long each is repeated."""
     device, batch, models = pipeline.device, pipeline.batch_size, pipeline.models
     renderer, config = models.renderer, models.renderer.config
+    for network in (renderer, models.generator, models.audio_encoder):
+        network.requires_grad_(False)  # the counter of operations hooks into gradients otherwise
     picture = sample_picture()
     portrait = pipeline.encode_source(picture, crop=None)
     square = to_tensor(sample_picture(config.input_size)[None], next(renderer.parameters()))
     speech = sample_speech(AUDIO_SECONDS)
     frames = round(AUDIO_SECONDS * FRAME_RATE)
     motion = portrait.features.motion.expand(batch, -1).contiguous()
-    result = to_frames(renderer.render(motion, portrait.features)) if batch else np.zeros((1, 8, 8, 3), np.uint8)
+    with torch.inference_mode():
+        result = to_frames(renderer.render(motion, portrait.features))
     options = replace(models.preset.sampling, num_steps=_WINDOW_STEPS)
     window = models.generator.config.window_frames
 

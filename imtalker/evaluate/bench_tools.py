@@ -3,7 +3,7 @@
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def time_call(call: Callable[[], object], device: torch.device, seconds: float =
 
 
 def time_calls(
-    calls: list[Callable[[], object]], device: torch.device, seconds: float = 2.0, warmup: int = 1
+    calls: Sequence[Callable[[], object]], device: torch.device, seconds: float = 2.0, warmup: int = 1
 ) -> list[Timing]:
     """Time several calls in turns, so that what disturbs the machine disturbs all of them alike."""
     for _ in range(warmup):

@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 BUNDLED = "bundled"
 BUNDLED_FOLDER = Path(__file__).parent / "data"
 SUFFIXES = frozenset((".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"))
+_TRUTH_NAMES = {"gx": "gaze_x", "gy": "gaze_y"}  # of the people renderer -> of the face mesh
 MIN_FRAMES = 12  # shorter clips say nothing about motion
 
 
@@ -23,7 +24,7 @@ class Clip:
     name: str
     path: Path
     info: VideoInfo
-    truth: dict | None  # of a rendered clip: what lies next to it as <name>.json
+    truth: dict | None  # of a rendered clip, from <name>.json: yaw, pitch, roll, gaze_x, gaze_y per frame, degrees
 
 
 @dataclass(frozen=True)
@@ -90,4 +91,6 @@ def _read_truth(path: Path) -> dict | None:
         truth = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} is not readable JSON: {error}") from error
-    return truth if isinstance(truth, dict) else None
+    if not isinstance(truth, dict):
+        return None
+    return {_TRUTH_NAMES.get(name, name): value for name, value in truth.items()}

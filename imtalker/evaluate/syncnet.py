@@ -7,6 +7,7 @@ cut by landmarks here, by S3FD tracks in the literature, so values differ a litt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,8 +35,14 @@ class SyncNetScore:
     shift: int  # frames by which the sound has to be moved
 
 
-def _convolution(dimensions: int, inputs: int, outputs: int, kernel, stride=1, padding=0) -> list[nn.Module]:
-    convolution, norm = ((nn.Conv2d, nn.BatchNorm2d), (nn.Conv3d, nn.BatchNorm3d))[dimensions - 2]
+Size = int | tuple[int, ...]
+
+
+def _convolution(
+    dimensions: int, inputs: int, outputs: int, kernel: Size, stride: Size = 1, padding: Size = 0
+) -> list[nn.Module]:
+    convolution: Any = (nn.Conv2d, nn.Conv3d)[dimensions - 2]
+    norm = (nn.BatchNorm2d, nn.BatchNorm3d)[dimensions - 2]
     return [convolution(inputs, outputs, kernel, stride, padding), norm(outputs), nn.ReLU()]
 
 
@@ -137,10 +144,10 @@ def cut_face(frame: np.ndarray, face: FaceLandmarks, half: float | None = None) 
         half: half the side of the face's box, pixels; the face's own by default. A clip is calmer with one for all.
     """
     left, top, right, bottom = face.box
-    half = half or max(right - left, bottom - top) / 2
+    reach = float(max(right - left, bottom - top)) / 2 if half is None else half
     center = ((left + right) / 2, (top + bottom) / 2)
-    scale = _FACE_SIZE / (2.8 * half)  # 40 % more than the box on each side, all of it below
-    shift = [_FACE_SIZE / 2 - scale * center[0], scale * half - scale * center[1]]
+    scale = _FACE_SIZE / (2.8 * reach)  # 40 % more than the box on each side, all of it below
+    shift = [_FACE_SIZE / 2 - scale * center[0], scale * reach - scale * center[1]]
     transform = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     size = (_FACE_SIZE, _FACE_SIZE)
     return cv2.warpAffine(frame, transform, size, borderMode=cv2.BORDER_CONSTANT, borderValue=(110, 110, 110))

@@ -1,0 +1,126 @@
+"""The benchmark's tools give known answers, and its tables hold together on a small random pipeline."""
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from standin import small_models, small_pipeline
+
+from imtalker.config import RendererConfig
+from imtalker.errors import InputError
+from imtalker.evaluate import bench as bench_module
+from imtalker.evaluate.bench import bench, main, random_pipeline, text_tables
+from imtalker.evaluate.bench_curves import batch_curve, length_curve, resolution_curve, steps_curve, threads_curve
+from imtalker.evaluate.bench_stages import compare_with_reference, run_end_to_end
+from imtalker.evaluate.bench_tools import PeakMemory, count_flops, machine_limits, time_call, time_calls
+from imtalker.pipeline import TalkingHeadPipeline
+from imtalker.renderer import Renderer
+
+CPU = torch.device("cpu")
+OFFICIAL_SMALL = RendererConfig(
+    input_size=128,
+    output_size=128,
+    channels=(16, 16, 16, 8),
+    num_coarse_levels=3,
+    identity_dim=16,
+    num_residuals=1,
+    motion_encoder_channels=(8, 16, 16, 16),
+    adapter_dim=16,
+    motion_map_channels=(16, 16, 16),
+    attention_heads=2,
+    synthesis_heads=2,
+    synthesis_attention=("global", "window", "window"),
+)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> TalkingHeadPipeline:
+    return small_pipeline()
+
+
+def test_stopwatch_tells_slow_from_fast():
+    slow, fast = time_calls([lambda: time.sleep(0.02), lambda: time.sleep(0.002)], CPU, seconds=0.1)
+    assert slow.median > 0.02 > fast.best >= 0.002
+    assert slow.best <= slow.median <= slow.worst and slow.calls == fast.calls >= 3
+    assert time_call(lambda: None, CPU, seconds=0).calls == 3
+
+
+def test_flops_are_counted_twice_per_multiplication():
+    a, b = torch.ones(3, 5), torch.ones(5, 7)
+    assert count_flops(lambda: a @ b) == 2 * 3 * 5 * 7
+    image, kernel = torch.ones(1, 4, 8, 8), torch.ones(6, 4, 3, 3)
+    assert count_flops(lambda: F.conv2d(image, kernel, padding=1)) == 2 * 4 * 6 * 9 * 64
+
+
+def test_peak_memory_sees_what_was_freed_again():
+    with PeakMemory(CPU) as nothing:
+        pass
+    with PeakMemory(CPU) as memory:
+        np.ones(16 << 20, np.float64)  # 128 MiB
+    assert nothing.host is not None and memory.host is not None and memory.device is None
+    assert memory.host - nothing.host > 100 << 20
+
+
+def test_machine_limits_are_plausible():
+    limits = machine_limits(CPU, torch.float32, 0.05)
+    assert 1e8 < limits.matmul < 1e15 and 1e8 < limits.convolution < 1e15 and 1e7 < limits.bandwidth < 1e13
+
+
+def test_tables_of_a_small_pipeline(pipeline):
+    report = bench(pipeline, seconds=0.02)
+    names = [stage.name for stage in report.stages]
+    assert names[0] == "face detection and crop" and "rendering" in names and "video encoding" in names
+    assert all(stage.timing.median > 0 for stage in report.stages)
+    assert report.run.frames_per_second > 0 and 0 < report.run.first_frame
+    # The tiny architecture has no reference path: said, not hidden.
+    assert "official architecture only" in report.reference.reason
+    text = text_tables(report)
+    assert "| rendering |" in text and "Reference path: not available" in text and "times real time" in text
+    content = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert content["reference"]["ratio"] is None and content["machine"]["torch"] == torch.__version__
+
+
+def test_reference_path_is_compared_in_the_same_run():
+    models = small_models()
+    torch.manual_seed(0)
+    renderer = Renderer(OFFICIAL_SMALL).eval().requires_grad_(False)
+    preset = replace(models.preset, renderer=OFFICIAL_SMALL)
+    official = TalkingHeadPipeline(replace(models, renderer=renderer, preset=preset))
+    ratio = compare_with_reference(official, 0.02)
+    assert ratio.fast is not None and ratio.reference is not None
+    assert ratio.ratio == ratio.reference.median / ratio.fast.median > 0
+    assert ratio.largest_difference < 1e-3
+    curve = resolution_curve(official, 0.01)
+    assert [point.x for point in curve.points] == [64, 128, 256]
+
+
+def test_curves_have_their_points(pipeline):
+    assert [point.x for point in steps_curve(pipeline, 0.01).points] == [4, 10, 20, 50]
+    batches = batch_curve(pipeline, 0.01)
+    assert [point.x for point in batches.points] == [1, 2, 4, 8, 16]
+    assert all(point.milliseconds > 0 and point.host_memory for point in batches.points)
+    assert threads_curve(pipeline, 0.01).points[-1].x == torch.get_num_threads()
+    assert [point.x for point in resolution_curve(pipeline, 0.01).points] == [32, 64, 128]
+    lengths = length_curve(pipeline, budget=0.0)
+    assert [point.x for point in lengths.points] == [5] and lengths.left_out == (30, 120, 600)
+
+
+def test_whole_run_counts_its_frames(pipeline):
+    run = run_end_to_end(pipeline, 1.0)
+    assert run.times_real_time == pytest.approx(run.frames_per_second / 25)
+    assert {"rendering", "motion_generation", "audio_encoding"} <= set(run.stages)
+
+
+def test_command(pipeline, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench_module, "random_pipeline", lambda *_: pipeline)
+    monkeypatch.setattr(bench_module, "bench", lambda p, full, say: bench(p, full, seconds=0.01, say=say))
+    assert main(["--random", "--json", str(tmp_path / "b.json")]) == 0
+    assert "| source encoding |" in capsys.readouterr().out
+    assert json.loads((tmp_path / "b.json").read_text())["preset"] == "tiny"
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="unknown preset"):
+        random_pipeline("huge", "cpu", "auto")
