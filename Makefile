@@ -13,7 +13,7 @@ run: setup
 test: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev

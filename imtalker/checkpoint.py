@@ -13,7 +13,7 @@ from imtalker.config import AudioEncoderConfig, GeneratorConfig, RendererConfig
 from imtalker.errors import WeightsError
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
-from imtalker.presets import BUNDLED_WEIGHTS, PRESET_NAMES, Preset, get_preset
+from imtalker.presets import PRESET_NAMES, Preset, get_preset
 from imtalker.renderer import Renderer
 from imtalker.weight_file import load_module, load_weights, read_metadata, save_weights
 
@@ -51,8 +51,6 @@ def load_models(
         WeightsError: weights are missing, damaged, do not fit, or cannot be fetched.
     """
     known, folder = find_weights(preset, progress)
-    if known.name == "tiny" and folder == BUNDLED_WEIGHTS / "tiny" and not (folder / "renderer.safetensors").is_file():
-        return _random_models(known, device, dtype)
     renderer, renderer_config, about_renderer = load_module(folder / "renderer.safetensors", RendererConfig, Renderer)
     generator, generator_config, about_generator = load_module(
         folder / "generator.safetensors", GeneratorConfig, MotionGenerator
@@ -69,19 +67,6 @@ def load_models(
         _revision(metadata),
         metadata,
     )
-
-
-def _random_models(preset: Preset, device: str | torch.device, dtype: torch.dtype) -> Models:
-    """Stand-ins of the right shapes, while a preset's weights are not there yet."""
-    log.warning("preset %s has no weights yet: using random ones, the result will be noise", preset.name)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        networks = Renderer(preset.renderer), MotionGenerator(preset.generator), AudioEncoder(preset.audio)
-    for network in networks:
-        network.eval().requires_grad_(False)
-    renderer, generator, audio_encoder = networks
-    renderer, generator, audio_encoder = renderer.to(device, dtype), generator.to(device), audio_encoder.to(device)
-    return Models(renderer, generator, audio_encoder, preset, "random", {})
 
 
 def _revision(metadata: Mapping[str, Mapping[str, str]]) -> str:
