@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,8 +15,6 @@ from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.presets import PRESET_NAMES, Preset, get_preset
 from imtalker.renderer import Renderer
 from imtalker.weight_file import load_module, load_weights, read_metadata, save_weights
-
-log = logging.getLogger(__name__)
 
 __all__ = ["Models", "find_weights", "load_models", "load_weights", "save_weights"]
 
