@@ -33,7 +33,7 @@ class Animation(Iterator[FrameChunk]):
     size: tuple[int, int]  # height, width of the frames
     recipe: dict
     timings: Timings
-    audio: AudioTrack | None = None  # what the finished video should sound like, at its own quality
+    audio: AudioTrack | None = field(default=None, repr=False)  # sound of the finished video, at its own quality
     audio_offset: float = 0.0  # seconds by which that starts after the first frame
     windows: list[Tensor] = field(default_factory=list, repr=False)  # motion so far, (1, n, 32) each
 

@@ -21,9 +21,7 @@ class Finishing:
         label: write "AI-generated" into a corner.
     """
 
-    def __init__(
-        self, image: np.ndarray, box: CropBox, side: int, paste_back: bool, label: bool, timings: Timings
-    ):
+    def __init__(self, image: np.ndarray, box: CropBox, side: int, paste_back: bool, label: bool, timings: Timings):
         self.size: tuple[int, int] = (image.shape[0], image.shape[1]) if paste_back else (side, side)
         self._paste = PasteBack(image, box) if paste_back else None
         self._label = Label(AI_LABEL, self.size[0], "lower right") if label else None

@@ -1,7 +1,7 @@
 """Portrait and speech, a driving clip or saved motion -> frames: the entry for CLI, app and programs."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,9 @@ Picture = str | Path | Image.Image | np.ndarray
 class Portrait:
     """A portrait the pipeline has understood: make it once, animate it often."""
 
-    image: np.ndarray  # the whole picture, uint8 RGB (H, W, 3)
+    image: np.ndarray = field(repr=False)  # the whole picture, uint8 RGB (H, W, 3)
     box: CropBox  # the square that is animated
-    features: SourceFeatures
+    features: SourceFeatures = field(repr=False)
 
 
 class TalkingHeadPipeline:

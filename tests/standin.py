@@ -13,15 +13,21 @@ from imtalker.presets import get_preset
 from imtalker.renderer import Renderer
 
 
-def small_models(seed: int = 0) -> Models:
-    """Networks of the tiny kind, made smaller still, with random weights."""
+def small_models(name: str = "tiny", seed: int = 0) -> Models:
+    """Networks of a preset's kind, made much smaller, with random weights."""
     torch.manual_seed(seed)
-    tiny = get_preset("tiny")
-    audio = replace(tiny.audio, hidden_size=32, intermediate_size=32, num_hidden_layers=1, conv_dim=(16,) * 7)
-    audio = replace(audio, num_conv_pos_embeddings=8)
-    generator = replace(tiny.generator, audio_dim=32, hidden_dim=48, num_layers=1, num_heads=2)
+    preset = get_preset(name)
+    audio = replace(
+        preset.audio,
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        conv_dim=(16,) * len(preset.audio.conv_dim),
+    )
+    audio = replace(audio, num_attention_heads=4, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=4)
+    generator = replace(preset.generator, audio_dim=32, hidden_dim=48, num_layers=1, num_heads=2)
     renderer = replace(
-        tiny.renderer,
+        preset.renderer,
         input_size=64,
         output_size=64,
         channels=(16, 16, 8),
@@ -29,12 +35,13 @@ def small_models(seed: int = 0) -> Models:
         identity_dim=16,
         motion_encoder_channels=(8, 8, 16, 16),
         adapter_dim=16,
-        adapted_dim=16,
         motion_map_channels=(16, 16),
+        attention_heads=1,
         attention_dims=(16, 16),
-        synthesis_attention=("none", "none"),
+        synthesis_heads=2,
+        synthesis_attention=("none", "none") if name == "tiny" else ("global", "window"),
     )
-    preset = replace(tiny, renderer=renderer, generator=generator, audio=audio)
+    preset = replace(preset, renderer=renderer, generator=generator, audio=audio)
     return Models(
         Renderer(renderer).eval(),
         MotionGenerator(generator).eval(),
@@ -55,6 +62,6 @@ def save_small_models(folder: Path) -> Path:
     return folder
 
 
-def small_pipeline() -> TalkingHeadPipeline:
+def small_pipeline(name: str = "tiny") -> TalkingHeadPipeline:
     """A pipeline of these networks."""
-    return TalkingHeadPipeline(small_models())
+    return TalkingHeadPipeline(small_models(name))

@@ -33,6 +33,15 @@ def test_frames_come_back(tmp_path):
     assert np.abs(found[0][5:15, 5:20].astype(int) - (200, 20, 20)).mean() < 4  # colours survive
 
 
+def test_same_frames_same_file(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (6, 40, 40, 3)).astype(np.uint8)
+    pictures = noise.repeat(8, axis=1).repeat(8, axis=2)  # 320 pixels
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        with VideoWriter(tmp_path / name, (320, 320)) as writer:
+            writer.write(pictures)
+    assert len({(tmp_path / name).read_bytes() for name in ("a.mp4", "b.mp4", "c.mp4")}) == 1
+
+
 def test_index_comes_first(tmp_path):
     data = write(tmp_path / "v.mp4", audio=(16_000, tone(1)[:, 0])).read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")

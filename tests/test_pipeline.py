@@ -179,12 +179,20 @@ def test_head_of_a_clip_becomes_controls(pipeline, portrait, clip, monkeypatch):
     assert np.allclose(controls.camera[:30], motion[:30, [5, 3, 4]], atol=1e-5)
 
 
-def test_head_of_a_clip_needs_named_channels(pipeline, portrait, clip):
-    models = small_pipeline().models
-    learned = replace(models.generator.config, motion_layout="learned")
-    models.generator.config = learned
+def test_the_official_architecture_takes_the_same_road(clip):
+    base = small_pipeline("base")
+    portrait = base.encode_source(draw_face(), crop=BOX)
+    controls = MotionControls(yaw=10.0, gaze_x=np.linspace(-5, 5, 60, dtype=np.float32))
+    spoken = base.animate_from_audio(portrait, speech(), controls, FAST)
+    assert all_frames(spoken).shape == (63, 64, 64, 3) and spoken.recipe["motion_layout"] == "learned"
+    driven = rendered_motion(base.animate_from_video(portrait, clip, relative=True))
+    assert torch.allclose(driven[0], portrait.features.motion[0], atol=1e-5)  # nothing is named: all is relative
     with pytest.raises(InputError, match="no readable head"):
-        TalkingHeadPipeline(models).animate_from_audio(portrait, speech(1), head_from=clip)
+        base.animate_from_audio(portrait, speech(1), head_from=clip)
+    with pytest.raises(InputError, match="expressiveness"):
+        base.animate_from_audio(portrait, speech(1), MotionControls(expressiveness=0.5))
+    with pytest.raises(InputError, match="'base'"):
+        small_pipeline().render_motion(portrait, spoken.motion)
 
 
 def test_back_and_forth():
