@@ -1,5 +1,7 @@
 """Speech features: one pass is the stock network, segments say the same, statistics are the whole clip's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -22,10 +24,14 @@ SMALL = AudioEncoderConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def encoder() -> AudioEncoder:
+# convolutions that reach beyond a video frame and whose rate is not exactly twice the video's
+WIDE = replace(SMALL, conv_dim=(16, 16), conv_kernel=(320, 4), conv_stride=(160, 2))
+
+
+@pytest.fixture(scope="module", params=[SMALL, WIDE], ids=["wav2vec2", "wide"])
+def encoder(request: pytest.FixtureRequest) -> AudioEncoder:
     torch.manual_seed(0)
-    return AudioEncoder(SMALL).eval()
+    return AudioEncoder(request.param).eval()
 
 
 def speech(seconds: float, seed: int = 0) -> Tensor:
@@ -70,11 +76,11 @@ def test_a_short_clip_streams_as_in_one_pass(encoder: AudioEncoder, seconds: flo
 @torch.no_grad()
 def test_the_convolutions_of_a_stream_are_those_of_one_pass(encoder: AudioEncoder) -> None:
     waveform = speech(20.02)
-    clip = encoder._clip(waveform, None)
-    pieces = torch.cat(list(encoder._convolved(clip)), dim=1)
+    clip, total = encoder._clip(waveform, None)
+    pieces = torch.cat(list(encoder._convolved(clip, total)), dim=1)
     whole = encoder.wav2vec2.feature_extractor(clip.slice(0, clip.length)[None])
     whole = F.interpolate(whole, pieces.shape[1], mode="linear", align_corners=True).transpose(1, 2)
-    assert (pieces - whole).abs().max() < 1e-4
+    assert (pieces - whole).abs().max() < 1e-3  # interpolation rounds its positions to single precision
 
 
 @torch.no_grad()

@@ -24,6 +24,9 @@ def test_angles_that_are_not_given_stay_the_portraits() -> None:
     tracks = MotionControls(yaw=20).tracks(EXPLICIT, 0, 2, reference)
     assert tracks.pose is not None and tracks.gaze is None and tracks.camera is None
     np.testing.assert_allclose(tracks.pose, [[2, 0.1, 0.2]] * 2, rtol=1e-6)
+    gaze = MotionControls(gaze_y=0).tracks(EXPLICIT, 0, 1, reference).gaze
+    assert gaze is not None
+    np.testing.assert_allclose(gaze, [[reference[6] + reference[0], 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

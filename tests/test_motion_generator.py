@@ -187,3 +187,11 @@ def test_bad_options_fail_at_the_call_and_no_frames_at_the_first() -> None:
 def test_statistics_need_the_explicit_layout() -> None:
     with pytest.raises(InputError, match="statistics"):
         MotionGenerator(replace(LEARNED, statistics_dim=12))
+
+
+def test_half_precision_follows_single_precision() -> None:
+    model, audio = network(), features(60)
+    single = motion(model, audio, MotionControls(yaw=10))
+    half = motion(model.bfloat16(), audio, MotionControls(yaw=10))
+    assert half.dtype == torch.float32
+    assert (half - single).abs().max() < 0.05 * single.abs().max()

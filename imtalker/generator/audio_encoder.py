@@ -39,7 +39,6 @@ class AudioEncoder(nn.Module):
         self.wav2vec2 = Wav2Vec2Model(
             Wav2Vec2Config(
                 **asdict(config),
-                num_feat_extract_layers=len(config.conv_dim),
                 hidden_dropout=0.0,
                 activation_dropout=0.0,
                 attention_dropout=0.0,
@@ -65,9 +64,9 @@ class AudioEncoder(nn.Module):
         Raises:
             InputError: no samples, samples that are not finite, or a shape with several channels.
         """
-        clip = self._clip(waveform, num_frames)
+        clip, total = self._clip(waveform, num_frames)
         samples = clip.slice(0, clip.length).to(self._device, self._dtype)
-        return self(samples[None], clip.length // SAMPLES_PER_FRAME)
+        return self(samples[None], total)
 
     def encode_stream(
         self,
@@ -82,18 +81,17 @@ class AudioEncoder(nn.Module):
         within ``segment_frames`` and ``margin_frames`` on each side; clips up to their sum come out as in one
         pass up to rounding, in longer ones only attention to frames further away is missing.
         """
-        clip = self._clip(waveform, num_frames)
+        clip, total = self._clip(waveform, num_frames)
         if segment_frames < 1 or margin_frames < 0:
             raise InputError(
                 f"segments of {segment_frames} frames with margins of {margin_frames} are impossible; "
                 "give at least 1 and 0"
             )
-        return self._segments(clip, segment_frames, margin_frames)
+        return self._segments(clip, total, segment_frames, margin_frames)
 
     @torch.inference_mode()
-    def _segments(self, clip: NormalisedWaveform, segment: int, margin: int) -> Iterator[Tensor]:
-        total = clip.length // SAMPLES_PER_FRAME
-        pieces = self._convolved(clip)
+    def _segments(self, clip: NormalisedWaveform, total: int, segment: int, margin: int) -> Iterator[Tensor]:
+        pieces = self._convolved(clip, total)
         buffer = next(pieces)  # frames from `first` on
         first = start = 0
         while start < total:
@@ -107,10 +105,9 @@ class AudioEncoder(nn.Module):
             yield features[:, start - low : stop - low]
             start = stop
 
-    def _convolved(self, clip: NormalisedWaveform) -> Iterator[Tensor]:
+    def _convolved(self, clip: NormalisedWaveform, total: int) -> Iterator[Tensor]:
         """Convolutional features at the frame rate, ``(1, t, conv_dim)`` for every 50 frames or fewer."""
         hop, reach = self._hop_and_reach()
-        total = clip.length // SAMPLES_PER_FRAME
         available = (clip.length - reach) // hop + 1
         step = (available - 1) / (total - 1) if total > 1 else 0.0
         mean, deviation = (v.to(self._device, self._dtype) for v in self._first_layer_statistics(clip))
@@ -151,7 +148,8 @@ class AudioEncoder(nn.Module):
             hop *= stride
         return hop, reach
 
-    def _clip(self, waveform: Tensor | np.ndarray, num_frames: int | None) -> NormalisedWaveform:
+    def _clip(self, waveform: Tensor | np.ndarray, num_frames: int | None) -> tuple[NormalisedWaveform, int]:
+        """The normalised clip, at least as long as the convolutions reach, and its number of frames."""
         samples = torch.as_tensor(waveform).detach().cpu()
         if samples.ndim == 2 and samples.shape[0] == 1:
             samples = samples[0]
@@ -163,7 +161,8 @@ class AudioEncoder(nn.Module):
         if frames < 1:
             raise InputError(f"num_frames is {frames}; give at least 1")
         statistics = ClipStatistics.of(samples)
-        return NormalisedWaveform(samples, statistics, frames * SAMPLES_PER_FRAME)
+        length = max(frames * SAMPLES_PER_FRAME, self._hop_and_reach()[1])
+        return NormalisedWaveform(samples, statistics, length), frames
 
     @property
     def _device(self) -> torch.device:

@@ -63,8 +63,9 @@ class Conditions:
         return self._map(joined)
 
     def _map(self, function: Callable[[str, Tensor], Tensor]) -> "Conditions":
-        given = {name: getattr(self, name) for name in CONDITION_NAMES}
-        return Conditions(**{name: None if v is None else function(name, v) for name, v in given.items()})
+        given = {name: getattr(self, name) for name in CONDITION_NAMES[1:]}
+        others = {name: function(name, value) for name, value in given.items() if value is not None}
+        return Conditions(function("audio", self.audio), **others)
 
 
 class ConditionProjection(nn.Module):

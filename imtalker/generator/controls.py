@@ -167,7 +167,7 @@ class MotionControls:
     ) -> ControlTracks:
         """Frames ``start`` to ``stop`` in the units of a generator; ``reference (32,)`` is the portrait's motion.
 
-        ``motion_layout="explicit"``: pose (yaw, pitch, roll) and gaze in units of 10 degrees, as in the motion.
+        ``motion_layout="explicit"``: pose (yaw, pitch, roll) and gaze, both from the camera, per 10 degrees.
         ``"learned"`` (official): pose is SMIRK's global rotation as an axis-angle vector in radians, x to the
         right, y up, z to the viewer; gaze is L2CS's pair in radians, horizontal (positive to the left edge)
         then vertical. The official release states neither axes nor signs: these follow from the conventions of

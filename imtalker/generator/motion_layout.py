@@ -4,10 +4,13 @@
 the head's frame; the rest is expression. The official latent is learned and has no named channels.
 """
 
-from typing import Any
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
+
+Array = TypeVar("Array", Tensor, np.ndarray)
 
 POSE_CHANNELS = slice(0, 3)
 HEAD_CHANNELS = slice(0, 6)  # pose, translation, scale
@@ -17,9 +20,11 @@ ANGLE_UNIT = 10.0  # degrees per unit of pose and gaze
 STATISTICS_DIM = 12  # mean and deviation of the head channels
 
 
-def camera_gaze(motion: Any) -> Any:
-    """Gaze ``(..., 2)`` measured from the camera, of a motion ``(..., 32)``, tensor or array: 0 looks into the camera
-    however the head is turned. This is what the gaze condition of the bundled generator means."""
+def camera_gaze(motion: Array) -> Array:
+    """Gaze ``(..., 2)`` of a motion ``(..., 32)`` measured from the camera, not from the head.
+
+    0 looks into the camera however the head is turned: what the gaze condition and the gaze controls mean.
+    """
     return motion[..., GAZE_CHANNELS] + motion[..., :2]
 
 
