@@ -139,7 +139,7 @@ def convert_generator(
     return revision
 
 
-def _origin(revision: str, path: str | os.PathLike) -> dict[str, str]:
+def _origin(revision: str, path: str | os.PathLike) -> dict[str, Any]:
     return {
         "preset": "base" if revision == "v2" else "base-v1",
         "revision": revision,

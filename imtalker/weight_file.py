@@ -40,7 +40,7 @@ def save_weights(
     *,
     dtype: torch.dtype | None = None,
     parts: Mapping[str, str] | None = None,
-    **metadata: str,
+    **metadata: Any,
 ) -> None:
     """Write a network and the configuration it was built from.
 
@@ -49,7 +49,7 @@ def save_weights(
         parts: key prefix -> file name beside ``path`` that takes those tensors, where one file would be too large
             for a repository without large-file storage. Reading ``path`` finds them again.
         dtype: type the floating-point tensors are stored in, for example ``torch.float16`` to halve the file.
-        metadata: further entries (model card facts, training step, revision).
+        metadata: further entries, strings (model card facts, training step, revision).
     Raises:
         OutputError: the file cannot be written; an older file of that name is then left as it was.
     """
@@ -63,7 +63,7 @@ def save_state(
     *,
     dtype: torch.dtype | None = None,
     parts: Mapping[str, str] | None = None,
-    **metadata: str,
+    **metadata: Any,
 ) -> None:
     """As :func:`save_weights`, from a state dict."""
     path = Path(path)

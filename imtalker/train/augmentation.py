@@ -19,13 +19,14 @@ def change_speed(waveform: np.ndarray, factor: float) -> tuple[np.ndarray, float
 
 def _shape_spectrum(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A smooth random frequency response: microphones, and to some degree vocal tracts."""
-    spectrum = fft.rfft(x, fft.next_fast_len(len(x), real=True))
+    size = int(fft.next_fast_len(len(x), real=True) or len(x))
+    spectrum = np.asarray(fft.rfft(x, size))
     knots = np.linspace(0, 1, 9)
     gains = rng.normal(0, rng.uniform(0, 5), len(knots))  # dB
     gains += rng.normal(0, 4) * np.linspace(-1, 1, len(knots))
     response = np.interp(np.sqrt(np.linspace(0, 1, len(spectrum))), knots, gains)
     response = 10 ** (response.astype(np.float32) / 20)
-    return np.asarray(fft.irfft(spectrum * response, fft.next_fast_len(len(x), real=True)))[: len(x)]
+    return np.asarray(fft.irfft(spectrum * response, size))[: len(x)]
 
 
 def _warp_formants(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -40,7 +41,7 @@ def _warp_formants(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * window
     # Phases count from the middle of the window, else neighbouring bins have opposite signs.
     middle = ((-1.0) ** np.arange(size // 2 + 1)).astype(np.float32)
-    spectra = fft.rfft(frames, axis=1) * middle
+    spectra = np.asarray(fft.rfft(frames, axis=1)) * middle
     source = np.arange(spectra.shape[1]) / factor
     low = np.clip(source.astype(int), 0, spectra.shape[1] - 2)
     weight = np.clip(source - low, 0, 1).astype(np.float32)
@@ -49,7 +50,7 @@ def _warp_formants(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # Phases must advance with the scaled frequency: one rotation per hop and bin.
     advance = 2 * np.pi * hop / size * (np.arange(spectra.shape[1]) - source)
     turns = np.exp(1j * advance * np.arange(len(warped))[:, None]).astype(np.complex64)
-    pieces = fft.irfft(warped * turns * middle, size, axis=1) * window
+    pieces = np.asarray(fft.irfft(warped * turns * middle, size, axis=1)) * window
     out = np.zeros(len(padded) + size, np.float32)
     for offset in range(size // hop):
         part = pieces[offset :: size // hop].reshape(-1)
@@ -70,8 +71,8 @@ def _room(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def colored_noise(length: int, rng: np.random.Generator) -> np.ndarray:
     """(N,) noise of unit power with a slope between white and brown, its level slowly varying."""
-    size = fft.next_fast_len(length, real=True)
-    spectrum = fft.rfft(rng.standard_normal(size, np.float32))
+    size = int(fft.next_fast_len(length, real=True) or length)
+    spectrum = np.asarray(fft.rfft(rng.standard_normal(size, np.float32)))
     frequency = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 30).astype(np.float32)
     noise = np.asarray(fft.irfft(spectrum * frequency ** np.float32(-rng.uniform(0, 1)), size))[:length]
     noise /= noise.std() + 1e-9

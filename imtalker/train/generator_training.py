@@ -113,7 +113,7 @@ class MotionBatches:
         }
         return {
             "motion": motion[inside],
-            "context_kept": np.float32(kept),
+            "context_kept": np.asarray(kept, np.float32),
             "reference": reference,
             "close": clips.close[own][inside].astype(np.float32),
             "audio": clips.features[own][inside].astype(np.float32),

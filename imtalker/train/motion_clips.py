@@ -64,7 +64,7 @@ def compose(
     """Some utterances of one voice with pauses between them, at least ``min_seconds`` long."""
     waveform, segments = np.zeros(0, np.float32), []
     while len(waveform) < min_seconds * SAMPLE_RATE:
-        utterance = utterances[rng.integers(len(utterances))]
+        utterance = utterances[int(rng.integers(len(utterances)))]
         long_pause = rng.random() < 0.2
         before = rng.uniform(1.0, 3.0) if long_pause else rng.uniform(0.05, 0.7)
         sound = utterance.waveform / (np.abs(utterance.waveform).max() + 1e-4) * 0.5

@@ -9,7 +9,7 @@ import numpy as np
 
 @cache
 def _words() -> dict[str, list[str]]:
-    return json.loads(resources.files(__package__).joinpath("words.json").read_text())
+    return json.loads(resources.files("imtalker.train").joinpath("words.json").read_text())
 
 
 def _article(phrase: str) -> str:
