@@ -78,10 +78,10 @@ class ClipTab:
             show_progress_on=row.status,
             **PRIVATE,
         )
-        running.failure(lambda: status(FAILED, tone="stopped"), None, row.status, **QUICK)
+        running.failure(self._failed, row.name, [row.status, *buttons], **QUICK)
         shown = running.success(None, js=result.hand_over, **PRIVATE)
         shown.then(lambda: gr.Column(visible=False), None, result.live_box, **QUICK)
-        running.then(self._end, row.name, buttons, **QUICK)
+        running.success(self._end, row.name, buttons, **QUICK)
 
     # ---- handlers ----
 
@@ -154,6 +154,9 @@ class ClipTab:
     def _stop(self, name: str | None) -> tuple[str, Any]:
         self._stops.request(name)
         return status("Stopping; what is made so far is being finished…", 1.0), gr.Button(interactive=False)
+
+    def _failed(self, name: str | None) -> tuple[Any, ...]:
+        return status(FAILED, tone="stopped"), *self._end(name)
 
     def _end(self, name: str | None) -> tuple[Any, Any, Any]:
         self._stops.close(name)

@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from imtalker.demo.clip_tab import FAILED, WAITING
 from imtalker.demo.compare import KINDS, CompareProgress
 from imtalker.demo.framing_panel import FramingPanel, crop_for
 from imtalker.demo.jobs import MAX_SEED
@@ -12,7 +13,7 @@ from imtalker.demo.messages import explained
 from imtalker.demo.report import comparison_table, status
 from imtalker.demo.result_panel import EMPTY, address_of
 from imtalker.demo.settings import DEFAULTS, GPU_QUEUE, MAX_COMPARE_SECONDS, MAX_POSE
-from imtalker.demo.snippets import Call, curl_snippet, python_snippet
+from imtalker.demo.snippets import CODE_LANGUAGES, Call, curl_snippet, python_snippet
 from imtalker.demo.stops import Stops
 from imtalker.demo.studio import Studio
 from imtalker.demo.theme import CONSENT
@@ -52,6 +53,7 @@ class CompareTab:
                 with gr.Column(visible=False) as self.done_box:
                     self.video = gr.Video(
                         label="Side by side",
+                        show_label=False,
                         interactive=False,
                         height=360,
                         buttons=["download"],
@@ -60,8 +62,14 @@ class CompareTab:
                     self.table = gr.HTML(padding=False)
                     with gr.Accordion("Code", open=False):
                         self.codes = [
-                            gr.Code(label=label, language=language, interactive=False, wrap_lines=True)
-                            for label, language in (("Python", "python"), ("curl", "shell"))
+                            gr.Code(
+                                label=label,
+                                language=language,
+                                interactive=False,
+                                wrap_lines=True,
+                                show_line_numbers=False,
+                            )
+                            for label, language in CODE_LANGUAGES[:2]
                         ]
         self.kind.change(
             lambda kind: (
@@ -106,9 +114,8 @@ class CompareTab:
             show_progress_on=row.status,
             **PRIVATE,
         )
-        failed = "Nothing was made; the message says why."
-        running.failure(lambda: status(failed, tone="stopped"), None, row.status, **QUICK)
-        running.then(self._end, row.name, [row.run, row.stop], **QUICK)
+        running.failure(self._failed, row.name, [row.status, row.run, row.stop], **QUICK)
+        running.success(self._end, row.name, [row.run, row.stop], **QUICK)
         row.stop.click(self._stop, row.name, [row.status, row.stop], **QUICK)
 
     def _begin(self, data: Data) -> Data:
@@ -119,7 +126,7 @@ class CompareTab:
                 raise InputError("there is no speech; add a recording or choose a sample")
         return {
             self.row.name: self._stops.open(),
-            self.row.status: status("Waiting for a free place…", 0.0),
+            self.row.status: status(WAITING, 0.0),
             self.row.run: gr.Button(interactive=False),
             self.row.stop: gr.Button(visible=True, interactive=True),
             self.empty: gr.HTML(visible=True),
@@ -167,6 +174,9 @@ class CompareTab:
     def _stop(self, name: str | None) -> tuple[str, Any]:
         self._stops.request(name)
         return status("Stopping; what is made so far is being finished…", 1.0), gr.Button(interactive=False)
+
+    def _failed(self, name: str | None) -> tuple[Any, ...]:
+        return status(FAILED, tone="stopped"), *self._end(name)
 
     def _end(self, name: str | None) -> tuple[Any, Any]:
         self._stops.close(name)

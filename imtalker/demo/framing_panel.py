@@ -40,7 +40,7 @@ class FramingPanel:
     """Widgets and behaviour; call ``watch`` with the component that holds the picture or clip."""
 
     def __init__(self, host: ModelHost, label: str, is_clip: bool = False):
-        self._host, self._is_clip = host, is_clip
+        self._host, self._label, self._is_clip = host, label, is_clip
         self.state = gr.State(Framed(is_clip=is_clip))
         with gr.Accordion(label, open=False, visible=False) as self.box:
             self.verdict = gr.HTML()
@@ -76,7 +76,7 @@ class FramingPanel:
             [self.choice.input, *(slider.release for slider in sliders)],
             self._adjust,
             [self.state, self.choice, *sliders],
-            drawn,
+            [*drawn, self.box],
             show_progress="hidden",
             trigger_mode="always_last",
             **hidden,
@@ -84,7 +84,7 @@ class FramingPanel:
         self.preview.select(
             self._click,
             [self.state, self.choice],
-            [*drawn, self.choice, *sliders],
+            [*drawn, self.box, self.choice, *sliders],
             show_progress="hidden",
             **hidden,
         )
@@ -106,7 +106,11 @@ class FramingPanel:
             self.state: framed,
             self.preview: picture,
             self.verdict: verdict,
-            self.box: gr.Accordion(visible=True, open=len(reports) != 1 or reports[0].level == "poor"),
+            self.box: gr.Accordion(
+                label=self._headline(framed, choice),
+                visible=True,
+                open=len(reports) != 1 or reports[0].level == "poor",
+            ),
             self.choice: gr.Radio(choices(framed), value=choice),
             **reset,
         }
@@ -116,7 +120,8 @@ class FramingPanel:
             return {self.state: framed}
         with explained():
             framed, picture, verdict = _drawn(framed, self._image(framed.path), choice, zoom, right, up)
-        return {self.state: framed, self.preview: picture, self.verdict: verdict}
+        headline = gr.Accordion(label=self._headline(framed, choice))
+        return {self.state: framed, self.preview: picture, self.verdict: verdict, self.box: headline}
 
     def _click(self, framed: Framed, choice: str, event: gr.SelectData) -> dict[Any, Any]:
         if framed.path is None:
@@ -136,11 +141,19 @@ class FramingPanel:
             self.state: framed,
             self.preview: picture,
             self.verdict: verdict,
+            self.box: gr.Accordion(label=self._headline(framed, choice)),
             self.choice: gr.Radio(choices(framed), value=choice),
             self.zoom: 100,
             self.right: 0,
             self.up: 0,
         }
+
+    def _headline(self, framed: Framed, choice: str) -> str:
+        """The verdict, readable while the panel is closed."""
+        report = next((r for r in framed.reports if face_name(r.index) == choice), None)
+        if report is not None:
+            return f"{self._label}: {VERDICTS[report.level].lower()}"
+        return f"{self._label}: {'no face found' if not framed.reports and choice == WHOLE else choice.lower()}"
 
     def _image(self, path: str) -> np.ndarray:
         return next(sample_frames(path)) if self._is_clip else load_portrait(path)

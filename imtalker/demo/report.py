@@ -37,7 +37,7 @@ def timing_table(report: Mapping[str, Any]) -> str:
     rows = [(STAGES.get(name, name.replace("_", " ")), stages[name]) for name in names]
     rest = total - sum(stages.values())
     if rest > 0.005:
-        rows.append(("Handing over", rest))
+        rows.append(("Handing over to the page", rest))
     body = "".join(
         f"<tr><th scope='row'>{escape(words)}</th><td>{seconds:.2f} s</td>"
         f"<td class='it-share'><i style='width:{min(100.0, 100 * seconds / total):.1f}%'></i></td></tr>"
@@ -65,6 +65,23 @@ def comparison_table(rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any
     return (
         f"<div class='it-report'><table class='it-table'><thead><tr>{columns}</tr></thead><tbody>{body}</tbody>"
         f"</table><p class='it-fine'>{escape(_machine(report))}</p></div>"
+    )
+
+
+def check_table(findings: Sequence[Mapping[str, Any]]) -> str:
+    """What the self-check found: a mark, a number and a sentence each."""
+    marks = {True: "✓", False: "✗", None: "–"}
+    spoken = {True: "in order", False: "not in order", None: "not judged"}
+    body = "".join(
+        f"<tr><td aria-label='{spoken[item['ok']]}'>{marks[item['ok']]}</td>"
+        f"<th scope='row'>{escape(item['title'])}</th><td>{escape(item['value_text'])}</td>"
+        f"<td>{escape(item['verdict'])}</td></tr>"
+        for item in findings
+    )
+    head = "<th scope='col'></th><th scope='col'>Check</th><th scope='col'>Value</th><th scope='col'>Meaning</th>"
+    return (
+        f"<div class='it-report'><table class='it-table it-check'><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

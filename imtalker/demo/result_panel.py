@@ -1,16 +1,19 @@
 """Where a result appears: live, finished, beside its source, in numbers, as files and as code."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
 
-from imtalker.demo.report import finished_words, progress_words, status, timing_table
+from imtalker.demo.messages import explained
+from imtalker.demo.report import check_table, finished_words, progress_words, status, timing_table
 from imtalker.demo.run import Finished, Progress
 from imtalker.demo.samples import Samples
 from imtalker.demo.settings import Settings
-from imtalker.demo.snippets import Call, cli_snippet, curl_snippet, python_snippet
-from imtalker.demo.widgets import RunRow, picture_input
+from imtalker.demo.snippets import CODE_LANGUAGES, Call, cli_snippet, curl_snippet, python_snippet
+from imtalker.demo.widgets import PRIVATE, RunRow, picture_input
+from imtalker.errors import InputError
 
 EMPTY = """
 <div class="it-empty"><div>
@@ -58,6 +61,7 @@ class ResultPanel:
         with gr.Column(visible=False) as self.live_box:
             self.live = gr.Video(
                 label="Live, while it is being drawn",
+                show_label=False,
                 streaming=True,
                 autoplay=True,
                 interactive=False,
@@ -68,6 +72,7 @@ class ResultPanel:
         with gr.Column(visible=False) as self.done_box:
             self.video = gr.Video(
                 label="Finished video",
+                show_label=False,
                 interactive=False,
                 height=420,
                 buttons=[],
@@ -83,8 +88,10 @@ class ResultPanel:
                     self.beside = gr.Video(
                         show_label=False, interactive=False, height=300, buttons=[], elem_id=f"{name}-beside"
                     )
-                with gr.Tab("Timing"):
+                with gr.Tab("Numbers"):
                     self.timing = gr.HTML(padding=False)
+                    self.check = gr.Button("Check the result", size="sm")
+                    self.findings = gr.HTML(padding=False)
                 with gr.Tab("Another portrait"):
                     gr.Markdown("The same motion, another face: only the drawing is done again.")
                     self.next_portrait = picture_input(
@@ -94,16 +101,27 @@ class ResultPanel:
                 with gr.Tab("Code"):
                     gr.Markdown("Repeats exactly this run; put your files beside it.")
                     self.codes = [
-                        gr.Code(label=label, language=language, interactive=False, wrap_lines=True)
-                        for label, language in (("Python", "python"), ("curl", "shell"), ("Command line", "shell"))
+                        gr.Code(
+                            label=label, language=language, interactive=False, wrap_lines=True, show_line_numbers=False
+                        )
+                        for label, language in CODE_LANGUAGES
                     ]
-        self.last = gr.State({})  # motion and sound of the run shown
+        self.last = gr.State({})  # files of the run shown
+        self.check.click(
+            check_result,
+            self.last,
+            self.findings,
+            concurrency_id="check",
+            concurrency_limit=1,
+            **PRIVATE,
+        )
 
     @property
     def outputs(self) -> list[Any]:
         """Everything ``show`` writes to."""
         boxes = [self.empty, self.live_box, self.live, self.done_box]
-        return [*boxes, self.video, self.beside, self.timing, *self.files, *self.codes, self.last]
+        shown = [self.video, self.beside, self.timing, self.findings]
+        return [*boxes, *shown, *self.files, *self.codes, self.last]
 
     def clear(self) -> dict[Any, Any]:
         """Before a run."""
@@ -146,10 +164,28 @@ class ResultPanel:
             self.video: str(event.video),
             self.beside: str(event.side_by_side) if event.side_by_side else None,
             self.timing: timing_table(report),
-            self.last: {"motion": str(event.motion), "sound": sound},
+            self.findings: "",
+            self.last: {
+                "video": str(event.video),
+                "motion": str(event.motion),
+                "sound": sound,
+                "portrait": call.arguments.get("portrait"),
+            },
             **files,
             **dict(zip(self.codes, snippets, strict=True)),
         }
+
+
+def check_result(last: dict[str, str | None]) -> str:
+    """Judge the finished video: lips and sound, identity, steadiness, what was asked for."""
+    from imtalker.evaluate.check import check_video  # its models are needed by few visitors
+
+    with explained():
+        video = last.get("video")
+        if not video:
+            raise InputError("there is no result to check; make a video first")
+        report = check_video(video, portrait=last.get("portrait"))
+    return check_table([{**asdict(item), "value_text": item.value_text} for item in report.findings])
 
 
 def address_of(request: gr.Request) -> str:

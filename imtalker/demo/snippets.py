@@ -5,9 +5,15 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 FILES = ("portrait", "speech", "driving", "head_clip", "motion", "sound", "second_portrait")
+
+CODE_LANGUAGES: tuple[tuple[str, Literal["python", "shell"]], ...] = (
+    ("Python", "python"),
+    ("curl", "shell"),
+    ("Command line", "shell"),
+)
 
 OPTIONS = {  # parameter of an endpoint -> option of the command line
     "steps": "--steps",

@@ -51,6 +51,9 @@ def make_theme() -> gr.themes.Base:
         block_title_text_weight="600",
         input_background_fill="*neutral_50",
         input_background_fill_dark="*neutral_800",
+        button_border_width="1px",
+        button_primary_border_color="transparent",
+        button_primary_border_color_dark="transparent",
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_500",
@@ -104,8 +107,23 @@ the samples are kept for the next visitor. Every video says in its metadata that
 Deceiving, harassing or impersonating anybody, or putting words into the mouth of a person who did not agree.
 """
 
+# Thumbnails come without a name for screen readers; the file's own name will do.
+NAME_THUMBNAILS = """
+() => {
+  const name = () => document.querySelectorAll('.gallery-item:not([aria-label])').forEach((item) => {
+    const media = item.querySelector('img, video');
+    if (!media) return;
+    const file = decodeURIComponent((media.currentSrc || media.src).split('/').pop());
+    item.setAttribute('aria-label', 'Sample ' + file.replace(/\\.\\w+$/, ''));
+  });
+  name();
+  new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
+}
+"""
+
 CSS = """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.gradio-container .html-container { padding: 0 !important; }
 .it-header { display: flex; gap: .9rem; align-items: center; padding: .4rem 0 0; }
 .it-header h1 { font-size: 1.7rem; line-height: 1.1; margin: 0; letter-spacing: -.01em; }
 .it-header p { margin: .15rem 0 0; color: var(--body-text-color-subdued); font-size: 1.02rem; }
@@ -118,7 +136,12 @@ CSS = """
 .it-consent { font-size: .85rem; color: var(--body-text-color-subdued); margin: 0; line-height: 1.45; }
 .it-consent b { color: var(--body-text-color); }
 .it-step { font-weight: 600; font-size: 1rem; margin: .3rem 0 0; }
-.it-samples button { font-size: .86rem; }
+.it-samples button { font-size: .86rem; font-weight: 500; }
+.it-thumbs .gallery { gap: 6px; }
+.it-thumbs .gallery-item img, .it-thumbs .gallery-item video, .it-thumbs .container { width: 56px; height: 56px; }
+.it-thumbs .gallery-item .container { border-radius: 10px; overflow: hidden; }
+.it-thumbs .gallery-item:hover .container, .it-thumbs .gallery-item:focus-visible .container {
+  outline: 2px solid var(--primary-500); outline-offset: 1px; }
 .it-samples button img { width: 44px; height: 44px; border-radius: 9px; object-fit: cover; margin-right: .5rem; }
 .it-samples button { justify-content: flex-start; text-align: left; padding: .35rem .7rem .35rem .4rem;
   white-space: normal; line-height: 1.2; }
@@ -136,7 +159,7 @@ CSS = """
 .it-chips b { display: block; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
 .it-chips span { font-size: .8rem; color: var(--body-text-color-subdued); }
 .it-report { overflow-x: auto; }
-.it-table { width: 100%; border-collapse: collapse; font-size: .9rem; }
+.it-table { width: 100%; border: 0 !important; border-collapse: collapse; font-size: .9rem; }
 .it-table th, .it-table td { text-align: left; padding: .32rem .5rem; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
 .it-table td { font-variant-numeric: tabular-nums; white-space: nowrap; }
@@ -146,6 +169,7 @@ CSS = """
 .it-share { width: 30%; min-width: 70px; }
 .it-share i { display: block; height: 7px; border-radius: 4px; background: var(--primary-400); min-width: 2px; }
 .it-fine { font-size: .8rem; color: var(--body-text-color-subdued); margin: .6rem 0 0; }
+.it-check td:last-child { white-space: normal; min-width: 12rem; }
 .it-verdict { font-size: .9rem; line-height: 1.45; }
 .it-verdict b::before { content: '●'; margin-right: .4rem; }
 .it-good b::before { color: #1f9a5c; } .it-fair b::before { color: #d08700; } .it-poor b::before { color: #d0342c; }
@@ -155,6 +179,7 @@ CSS = """
 .it-empty svg { display: block; margin: 0 auto .7rem; opacity: .6; }
 @media (min-width: 1000px) { .it-sticky { position: sticky; top: .8rem; align-self: flex-start; } }
 @media (max-width: 480px) {
+  .gradio-container > .main { padding: 10px !important; }
   .it-header h1 { font-size: 1.35rem; } .it-header p { font-size: .92rem; }
   .it-chips li { flex: 1 1 40%; min-width: 0; } .it-empty { min-height: 160px; }
 }

@@ -59,7 +59,7 @@ def speech_input(label: str, samples: list[Path]) -> gr.Audio:
     return speech
 
 
-def clip_input(label: str, samples: list[Path], height: int = 240) -> gr.Video:
+def clip_input(label: str, samples: list[Path], height: int = 300) -> gr.Video:
     """Upload or camera, with sample clips below."""
     clip = gr.Video(
         label=label,
@@ -132,7 +132,7 @@ class HeadPanel:
                 self.pitch = angle("Pitch: nose up, °", MAX_POSE["pitch"])
                 self.roll = angle("Roll: counter-clockwise, °", MAX_POSE["roll"])
             with gr.Column(visible=False) as clip:
-                self.head_clip = clip_input("Clip whose head motion and gaze are taken", clips, height=200)
+                self.head_clip = clip_input("Clip whose head motion and gaze are taken", clips, height=260)
             self.eyes = gr.Radio([EYES_FREE, EYES_FIXED], value=EYES_FREE, label="The eyes")
             with gr.Row(visible=False) as gaze:
                 self.gaze_x = angle("Gaze to the right, °", MAX_GAZE)
@@ -210,15 +210,16 @@ def _thumbnails(
     """Samples that fill a component when clicked."""
     if not samples:
         return
-    kind = "image" if isinstance(target, gr.Image) else "html"
+    as_picture = isinstance(target, gr.Image | gr.Video)
     shown = gr.Dataset(
-        components=[gr.Image(render=False) if kind == "image" else gr.Textbox(render=False)],
-        samples=[[str(path)] if kind == "image" else [title(path)] for path in samples],
+        components=[type(target)(render=False) if as_picture else gr.Textbox(render=False)],
+        samples=[[str(path) if as_picture else title(path)] for path in samples],
         label=label,
         type="index",
         layout="gallery",
         samples_per_page=12,
         elem_id=name,
+        elem_classes="it-thumbs" if as_picture else None,
     )
     paths = [str(path) for path in samples]
     shown.click(lambda index: paths[index], shown, target, **QUICK)

@@ -42,8 +42,8 @@ class StyleSpec:
 
 STYLES: dict[str, StyleSpec] = {
     "buzz": StyleSpec(0.07, 0.05, 3, 0.6, 0, 0, 0, 0, 20000, 0.0042, "radial"),
-    "crop": StyleSpec(0.34, 0.16, 6, 0.55, 0.5, 0.01, 14, 0.35, 20000, 0.0048, "crop"),
-    "sidepart": StyleSpec(0.75, 0.26, 10, 0.45, 0.9, 0.012, 9, 0.45, 17000, 0.0055, "side", 0.22),
+    "crop": StyleSpec(0.34, 0.10, 6, 0.55, 0.5, 0.01, 14, 0.35, 20000, 0.0048, "crop"),
+    "sidepart": StyleSpec(0.75, 0.13, 10, 0.45, 0.9, 0.012, 9, 0.45, 17000, 0.0055, "side", 0.22),
     "slick": StyleSpec(0.95, 0.3, 10, 0.28, 0.35, 0.006, 8, 0.4, 17000, 0.0055, "back", 0.2, False),
     "bob": StyleSpec(2.0, 1.75, 13, 0.42, 2.0, 0.015, 5, 0.4, 12000, 0.0062, "down", 0.16),
     "long": StyleSpec(3.4, 3.1, 15, 0.42, 2.0, 0.018, 3, 0.4, 12000, 0.0066, "down", 0.16),
@@ -51,7 +51,7 @@ STYLES: dict[str, StyleSpec] = {
     "curly": StyleSpec(0.62, 0.42, 12, 0.6, 0.9, 0.06, 13, 0.72, 12000, 0.0062, "radial", droop=False),
     "afro": StyleSpec(0.42, 0.34, 10, 1.0, 0, 0.04, 26, 0.35, 15000, 0.0062, "radial", droop=False),
     "bun": StyleSpec(1.25, 1.25, 14, 0.10, 0.1, 0.004, 4, 0.3, 15000, 0.0055, "back", 0.2, False),
-    "fringe": StyleSpec(0.62, 0.3, 10, 0.38, 1.3, 0.012, 9, 0.5, 17000, 0.0055, "fringe"),
+    "fringe": StyleSpec(0.62, 0.2, 10, 0.38, 1.3, 0.012, 9, 0.5, 17000, 0.0055, "fringe"),
 }
 BALD = "bald"
 KNOT_STRANDS = 3000  # of the bun
@@ -101,6 +101,10 @@ class _Scalp:
         self.surface, self.normals, self.triangles = surface, normals, head.triangles
         weight = scalp_weight(head.rest)
         self.weight = weight[head.triangles].mean(1)
+        if cut.style in STYLES and STYLES[cut.style].comb == "down":  # hair from above covers the sideburns
+            middle = head.rest[head.triangles].mean(1)
+            low = (middle[:, 1] < 7.56) & (np.abs(np.arctan2(middle[:, 0], middle[:, 2] - 0.15)) < np.radians(95))
+            self.weight = self.weight * ~low
         inside = surface[weight > 0.5]
         self.centre = inside.mean(0)
         self.top = inside[:, 1].max()
@@ -273,7 +277,7 @@ def grow_hair(head: Head, surface: Array, normals: Array, cut: HairCut, density:
     offsets = guides - guides[:, :1]
     strands = start[:, None] + np.einsum("nk,nkst->nst", share, offsets[nearest])
     along = np.linspace(0, 1, spec.steps)
-    owner = nearest[np.arange(count), share.argmax(1)]
+    owner = np.asarray(nearest)[np.arange(count), share.argmax(1)]
     pull = spec.clump * along[None, :, None] ** 1.2
     strands = strands * (1 - pull) + (guides[owner] + (start - roots.points[owner])[:, None] * 0.12) * pull
     stray = 0.035 * (0.4 if spec.comb == "back" else 1) * min(1.5, 0.5 + spec.top * cut.length)
@@ -283,13 +287,14 @@ def grow_hair(head: Head, surface: Array, normals: Array, cut: HairCut, density:
         strands = _curl(strands, spec, cut, phase)
     ends = strands[:, 1:].reshape(-1, 3)
     at_cheek = (spec.comb == "down") & (ends[:, 1] < scalp.centre[1] + 0.1) & (ends[:, 2] > scalp.centre[2])
-    free = scalp.keep_off(ends, np.where(at_cheek, 0.075, 0.034), 0.35, 0.3)
+    margin = 0.034 + 0.04 * at_cheek * np.tile(np.minimum(1, 3 * along[1:]), count)
+    free = scalp.keep_off(ends, margin, 0.35, 0.3)
     strands[:, 1:] = free.reshape(count, spec.steps - 1, 3)
     strands[:, 0] += strand_roots.normals * 0.004
     if spec.comb == "down":  # comb strands in front of the throat outwards
         side = np.where(start[:, :1] - scalp.part_x > 0, 1.0, -1.0)
         need = np.maximum(0.50 + 0.16 * rng.random((count, 1)) - strands[..., 0] * side, 0)
-        front = np.clip((7.15 - strands[..., 1]) / 0.6, 0, 1) * np.clip(strands[..., 2] / 0.25, 0, 1)
+        front = np.clip((scalp.centre[1] - 0.2 - strands[..., 1]) / 0.6, 0, 1) * np.clip(strands[..., 2] / 0.25, 0, 1)
         strands[..., 0] += side * need * front
     if knot is not None:
         strands = np.concatenate([strands, _wind_knot(knot, spec.steps, rng)])
