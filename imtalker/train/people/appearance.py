@@ -161,7 +161,7 @@ def sample_appearance(identity: Identity, seed: int, wishes: Wishes) -> Appearan
     beard = float(rng.choice([0.1, 0.3, 0.7, 1.0], p=[0.32, 0.35, 0.19, 0.14]))
     length, grows = float(rng.uniform(0.45, 1.0)), rng.random() < 0.75
     if wishes.beard is not None:
-        beard, grows = wishes.beard, wishes.beard >= 0.7
+        beard, grows, length = wishes.beard, wishes.beard >= 0.7, wishes.beard - 0.3
     if not male or not adult:
         beard, grows = 0.0, False
     makeup = float(rng.choice([0, 0.2, 0.4, 0.65], p=[0.3, 0.32, 0.25, 0.13]))
@@ -181,7 +181,7 @@ def sample_appearance(identity: Identity, seed: int, wishes: Wishes) -> Appearan
     brow = BrowShape(
         height=7.452 + float(rng.normal(0, 0.01)),
         arch=float(rng.uniform(0.03, 0.07)),
-        thickness=float(rng.uniform(0.02, 0.031)) * (1.12 if male else 0.8),
+        thickness=float(rng.uniform(0.018, 0.028)) * (1.08 if male else 0.8),
         density=float(rng.uniform(0.75, 1.15)),
     )
     smile, squint, lift = rng.uniform(0.14, 0.34), rng.uniform(0, 0.14), rng.uniform(0.08, 0.32)
@@ -221,6 +221,6 @@ def sample_appearance(identity: Identity, seed: int, wishes: Wishes) -> Appearan
         eye_seed=eye_seed,
         teeth_tint=teeth,
         gloss=float(rng.uniform(0.65, 1.1)),
-        oil=float(rng.uniform(0.1, 0.7)),
+        oil=float(rng.uniform(0.1, 0.45)),
         resting={name: float(value) for name, value in resting.items()},
     )

@@ -16,6 +16,7 @@ from imtalker.train.people.expression import face_units
 from imtalker.train.people.geometry import Array
 from imtalker.train.people.identity import Wishes
 from imtalker.train.people.person import Set
+from imtalker.train.people.sample_portraits import AFRICAN, ASIAN, EUROPEAN, friendly, portrait_set
 from imtalker.train.people.sound import finished_speech
 from imtalker.train.people.studio import Pose, Studio
 from imtalker.train.phonemes import Segment
@@ -136,54 +137,52 @@ def render_clip(studio: Studio, script: ClipScript, folder: Path) -> Path:
     return path
 
 
-STAGE = Set(soft_light=True, margin=1.75)
+MARGIN = 1.9
 CLIP_SCRIPTS: tuple[ClipScript, ...] = (
     ClipScript(
         "talk_woman",
-        1021,
+        2001,
         "flite:slt",
         "When the sun comes up, I open the window and listen to the birds.",
-        wishes=Wishes(gender="female"),
-        stage=STAGE,
+        wishes=friendly("female", EUROPEAN, 0.1, hair="bun", hair_colour="brown", eye_colour="green"),
+        stage=portrait_set(107, margin=MARGIN),
     ),
     ClipScript(
         "talk_man",
-        1040,
+        2001,
         "flite:rms",
         "My brother bought a wooden boat, and we painted it blue and white.",
-        wishes=Wishes(gender="male"),
-        stage=STAGE,
+        wishes=friendly("male", AFRICAN, 0.2, hair="crop", hair_colour="black", beard=0.3, eye_colour="brown"),
+        stage=portrait_set(110, margin=MARGIN),
     ),
     ClipScript(
         "turn_head",
-        1053,
+        2003,
         "flite:awb",
         "First look to the left, then to the right, and then back to me.",
         motion="turn",
-        stage=STAGE,
+        wishes=friendly("male", EUROPEAN, 0.15, hair="slick", hair_colour="brown", beard=0.3, eye_colour="blue"),
+        stage=portrait_set(106, margin=MARGIN),
     ),
 )
 EVALUATION_SCRIPTS: tuple[ClipScript, ...] = (
     ClipScript(
         "look_around",
-        1067,
+        2002,
         "flite:slt",
         "Keep your head still and follow the light with your eyes only.",
         motion="look",
-        stage=STAGE,
+        wishes=friendly("female", AFRICAN, 0.1, hair="bun", hair_colour="black", eye_colour="brown"),
+        stage=portrait_set(64, margin=MARGIN),
     ),
     ClipScript(
         "lively",
-        1078,
+        2002,
         "flite:rms",
         "What a wonderful surprise! Please come in, everybody has been waiting for you.",
+        wishes=friendly("male", ASIAN, 0.2, hair="crop", hair_colour="black", beard=0.1, eye_colour="dark"),
+        stage=portrait_set(59, margin=MARGIN),
         head=2.0,
-        smile=0.4,
-        stage=STAGE,
+        smile=0.35,
     ),
 )
-
-
-def clip_scripts(names: list[str] | None, scripts: tuple[ClipScript, ...]) -> list[ClipScript]:
-    """The scripts with the given names, or all."""
-    return [s for s in scripts if not names or s.name in names]

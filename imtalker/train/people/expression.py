@@ -5,8 +5,8 @@ from collections.abc import Mapping
 # control -> face units per unit of the control (both sides where a name ends in "*")
 _LINEAR: dict[str, dict[str, float]] = {
     "jaw": {"jawOpen": 1.35},
-    "ulr": {"mouthUpperUp*": 1.0},
-    "lld": {"mouthLowerDown*": 1.0},
+    "ulr": {"mouthUpperUp*": 1.35},
+    "lld": {"mouthLowerDown*": 0.6},
     "wide": {"mouthSmile*": 0.62, "mouthStretch*": 0.6},
     "pucker": {"mouthPucker": 0.8},
     "funnel": {"mouthFunnel": 1.0},

@@ -89,14 +89,18 @@ def grow_beard(
     head: Head, surface: Array, normals: Array, zone: Array, length: float, rng: np.random.Generator
 ) -> BoundFibres:
     """``zone`` (V,) is the beard mask on surface vertices; ``length`` scales hairs of about 1 cm."""
-    weight = np.clip(zone[head.triangles].mean(1) * 1.4 - 0.35, 0, 1)
-    count = int(15000 * min(1.0, 0.5 + length / 2))
+    weight = np.clip(zone[head.triangles].mean(1) * 1.4 - 0.3, 0, 1) ** 1.5
+    middle = head.rest[head.triangles].mean(1)
+    weight = weight * np.where((middle[:, 1] > 6.66) & (np.abs(middle[:, 0]) < 0.28), 1.8, 1.0)
+    count = int(20000 * min(1.0, 0.5 + length / 2))
     roots = sample_surface(surface, normals, head.triangles, weight, count, rng)
     direction = np.array([0, -1.0, 0.25]) + rng.normal(size=(count, 3)) * 0.25
-    direction[:, 0] += np.sign(roots.points[:, 0]) * 0.15
+    rest = head.rest[head.triangles[roots.triangle, 0]]
+    moustache = (rest[:, 1] > 6.66) & (np.abs(rest[:, 0]) < 0.28)
+    direction[:, 0] += np.sign(roots.points[:, 0]) * np.where(moustache, 0.75, 0.15)
     direction -= 0.75 * roots.normals * (direction * roots.normals).sum(1, keepdims=True)
     direction = normalize(direction)
-    hair = rng.uniform(0.06, 0.13, (count, 1)) * length
+    hair = rng.uniform(0.06, 0.13, (count, 1)) * length * np.where(moustache, 0.6, 1.0)[:, None]
     path = [
         direction * hair * k + roots.normals * (0.002 + 0.022 * k) + rng.normal(size=(count, 3)) * 0.008 * k
         for k in STEPS

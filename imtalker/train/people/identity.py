@@ -24,7 +24,7 @@ class Wishes:
     age: float | None = None  # 0 young adult .. 1 old
     hair: str | None = None  # a key of hair.STYLES
     hair_colour: str | None = None  # a key of appearance.HAIR_COLOURS
-    beard: float | None = None  # 0 shaved .. 0.4 stubble .. 1 full
+    beard: float | None = None  # 0 shaved .. 0.4 stubble, from 0.7 a beard, longer with the value
     eye_colour: str | None = None  # a key of appearance.IRIS_COLOURS
     variation: float = 1.0  # scale of the face sliders; smaller is closer to the average face
     sliders: Mapping[str, float] = field(default_factory=dict)  # Head.sliders names -> -1..1

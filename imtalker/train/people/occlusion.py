@@ -8,20 +8,24 @@ from imtalker.train.people.hair import Strands
 from imtalker.train.people.rasterizer import Rasterizer
 
 NUM_DIRECTIONS = 32
-CENTRE = np.array([0, 7.0, 0.3])
 HALF_SIZE = 2.6  # dm
 GOLDEN_ANGLE = 2.39996
 
 
-def ambient_occlusion(raster: Rasterizer, mesh: str, surface: Array, normals: Array, hair: Strands | None) -> Array:
-    """Open share (V,) of the sky over every vertex of the uploaded ``mesh``, 1 is fully open."""
+def ambient_occlusion(
+    raster: Rasterizer, mesh: str, surface: Array, normals: Array, centre: Array, hair: Strands | None
+) -> Array:
+    """Open share (V,) of the sky over every vertex of the uploaded ``mesh``, 1 is fully open.
+
+    ``centre`` is the middle of head and shoulders.
+    """
     seen, total = np.zeros(len(surface)), np.zeros(len(surface))
     lifted = np.c_[surface + normals * 0.015, np.ones(len(surface))]
     for k in range(NUM_DIRECTIONS):  # a Fibonacci sphere
         height = 1 - 2 * (k + 0.5) / NUM_DIRECTIONS
         ring, turn = np.sqrt(1 - height * height), k * GOLDEN_ANGLE
         direction = np.array([np.cos(turn) * ring, height, np.sin(turn) * ring])
-        depth, matrix = raster.depth_from(mesh, direction, CENTRE, HALF_SIZE)
+        depth, matrix = raster.depth_from(mesh, direction, centre, HALF_SIZE)
         window = (lifted @ matrix.T)[:, :3] * 0.5 + 0.5
         size = len(depth)
         cell = (window[:, :2] * size).astype(int).clip(0, size - 1)

@@ -17,10 +17,8 @@ from imtalker.train.people.rasterizer import View
 from imtalker.train.people.skin import SkinTextures, make_skin
 from imtalker.train.people.stage import BackgroundKind, Lighting, sample_background, sample_lighting
 
-FOREHEAD, CHIN = (
-    (0, 7.83, 1.5),
-    (0, 6.16, 1.4),
-)  # rest positions: top and bottom of the face in a portrait crop
+# rest positions: top and bottom of the face in a portrait crop
+FOREHEAD, CHIN = (0, 7.83, 1.5), (0, 6.16, 1.4)
 MARGIN = 1.7  # height of the picture / height of the face, as in a portrait photograph
 
 
@@ -48,6 +46,7 @@ class Set:
     margin: float = MARGIN
     shift: tuple[float, float] = (0.0, 0.0)  # of the camera, dm to the right and up
     hair_density: float = 1.0
+    seed: int | None = None  # of lights, background and clothes; None: the person's
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,11 @@ class Person:
     framing: Framing
     expression: Mapping[str, float] = field(default_factory=dict)  # added to the resting face in every frame
 
+    @property
+    def middle(self) -> Array:
+        """Middle of head and shoulders: people differ in height by more than a head."""
+        return np.array([0, self.skull[0][1] - 0.45, 0.3])
+
     def with_expression(self, expression: Mapping[str, float]) -> "Person":
         """The same person with another mood."""
         return replace(self, expression=dict(expression))
@@ -84,6 +88,9 @@ def sample_person(head: Head, masks: FaceMasks, seed: int, wishes: Wishes, stage
 
     def stream(number: int) -> np.random.Generator:
         return np.random.default_rng([seed, 0, number])
+
+    def stage_stream(number: int) -> np.random.Generator:
+        return np.random.default_rng([seed if stage.seed is None else stage.seed, 0, number])
 
     identity = sample_identity(head, stream(0), wishes)
     look = sample_appearance(identity, seed, wishes)
@@ -112,9 +119,9 @@ def sample_person(head: Head, masks: FaceMasks, seed: int, wishes: Wishes, stage
         brows=grow_brows(head, surface, normals, look.brow, identity.male, stream(3)),
         beard=grow_beard(head, surface, normals, beard_zone, look.beard, stream(4)) if look.beard > 0 else None,
         lashes=grow_lashes(head, look.makeup, stream(5)),
-        garment=sample_garment(stream(6)),
-        lighting=sample_lighting(stream(7), look.fairness, stage.soft_light),
-        background=sample_background(stream(8), stage.width, stage.height, stage.background),
+        garment=sample_garment(stage_stream(6)),
+        lighting=sample_lighting(stage_stream(7), look.fairness, stage.soft_light),
+        background=sample_background(stage_stream(8), stage.width, stage.height, stage.background),
         framing=_frame(head, surface, stage, stream(1).uniform(10, 16)),
     )
 

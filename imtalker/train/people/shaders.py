@@ -78,7 +78,7 @@ void main() {
   vec3 result = c * light;
   float rough = mix(.52, .33, clamp(max(lip, oil * A.w), 0., 1.));
   float open = occlusion * mix(.6, 1., smoothstep(0., .5, height + .25));
-  vec3 ns = normalize(mix(n, nd, 1.4));
+  vec3 ns = normalize(mix(n, nd, 1.1));
   vec3 shine = specular(ns, v, key_dir, rough, .028) * key_colour * s
     + specular(ns, v, fill_dir, rough, .028) * fill_colour * .8
     + specular(n, v, rim_dir, rough, .028) * rim_colour * .7;
@@ -116,7 +116,7 @@ void main() {
   float caustic = clamp(dot(normalize(q + 1e-4), -normalize(ke.xy + 1e-4)) * .5 + .35, 0., 1.);
   iris *= .75 + .75 * caustic * smoothstep(pupil, 1., r);
   float vein = noise(vec2(a * 9. + seed * 3., length(e.xy) * 11.)) * noise(vec2(a * 23., length(e.xy) * 4.));
-  float rim = smoothstep(.35, .95, length(e.xy)); vec3 white = vec3(.52, .485, .46);
+  float rim = smoothstep(.35, .95, length(e.xy)); vec3 white = vec3(.47, .44, .42);
   white = mix(white, white * vec3(1., .80, .76), rim * .55 + .35 * vein * rim);
   float m = smoothstep(1.0, 1.12, r); vec3 c = mix(iris, white, m);
   vec3 h = transpose(head_rotation) * d;  // the lids darken the eye in head space

@@ -87,7 +87,7 @@ def make_skin(
     albedo = albedo * (1 - under_brow) + under_brow * (look.hair_root * 0.6 + tone * 0.35)
     if look.stubble > 0:
         grain = (0.55 + 0.45 * np.clip(fine, -1, 1.5)) * masks.beard * look.stubble
-        grain = 0.5 * grain[..., None]
+        grain = (0.62 if look.beard > 0 else 0.5) * grain[..., None]
         albedo = albedo * (1 - grain) + grain * (look.hair_mean * 0.55 + tone * 0.12)
     if look.scalp_cover > 0:
         cover = np.clip(masks.scalp * (1.25 if look.scalp_cover > 0.9 else 1 + 0.15 * fine), 0, 1) * look.scalp_cover

@@ -131,6 +131,7 @@ def _window_room(rng: np.random.Generator, width: int, height: int) -> Array:
     for _ in range(90):
         x, y = rng.uniform(0.065, 0.355), 0.70 - abs(rng.normal(0, 0.13))
         cv2.circle(leaves, (int(x * width), int(y * height)), int(height * rng.uniform(0.01, 0.04)), 1.0, -1)
+    leaves[int(0.70 * height) :] = 0
     leaves[:, : int(0.065 * width)] = 0
     leaves[:, int(0.355 * width) :] = 0
     image = image * (1 - 0.72 * leaves[..., None]) + 0.72 * leaves[..., None] * hsv(0.29, 0.55, 0.62)
@@ -144,7 +145,7 @@ def _window_room(rng: np.random.Generator, width: int, height: int) -> Array:
                 level - tall,
                 left + wide,
                 level,
-                hsv(rng.random(), rng.uniform(0.15, 0.55), rng.uniform(0.2, 0.75)),
+                hsv(rng.random(), rng.uniform(0.1, 0.42), rng.uniform(0.2, 0.7)),
             )
             left += wide + (0.05 if rng.random() < 0.08 else 0.001)
         box(0.65, level, 1.0, level + 0.022, hsv(0.07, 0.45, 0.42))

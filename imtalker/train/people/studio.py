@@ -16,7 +16,6 @@ from imtalker.train.people.person import Person, Set, sample_person
 from imtalker.train.people.rasterizer import Draw, Rasterizer
 from imtalker.train.people.stage import linear
 
-SHADOW_CENTRE = np.array([0, 6.9, 0.3])
 TONGUE_UP = "tongueUp"  # our own unit: the data has none
 
 
@@ -98,7 +97,7 @@ class Studio:
         bare = np.concatenate([person.surface, person.normals, head.uv, blank], 1)
         raster.set_mesh("skin", "skin", bare, head.triangles)
         cover = person.hair if person.look.cut.style != "buzz" else None
-        self._occlusion = ambient_occlusion(raster, "skin", person.surface, person.normals, cover)
+        self._occlusion = ambient_occlusion(raster, "skin", person.surface, person.normals, person.middle, cover)
         self._loaded = person
 
     # ---- frames ----
@@ -131,7 +130,7 @@ class Studio:
         ]
         lighting = person.lighting
         image, matrix = self._raster.render(
-            draws, person.framing.view(), lighting.lamps, SHADOW_CENTRE, lighting.tone()
+            draws, person.framing.view(), lighting.lamps, person.middle, lighting.tone()
         )
         upright = (surface - person.pivot) @ rotation
         gap = upright[self._lips[0], 1] - upright[self._lips[1], 1]
@@ -211,7 +210,7 @@ class Studio:
         self._raster.set_mesh("lash", "ribbon", person.lashes.vertices(base, rotation))
         dark = {"root_colour": [0.014, 0.011, 0.010], "tip_colour": [0.012, 0.010, 0.009]}
         draws = [Draw("lash", {**still, **dark, "shine": 0.1, "variation": 0.2})]
-        mixes = (("brow", person.brows, 0.7, 0.42, 0.22), ("beard", person.beard, 0.75, 0.0, 0.0))
+        mixes = (("brow", person.brows, 0.75, 0.26, 0.14), ("beard", person.beard, 0.75, 0.0, 0.0))
         for name, fibres, share, root_skin, tip_skin in mixes:
             if fibres is None:
                 continue
