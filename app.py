@@ -21,7 +21,8 @@ from imtalker.demo.settings import KEEP_SECONDS, MAX_UPLOAD, QUEUE_SIZE, Setting
 from imtalker.demo.stops import Stops
 from imtalker.demo.studio import Studio
 from imtalker.demo.tabs import audio_tab, video_tab
-from imtalker.demo.theme import ABOUT, CSS, HEADER, make_theme
+from imtalker.demo.theme import ABOUT, CSS, HEAD, HEADER, NAME_THUMBNAILS, make_theme
+from imtalker.demo.widgets import PRIVATE
 from imtalker.errors import ImTalkerError
 from imtalker.media.audio import MIN_SECONDS
 
@@ -62,7 +63,8 @@ def build_demo(
             limits = {"min_seconds": f"{MIN_SECONDS:g}", "max_seconds": f"{settings.max_seconds:g}"}
             gr.Markdown(ABOUT.format(**limits))
         Endpoints(studio)
-        demo.load(lambda: engine_line(host), None, engine, api_visibility="private", concurrency_limit=None)
+        demo.load(lambda: engine_line(host), None, engine, concurrency_limit=None, show_progress="hidden", **PRIVATE)
+        demo.load(None, js=NAME_THUMBNAILS, **PRIVATE)
     return demo.queue(max_size=QUEUE_SIZE)
 
 
@@ -71,6 +73,7 @@ def launch(demo: gr.Blocks, settings: Settings, **options: object) -> tuple:
     return demo.launch(
         theme=make_theme(),
         css=CSS,
+        head=HEAD,
         show_error=True,
         max_file_size=MAX_UPLOAD,
         mcp_server=settings.mcp,

@@ -17,7 +17,7 @@ from imtalker.demo.snippets import CODE_LANGUAGES, Call, curl_snippet, python_sn
 from imtalker.demo.stops import Stops
 from imtalker.demo.studio import Studio
 from imtalker.demo.theme import CONSENT
-from imtalker.demo.widgets import PRIVATE, QUICK, RunRow, angle, picture_input, speech_input
+from imtalker.demo.widgets import PRIVATE, QUICK, RunRow, angle, code, picture_input, speech_input
 from imtalker.errors import InputError
 
 Data = dict[Any, Any]
@@ -61,16 +61,7 @@ class CompareTab:
                     )
                     self.table = gr.HTML(padding=False)
                     with gr.Accordion("Code", open=False):
-                        self.codes = [
-                            gr.Code(
-                                label=label,
-                                language=language,
-                                interactive=False,
-                                wrap_lines=True,
-                                show_line_numbers=False,
-                            )
-                            for label, language in CODE_LANGUAGES[:2]
-                        ]
+                        self.codes = [code(label, language) for label, language in CODE_LANGUAGES[:2]]
         self.kind.change(
             lambda kind: (
                 gr.Column(visible=KINDS[kind] == "portraits"),

@@ -12,7 +12,7 @@ from imtalker.demo.run import Finished, Progress
 from imtalker.demo.samples import Samples
 from imtalker.demo.settings import Settings
 from imtalker.demo.snippets import CODE_LANGUAGES, Call, cli_snippet, curl_snippet, python_snippet
-from imtalker.demo.widgets import PRIVATE, RunRow, picture_input
+from imtalker.demo.widgets import PRIVATE, RunRow, code, picture_input
 from imtalker.errors import InputError
 
 EMPTY = """
@@ -100,12 +100,7 @@ class ResultPanel:
                     self.apply = gr.Button("Use this motion on it", variant="primary")
                 with gr.Tab("Code"):
                     gr.Markdown("Repeats exactly this run; put your files beside it.")
-                    self.codes = [
-                        gr.Code(
-                            label=label, language=language, interactive=False, wrap_lines=True, show_line_numbers=False
-                        )
-                        for label, language in CODE_LANGUAGES
-                    ]
+                    self.codes = [code(label, language) for label, language in CODE_LANGUAGES]
         self.last = gr.State({})  # files of the run shown
         self.check.click(
             check_result,

@@ -107,6 +107,9 @@ the samples are kept for the next visitor. Every video says in its metadata that
 Deceiving, harassing or impersonating anybody, or putting words into the mouth of a person who did not agree.
 """
 
+# Gradio confines the style sheet below to the inside of the page; this is about its margin.
+HEAD = "<style>@media (max-width: 640px) { .gradio-container .main.fillable { padding: 10px !important; } }</style>"
+
 # Thumbnails come without a name for screen readers; the file's own name will do.
 NAME_THUMBNAILS = """
 () => {
@@ -179,7 +182,6 @@ CSS = """
 .it-empty svg { display: block; margin: 0 auto .7rem; opacity: .6; }
 @media (min-width: 1000px) { .it-sticky { position: sticky; top: .8rem; align-self: flex-start; } }
 @media (max-width: 480px) {
-  .gradio-container > .main { padding: 10px !important; }
   .it-header h1 { font-size: 1.35rem; } .it-header p { font-size: .92rem; }
   .it-chips li { flex: 1 1 40%; min-width: 0; } .it-empty { min-height: 160px; }
 }

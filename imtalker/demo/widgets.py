@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import gradio as gr
 
@@ -202,6 +202,11 @@ class RunRow:
 def angle(label: str, limit: float) -> gr.Slider:
     """A slider in degrees, 0 straight ahead."""
     return gr.Slider(-limit, limit, 0, step=1, label=label, min_width=140)
+
+
+def code(label: str, language: Literal["python", "shell"]) -> gr.Code:
+    """Lines to copy."""
+    return gr.Code(label=label, language=language, interactive=False, wrap_lines=True, show_line_numbers=False)
 
 
 def _thumbnails(

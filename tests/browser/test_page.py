@@ -150,9 +150,9 @@ def test_a_sample_talks_after_one_click(open_page):
         page.get_by_text("Ready: 3.6 s").wait_for()
         shoot(page, "audio_done")
         assert wait_for_video(page, "#audio-beside")["width"] == 128
-        page.get_by_role("tab", name="Timing").click()
+        page.get_by_role("tab", name="Numbers").click()
         page.get_by_role("rowheader", name="Drawing the frames").wait_for()
-        shoot(page, "audio_timing")
+        shoot(page, "audio_numbers")
         page.get_by_role("tab", name="Code").click()
         page.get_by_text("handle_file('hello.wav')").wait_for()
         shoot(page, "audio_code")
