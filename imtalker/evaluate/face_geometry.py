@@ -19,7 +19,7 @@ CAMERA_DISTANCE = 100.0  # cm; portraits and talking heads are taken from about 
 _PITCH_ZERO = -3.8  # degrees
 # The iris landmark moves by these times the sine of the gaze angle; the network pulls irises to the middle,
 # most of all upward and downward. Fitted on rendered faces with known gaze, zero checked on portraits.
-_GAZE_LEVER = np.array([0.76, 0.30])  # cm
+_GAZE_LEVER = np.array([0.90, 0.40])  # cm
 _GAZE_ZERO = np.array([0.0, 0.13])  # cm, the iris above the middle of the eye's corners, looking ahead
 _MAX_GAZE_SINE = 0.7
 _MIN_APERTURE_FOR_GAZE = 0.4  # cm; narrower eyes hide the iris

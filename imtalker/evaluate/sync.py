@@ -10,7 +10,9 @@ import numpy as np
 from imtalker.evaluate.phonemes import SpeechCues
 
 MAX_OFFSET = 0.6  # seconds searched on both sides
-CLOSED_LIPS = 0.15  # cm on an average face; landmarks of closed lips stay below
+CLOSED_LIPS = 0.15  # cm on an average face; landmarks of closed lips mostly stay below
+CLOSED_SHARE = 0.2  # of the widest opening: beards and shadows leave a gap between the landmarks of closed
+lips
 _TREND_SECONDS = 2.0  # slower changes of the opening (a smile, a change of pose) are not speech
 
 
@@ -21,8 +23,8 @@ class LipSync:
     offset: float  # seconds; positive: the picture comes after the sound; range +-MAX_OFFSET
     correlation: float  # at that offset, -1..1; higher is better; good recordings reach 0.3 to 0.7
     correlation_as_is: float  # at offset 0
-    confidence: float  # correlation at the best offset minus its median over all offsets; 0..2, higher is better
-    offsets: np.ndarray  # (K,) seconds, the offsets tried
+    confidence: float  # correlation at the best offset minus its median over all offsets; 0..2, higher is
+    better offsets: np.ndarray  # (K,) seconds, the offsets tried
     curve: np.ndarray  # (K,) correlation at each
 
 
@@ -62,13 +64,12 @@ def lip_sync(opening: np.ndarray, cues: SpeechCues, fps: float) -> LipSync | Non
     )
 
 
-def closure_rate(
-    opening: np.ndarray, cues: SpeechCues, fps: float, closed: float = CLOSED_LIPS, reach: float = 0.08
-) -> float | None:
+def closure_rate(opening: np.ndarray, cues: SpeechCues, fps: float, reach: float = 0.08) -> float | None:
     """Share of the sound's p, b, m at which the lips are seen closed: 0..1, higher is better.
 
-    A closure counts when the mouth is narrower than ``closed`` (cm on an average face) in a frame within
-    ``reach`` seconds of its middle. None when the sound has no such phonemes or no face is seen at any.
+    A closure counts when in a frame within ``reach`` seconds of its middle the mouth is narrower than
+    ``CLOSED_LIPS``, or than a fifth of its widest opening (95th percentile). None when the sound has no
+    such phonemes or no face is seen at any.
 
     Source: bilabial closure as a test of lip sync, e.g. Agarwal et al. 2020.
     """
@@ -79,7 +80,10 @@ def closure_rate(
         near = near[np.isfinite(near)]
         if len(near):
             narrowest.append(near.min())
-    return float((np.array(narrowest) < closed).mean()) if narrowest else None
+    if not narrowest:
+        return None
+    closed = max(CLOSED_LIPS, CLOSED_SHARE * float(np.nanpercentile(opening, 95)))
+    return float((np.array(narrowest) < closed).mean())
 
 
 def _without_trend(curve: np.ndarray, fps: float) -> np.ndarray:
