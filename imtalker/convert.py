@@ -11,6 +11,7 @@ import os
 import pathlib
 import pickle
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             f"{path}: refused, its pickle {what} and nothing in it was run; "
             "use the official file, or save its state_dict alone with torch.save"
         ) from error
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, struct.error) as error:
         reason = str(error).split("\n")[0]
         raise WeightsError(f"{path}: not a complete checkpoint ({reason}); download it again") from error
     if not isinstance(checkpoint, dict):

@@ -71,6 +71,23 @@ def join_windows(x: Tensor, side: int, window: int) -> Tensor:
     return x.transpose(2, 3).reshape(-1, side, side, x.shape[-1])
 
 
+def attend_in_windows(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, edges: Tensor, edge_masks: Tensor) -> Tensor:
+    """Attention inside ``(B, windows, heads, window**2, d)``.
+
+    ``bias (heads, window**2, window**2)`` is common to all windows; the few windows ``edges (E,)`` are masked too,
+    by ``edge_masks (E, window**2, window**2)``, so that no mask for all windows has to be read.
+    """
+    count = q.shape[0] * q.shape[1]
+    every = (t.flatten(0, 1) for t in (q, k, v))
+    out = F.scaled_dot_product_attention(*every, attn_mask=bias.expand(count, -1, -1, -1)).reshape(q.shape)
+    if len(edges) == 0:
+        return out
+    at_edge = (t[:, edges].flatten(0, 1) for t in (q, k, v))
+    masked = (bias + edge_masks[:, None].to(bias.dtype)).repeat(len(q), 1, 1, 1)
+    corrected = F.scaled_dot_product_attention(*at_edge, attn_mask=masked)
+    return out.index_copy(1, edges, corrected.reshape(len(q), -1, *q.shape[2:]))
+
+
 class WindowBlock(nn.Module):
     """Swin block, optionally on the map rolled by half a window: ``(B, C, n, n) -> (B, C, n, n)``."""
 
@@ -90,26 +107,14 @@ class WindowBlock(nn.Module):
         self.register_buffer("position_index", relative_position_index(window), persistent=False)
         # only the windows of the last row and column of a rolled map hold cells that were no neighbours
         masks = shifted_window_mask(side, window, self.shift) if shifted else torch.zeros(0, 1, 1)
-        edges = masks.flatten(1).any(1).nonzero().flatten()
+        last = side // window - 1
+        edges = torch.tensor([i for i in range(len(masks)) if last in divmod(i, last + 1)], dtype=torch.long)
         self.register_buffer("edges", edges, persistent=False)
         self.register_buffer("edge_masks", masks[edges], persistent=False)
 
     def attention_bias(self) -> Tensor:
         """``(heads, window**2, window**2)`` added to the logits of every window."""
         return self.bias_table[self.position_index].permute(2, 0, 1)
-
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-        """Attention inside ``(B, windows, heads, window**2, d)``."""
-        heads, length, d = q.shape[-3:]
-        every = (t.reshape(-1, heads, length, d) for t in (q, k, v))
-        out = F.scaled_dot_product_attention(*every, attn_mask=bias.expand(q[..., 0, 0, 0].numel(), -1, -1, -1))
-        out = out.reshape(q.shape)
-        if len(self.edges) == 0:
-            return out
-        at_edge = (t[:, self.edges].flatten(0, 1) for t in (q, k, v))
-        masked = (bias + self.edge_masks[:, None].to(bias.dtype)).repeat(len(q), 1, 1, 1)
-        corrected = F.scaled_dot_product_attention(*at_edge, attn_mask=masked)
-        return out.index_copy(1, self.edges, corrected.reshape(len(q), -1, *q.shape[2:]))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.permute(0, 2, 3, 1)
@@ -119,7 +124,7 @@ class WindowBlock(nn.Module):
         kv = self.norm_kv(windows)
         q, k, v = self.q(self.norm_q(windows)), self.k(kv), self.v(kv)
         q, k, v = (t.view(b, -1, t.shape[1], self.heads, c // self.heads).transpose(2, 3) for t in (q, k, v))
-        attended = self.attend(q, k, v, self.attention_bias().to(q.dtype))
+        attended = attend_in_windows(q, k, v, self.attention_bias().to(q.dtype), self.edges, self.edge_masks)
         attended = self.proj(attended.transpose(2, 3).reshape(windows.shape))
         attended = join_windows(attended, self.side, self.window)
         x = x + (attended.roll((self.shift, self.shift), (1, 2)) if self.shift else attended)

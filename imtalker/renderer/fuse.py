@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from imtalker.renderer.attention import WindowBlock, join_windows, split_windows
+from imtalker.renderer.attention import WindowBlock, attend_in_windows, join_windows, split_windows
+from imtalker.renderer.blocks import SLOPE as BLOCK_SLOPE
+from imtalker.renderer.blocks import ConvBlock, ResidualBlock
 from imtalker.renderer.layers import (
     FUSED_GAIN,
     SLOPE,
@@ -53,7 +55,9 @@ def _fold_norms(module: nn.Module) -> None:
 def _replace(module: nn.Module) -> None:
     """Replace the layers below a module by their fused forms."""
     for name, child in module.named_children():
-        if isinstance(child, StyledConv):
+        if isinstance(child, ConvBlock):
+            fused = FusedConvBlock(child)
+        elif isinstance(child, StyledConv):
             fused = FusedStyledConv(child)
         elif isinstance(child, DownResidual):
             fused = FusedDownResidual(child)
@@ -89,6 +93,53 @@ def _plain_conv(layer: EqualizedConv2d, activation: FusedLeakyReLU | None = None
     if bias is not None:
         conv.bias = nn.Parameter(bias)
     return conv
+
+
+class FusedConvBlock(nn.Module):
+    """``ConvBlock`` without norms: activations in place, up-sampling inside the first convolution."""
+
+    def __init__(self, block: ConvBlock) -> None:
+        super().__init__()
+        self.pool = block.resample == "down"
+        self.conv1 = UpsamplingConv(block.conv1) if block.resample == "up" else block.conv1
+        self.conv2 = block.conv2
+        self.residuals = block.residuals
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.leaky_relu_(self.conv1(x), BLOCK_SLOPE)
+        x = self.conv2(F.avg_pool2d(x, 2) if self.pool else x)
+        for block in self.residuals:
+            assert isinstance(block, ResidualBlock)
+            h = block.conv2(F.leaky_relu_(block.conv1(x), BLOCK_SLOPE))
+            x = F.leaky_relu_(h.add_(x), BLOCK_SLOPE)
+        return x
+
+
+class UpsamplingConv(nn.Module):
+    """3x3 convolution of a map doubled to the nearest: ``(B, in, n, n) -> (B, out, 2n, 2n)``.
+
+    Neighbouring taps fall on the same small pixel and are summed beforehand, so that each of the four phases of
+    the result is a 2x2 convolution of the small map: 16 products per small pixel in place of 36.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        # taps per phase, for the pixel before (or at) and the one at (or after) the small pixel
+        taps = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+        weight = torch.einsum("aiy,bjx,ocyx->abocij", taps, taps, conv.weight)
+        self.phases = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 2, padding=1)
+        self.phases.weight = nn.Parameter(weight.flatten(0, 2))
+        assert conv.bias is not None
+        self.phases.bias = nn.Parameter(conv.bias.repeat(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, _, h, w = x.shape
+        phases = self.phases(x).unflatten(1, (2, 2, -1))
+        out = x.new_empty((b, phases.shape[3], 2 * h, 2 * w)).contiguous(memory_format=torch.channels_last)
+        for row in range(2):
+            for column in range(2):
+                out[:, :, row::2, column::2] = phases[:, row, column, :, row : row + h, column : column + w]
+        return out
 
 
 class FusedDownResidual(nn.Module):
@@ -139,40 +190,50 @@ class FusedWindowBlock(nn.Module):
     """``WindowBlock`` with one normalisation and one projection for queries, keys and values, and a ready bias."""
 
     bias: Tensor
+    edges: Tensor
+    edge_masks: Tensor
 
     def __init__(self, block: WindowBlock) -> None:
         super().__init__()
-        self.block = block
-        dim = block.proj.in_features
-        self.qkv = nn.Linear(dim, 3 * dim)
-        parts = [_after_norm(block.norm_q, block.q), _after_norm(block.norm_kv, block.k)]
-        parts.append(_after_norm(block.norm_kv, block.v))
-        self.qkv.weight = nn.Parameter(torch.cat([weight for weight, _ in parts]))
-        self.qkv.bias = nn.Parameter(torch.cat([bias for _, bias in parts]))
-        expand = cast(nn.Linear, block.mlp[0])
-        weight, bias = _after_norm(block.norm_mlp, expand)
-        self.expand = nn.Linear(dim, expand.out_features)
-        self.expand.weight, self.expand.bias = nn.Parameter(weight), nn.Parameter(bias)
-        self.contract = cast(nn.Linear, block.mlp[2])
-        self.register_buffer("bias", block.attention_bias().contiguous())
+        self.side, self.heads, self.window, self.shift = block.side, block.heads, block.window, block.shift
         self.eps = block.norm_q.eps
+        self.qkv = _joined(
+            _behind_norm(block.norm_q, block.q),
+            _behind_norm(block.norm_kv, block.k),
+            _behind_norm(block.norm_kv, block.v),
+        )
+        self.proj = block.proj
+        self.expand = _joined(_behind_norm(block.norm_mlp, cast(nn.Linear, block.mlp[0])))
+        self.contract = block.mlp[2]
+        self.register_buffer("bias", block.attention_bias().contiguous())
+        self.register_buffer("edges", block.edges)
+        self.register_buffer("edge_masks", block.edge_masks)
 
     def forward(self, x: Tensor) -> Tensor:
-        block = self.block
         x = x.permute(0, 2, 3, 1)
         b, c = len(x), x.shape[-1]
-        rolled = x.roll((-block.shift, -block.shift), (1, 2)) if block.shift else x
-        windows = split_windows(rolled, block.window)
+        rolled = x.roll((-self.shift, -self.shift), (1, 2)) if self.shift else x
+        windows = split_windows(rolled, self.window)
         qkv = self.qkv(F.layer_norm(windows, (c,), eps=self.eps))
-        qkv = qkv.view(b, -1, windows.shape[1], 3, block.heads, c // block.heads)
+        qkv = qkv.view(b, -1, windows.shape[1], 3, self.heads, c // self.heads)
         q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)
-        attended = block.attend(q, k, v, self.bias).transpose(2, 3).reshape(windows.shape)
-        attended = join_windows(block.proj(attended), block.side, block.window)
-        x = x + (attended.roll((block.shift, block.shift), (1, 2)) if block.shift else attended)
+        attended = attend_in_windows(q, k, v, self.bias, self.edges, self.edge_masks)
+        attended = self.proj(attended.transpose(2, 3).reshape(windows.shape))
+        attended = join_windows(attended, self.side, self.window)
+        x = x + (attended.roll((self.shift, self.shift), (1, 2)) if self.shift else attended)
         h = F.gelu(self.expand(F.layer_norm(x, (c,), eps=self.eps)))
         return (x + self.contract(h)).permute(0, 3, 1, 2)
 
 
-def _after_norm(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
+def _behind_norm(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:
     """Weight and bias that do a layer norm's scale and shift, and then the projection."""
     return linear.weight * norm.weight, linear.bias + linear.weight @ norm.bias
+
+
+def _joined(*parts: tuple[Tensor, Tensor]) -> nn.Linear:
+    """One projection whose outputs are those of all parts."""
+    weight = torch.cat([weight for weight, _ in parts])
+    linear = nn.Linear(weight.shape[1], weight.shape[0])
+    linear.weight = nn.Parameter(weight)
+    linear.bias = nn.Parameter(torch.cat([bias for _, bias in parts]))
+    return linear

@@ -74,20 +74,13 @@ class CrossAttention(nn.Module):
     def with_peaks(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The aligned map and, for every cell ``(B, N)``, the source cell of the largest attention.
 
-        As ``with_weights`` and its argmax, but a block of rows at a time: the whole attention never exists.
+        As ``with_weights`` and its argmax, but without gradients, and the whole attention never exists.
         """
-        q, k, v = self.queries(motion_map).float(), keys.float().transpose(-1, -2), values
-        rows = CHUNK_ROWS if q.device.type == "cpu" else ACCELERATOR_CHUNK_ROWS
-        b, heads, n, _ = q.shape
-        attended = values.new_empty(b, heads, n, values.shape[-1])
-        peaks = torch.empty(b, n, dtype=torch.long, device=q.device)
-        with torch.autocast(q.device.type, enabled=False):
-            for start in range(0, n, rows):
-                part = slice(start, start + rows)
-                weights = (q[:, :, part] @ k).softmax(-1)
-                attended[:, :, part] = weights.to(v.dtype) @ v
-                peaks[:, part] = weights.mean(1).argmax(-1)
-        return self.merge(attended), peaks
+        q = self.queries(motion_map).float()
+        keys, values = (t.float().expand(len(q), -1, -1, -1) for t in (keys, values))
+        with torch.no_grad(), torch.autocast(q.device.type, enabled=False):
+            attended, peaks = attend_with_peaks(q, keys, values)
+        return self.merge(attended.to(motion_map.dtype)), peaks
 
     def with_weights(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The aligned map and the attention ``(B, N, N)``, averaged over heads, in single precision."""
@@ -98,8 +91,40 @@ class CrossAttention(nn.Module):
         return self.merge(weights.to(values.dtype) @ values), weights.mean(1)
 
 
-CHUNK_ROWS = 64  # rows of attention whose working set stays in a CPU's cache
-ACCELERATOR_CHUNK_ROWS = 1024
+def attend_with_peaks(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """``softmax(q k^T) v`` of ``(B, heads, N, d)`` and the key with the largest mean weight per query, ``(B, N)``."""
+    attended = torch.empty_like(v)
+    peaks = torch.empty(q.shape[0], q.shape[2], dtype=torch.long, device=q.device)
+    for sample in range(len(q)):
+        if q.device.type == "cpu":
+            _attend_in_blocks(q[sample], k[sample], v[sample], attended[sample], peaks[sample])
+        else:
+            weights = (q[sample] @ k[sample].transpose(-1, -2)).softmax(-1)
+            torch.matmul(weights, v[sample], out=attended[sample])
+            peaks[sample] = weights.mean(0).argmax(-1)
+    return attended, peaks
+
+
+def _attend_in_blocks(q: Tensor, k: Tensor, v: Tensor, attended: Tensor, peaks: Tensor) -> None:
+    """One sample, one head and a block of queries at a time: what is being worked on stays in the cache.
+
+    The three buffers are used again and again; fresh ones would cost more (page faults) than the arithmetic.
+    """
+    heads, n, _ = q.shape
+    buffers = q.new_empty(3, min(BLOCK_ROWS, n), k.shape[1])
+    for start in range(0, n, BLOCK_ROWS):
+        rows = slice(start, min(start + BLOCK_ROWS, n))
+        logits, weights, total = buffers[:, : rows.stop - start]
+        total.zero_()
+        for head in range(heads):
+            torch.mm(q[head, rows], k[head].t(), out=logits)
+            torch.softmax(logits, -1, out=weights)
+            torch.mm(weights, v[head], out=attended[head, rows])
+            total.add_(weights)
+        torch.argmax(total, -1, out=peaks[rows])
+
+
+BLOCK_ROWS = 64  # of the attention, with 4096 keys 1 MB
 
 
 @dataclass(frozen=True)
@@ -168,7 +193,7 @@ class ImplicitMotionTransfer(nn.Module):
             assert isinstance(level, CrossAttention)
             if i < last:
                 aligned.append(level(motion_map, keys[i], values[i]))
-            elif self.resampler == "block" and not self.training:
+            elif self.resampler == "block" and not (self.training or motion_map.requires_grad):
                 features, index = level.with_peaks(motion_map, keys[i], values[i])
                 aligned.append(features)
                 guide = Guide(index=index)
