@@ -23,8 +23,8 @@ class LipSync:
     offset: float  # seconds; positive: the picture comes after the sound; range +-MAX_OFFSET
     correlation: float  # at that offset, -1..1; higher is better; good recordings reach 0.3 to 0.7
     correlation_as_is: float  # at offset 0
-    confidence: float  # correlation at the best offset minus its median over all offsets; 0..2, higher is
-    better offsets: np.ndarray  # (K,) seconds, the offsets tried
+    confidence: float  # correlation at the best offset minus its median over all; 0..2, higher is better
+    offsets: np.ndarray  # (K,) seconds, the offsets tried
     curve: np.ndarray  # (K,) correlation at each
 
 
