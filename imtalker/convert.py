@@ -166,7 +166,9 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             f"{path}: refused, its pickle {what} and nothing in it was run; "
             "use the official file, or save its state_dict alone with torch.save"
         ) from error
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, struct.error) as error:
+    except (
+        SafetensorError, OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, struct.error
+    ) as error:  # fmt: skip
         reason = str(error).split("\n")[0]
         raise WeightsError(f"{path}: not a complete checkpoint ({reason}); download it again") from error
     if not isinstance(checkpoint, dict):
