@@ -11,8 +11,8 @@ from imtalker.evaluate.phonemes import SpeechCues
 
 MAX_OFFSET = 0.6  # seconds searched on both sides
 CLOSED_LIPS = 0.15  # cm on an average face; landmarks of closed lips mostly stay below
-CLOSED_SHARE = 0.2  # of the widest opening: beards and shadows leave a gap between the landmarks of closed
-lips
+# Share of the widest opening; beards and shadows leave a gap between the landmarks of closed lips.
+CLOSED_SHARE = 0.2
 _TREND_SECONDS = 2.0  # slower changes of the opening (a smile, a change of pose) are not speech
 
 
