@@ -182,6 +182,18 @@ def test_command_runs_a_real_pipeline(folder, tmp_path, monkeypatch, capsys):
         cli.main([*command[:-1], str(tmp_path / "none" / "r.json")])
 
 
+def test_bundled_clips_and_weights_work_together(tmp_path, capsys):
+    dataset = read_dataset("bundled", with_sound=True)
+    assert len(dataset.clips) >= 4 and not dataset.skipped
+    for clip in dataset.clips:
+        assert clip.truth is not None and {"yaw", "pitch", "roll", "gaze_x", "gaze_y"} <= set(clip.truth)
+    command = ["--data", "bundled", "--clips", "1", "--max-seconds", "0.6", "--preset", "tiny"]
+    assert cli.main([*command, "--html", str(tmp_path / "r.html")]) == 0
+    assert "preset tiny" in capsys.readouterr().out
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert dataset.clips[0].name in page
+
+
 def test_catalogue_is_complete():
     assert len({metric.key for metric in METRICS}) == len(METRICS)
     for mode in MODES:

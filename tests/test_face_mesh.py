@@ -108,9 +108,7 @@ def test_head_pose_of_the_projected_canonical_face_is_exact(pose):
     assert frame.pixels_per_cm == pytest.approx(20, rel=0.02)
     corners = face.vertices[[61, 291]]
     assert mouth_width(frame) == pytest.approx(np.linalg.norm(corners[1] - corners[0]), rel=0.01)
-    assert eye_apertures(frame) == pytest.approx(
-        eye_apertures(head_frame(project(face.vertices, np.eye(3)))), rel=0.05
-    )
+    assert eye_apertures(frame) == pytest.approx(eye_apertures(head_frame(project(face.vertices, np.eye(3)))), rel=0.05)
 
 
 def test_gaze_is_unknown_behind_closed_lids():

@@ -41,9 +41,7 @@ def test_ssim_of_equal_inverted_and_flat_pictures():
     # Flat pictures have no structure: only the luminance term (2ab + c) / (a^2 + b^2 + c) is left.
     a, b, c = 0.4, 0.6, 0.01**2
     expected = (2 * a * b + c) / (a * a + b * b + c)
-    assert ssim(torch.full((1, 3, 32, 32), a), torch.full((1, 3, 32, 32), b)) == pytest.approx(
-        [expected], abs=1e-3
-    )
+    assert ssim(torch.full((1, 3, 32, 32), a), torch.full((1, 3, 32, 32), b)) == pytest.approx([expected], abs=1e-3)
 
 
 def test_pictures_of_different_shape_are_refused():
@@ -137,9 +135,7 @@ def test_gaze_turns_with_the_head():
     # Eyes that turn back as far as the head turned look at the camera again; roll alone leaves that gaze.
     back = gaze_direction(np.array([[20.0, 0, 0], [0, 0, 30]]), np.array([[-20.0, 0], [0, 0]]))
     assert angular_error(back, np.repeat(ahead, 2, 0)) == pytest.approx([0, 0], abs=1e-5)
-    assert angular_error(gaze_direction(np.zeros((1, 3)), np.array([[0, 7.5]])), ahead) == pytest.approx(
-        [7.5]
-    )
+    assert angular_error(gaze_direction(np.zeros((1, 3)), np.array([[0, 7.5]])), ahead) == pytest.approx([7.5])
 
 
 def test_lip_distance_counts_shape_only():
