@@ -134,7 +134,7 @@ def convert_generator(
         targets = MotionGenerator(config).state_dict(), AudioEncoder(AUDIO_CONFIG).state_dict()
     motion = convert_state(motion, GENERATOR_KEYS, targets[0], path)
     speech = convert_state(speech, AUDIO_KEYS, targets[1], audio_encoder or path)
-    origin = _origin(revision, path) | {"averaged": "yes" if ema else "no"}
+    origin: dict[str, Any] = _origin(revision, path) | {"averaged": "yes" if ema else "no"}
     save_state(motion, config, out / "generator.safetensors", dtype=dtype, **origin)
     save_state(speech, AUDIO_CONFIG, out / "audio_encoder.safetensors", dtype=dtype, **_origin(revision, path))
     return revision
