@@ -10,8 +10,9 @@ from torch import Tensor
 from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.errors import InputError
 from imtalker.generator.controls import ControlTracks, MotionControls
+from imtalker.generator.explicit_head import EYE_LIMIT
 from imtalker.generator.motion_generator import MotionGenerator
-from imtalker.generator.motion_layout import HEAD_CHANNELS
+from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, camera_gaze
 
 LEARNED = GeneratorConfig(audio_dim=8, condition_dim=16, hidden_dim=32, num_layers=2, num_heads=2)
 EXPLICIT = replace(LEARNED, motion_layout="explicit")
@@ -130,6 +131,7 @@ def test_each_guidance_has_an_effect_of_its_own(name: str) -> None:
 @pytest.mark.parametrize("config", [LEARNED, EXPLICIT, STATISTICS])
 def test_a_constant_control_is_a_track_of_that_value(config: GeneratorConfig) -> None:
     model, audio = network(config), features(70)
+    assert motion(model, audio, MotionControls()).equal(motion(model, audio))
     constant = motion(model, audio, MotionControls(yaw=10, pitch=-5, gaze_y=3))
     track = motion(model, audio, MotionControls(yaw=[10.0] * 70, pitch=[-5.0], gaze_y=3))
     torch.testing.assert_close(constant, track)
@@ -144,22 +146,47 @@ def test_a_short_track_holds_its_last_value_or_is_padded_with_zeros_as_upstream(
     assert held.window(0, 60).pose is not None and (held.window(0, 60).pose[30:] == pose[-1]).all()
 
 
-def test_expressiveness_scales_the_heads_excursions_about_the_portrait() -> None:
-    model, audio = network(EXPLICIT), features(50)
+@pytest.mark.parametrize("config", [EXPLICIT, STATISTICS])
+def test_expressiveness_scales_the_heads_excursions_about_the_portrait(config: GeneratorConfig) -> None:
+    model, audio = network(config), features(50)
     natural = motion(model, audio)
     rest = REFERENCE[:, None, HEAD_CHANNELS]
     for amount in (0.0, 0.5, 1.5):
         scaled = motion(model, audio, MotionControls(expressiveness=amount))
         expected = rest + amount * (natural[..., HEAD_CHANNELS] - rest)
         torch.testing.assert_close(scaled[..., HEAD_CHANNELS], expected)
-        assert torch.equal(scaled[..., 6:], natural[..., 6:])
+        assert torch.equal(scaled[..., 8:], natural[..., 8:])
 
 
-def test_expressiveness_reaches_a_network_with_statistics_as_a_condition() -> None:
-    model, audio = network(STATISTICS), features(50)
-    model.typical_deviation += 0.5
-    natural, lively = motion(model, audio), motion(model, audio, MotionControls(expressiveness=1.5))
-    assert (natural - lively).abs().max() > 1e-4
+@pytest.mark.parametrize("config", [EXPLICIT, STATISTICS])
+def test_a_track_of_a_named_head_is_followed_exactly(config: GeneratorConfig) -> None:
+    model, audio = network(config), features(70)
+    yaw = 20 * torch.sin(torch.arange(70) / 8).numpy()
+    followed = motion(model, audio, MotionControls(yaw=yaw, pitch=5, camera=[[1, 2, 3], [2, 3, 4]]))
+    torch.testing.assert_close(followed[0, :, 0] * 10, torch.from_numpy(yaw))
+    torch.testing.assert_close(followed[0, 1:, CAMERA_CHANNELS], torch.tensor([[2.0, 3, 4]]).expand(69, 3))
+    # The pitch is constant, hence alive about its value; the roll is left alone.
+    assert followed[0, :, 1].std() > 0.01 and followed[0, :, 2].std() > 0.01
+
+
+def test_a_constant_moves_the_natural_motion_to_the_angle() -> None:
+    model, audio = network(EXPLICIT), features(60)
+    natural, turned = motion(model, audio), motion(model, audio, MotionControls(yaw=15, roll=-5))
+    shift = turned[..., :3] - natural[..., :3]
+    expected = torch.tensor([1.5, 0, -0.5]) - REFERENCE[:, :3] * torch.tensor([1.0, 0, 1])
+    torch.testing.assert_close(shift, expected[:, None].expand_as(shift), atol=1e-5, rtol=1e-5)
+    assert torch.equal(turned[..., 8:], natural[..., 8:])
+
+
+def test_eyes_keep_their_target_while_the_head_is_turned_as_far_as_they_can() -> None:
+    model, audio = network(EXPLICIT), features(60)
+    natural = motion(model, audio)
+    turned = motion(model, audio, MotionControls(yaw=float(REFERENCE[0, 0]) * 10 + 2))
+    held = (natural[..., 6] - 0.2).abs() < natural[..., 6].abs().clamp(min=EYE_LIMIT) - 1e-4
+    assert held.any()
+    torch.testing.assert_close(camera_gaze(turned)[held], camera_gaze(natural)[held], atol=1e-5, rtol=1e-5)
+    far = motion(model, audio, MotionControls(yaw=80))
+    assert (far[..., 6].abs() <= natural[..., 6].abs().clamp(min=EYE_LIMIT) + 1e-6).all()
 
 
 def test_expressiveness_needs_a_preset_that_names_the_head() -> None:

@@ -80,6 +80,10 @@ class AudioEncoder(nn.Module):
         The convolutions and every normalisation see the whole clip, as in one pass. The transformer attends
         within ``segment_frames`` and ``margin_frames`` on each side; clips up to their sum come out as in one
         pass up to rounding, in longer ones only attention to frames further away is missing.
+
+        Measured on 90 and 104 s of speech: the mean difference from one pass is 0.1 % of the features' standard
+        deviation for a random network and 8 % for the bundled one, a tenth of what cutting the clip into its
+        sentences and encoding each by itself changes.
         """
         clip, total = self._clip(waveform, num_frames)
         if segment_frames < 1 or margin_frames < 0:

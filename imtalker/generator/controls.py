@@ -87,7 +87,8 @@ class MotionControls:
     25 frames per second, and a track shorter than the clip holds its last value. Where only some angles of the
     head (or of the gaze) are given, the others stay as in the portrait if the preset can tell, else 0.
     ``expressiveness`` scales the amplitude of the head's motion, 0 (still) to 1.5; other values than 1 need a
-    preset whose motion names the head.
+    preset whose motion names the head. In such a preset a track of the head is followed exactly and a constant
+    angle moves the natural motion there; elsewhere they are conditions that the network follows as it learned.
 
     Raises:
         InputError: a value that is not finite, out of range or of the wrong shape.

@@ -10,14 +10,9 @@ from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.errors import InputError
 from imtalker.generator.conditions import ConditionProjections, Conditions
 from imtalker.generator.controls import ControlTracks, MotionControls
+from imtalker.generator.explicit_head import ExplicitHead
 from imtalker.generator.flow import check_options, guide, integrate, noise_windows, time_grid
-from imtalker.generator.motion_layout import (
-    CAMERA_CHANNELS,
-    HEAD_CHANNELS,
-    POSE_CHANNELS,
-    STATISTICS_DIM,
-    head_statistics,
-)
+from imtalker.generator.motion_layout import STATISTICS_DIM
 from imtalker.generator.transformer import FlowMatchingTransformer
 
 
@@ -25,7 +20,7 @@ class MotionGenerator(nn.Module):
     """Flow-matching generator of motion latents ``(1, n, 32)`` at 25 frames per second.
 
     ``typical_deviation (6,)``, with statistics only, is the usual deviation of the head channels, set by
-    training: what the network is told at expressiveness 1.
+    training: what the network is told where nothing else is asked.
     """
 
     typical_deviation: Tensor
@@ -150,19 +145,24 @@ class MotionGenerator(nn.Module):
         shape = (1, config.window_frames, config.motion_dim)
         noises = noise_windows(shape, options.seed, options.noise)
         context = reference.new_zeros(1, config.context_frames, config.motion_dim)
-        statistics = self._clip_statistics(controls, reference)
+        head = self._plan_head(controls, reference)
         before: Conditions | None = None
         start = 0
         for audio, noise in zip(chain([first], windows), noises, strict=False):
             stop = start + audio.shape[1]
             with torch.inference_mode():
                 tracks = self._tracks(controls, start, stop, reference)
-                conditions = self._project({"audio": audio, "statistics": statistics, **tracks})
-                conditions = conditions.padded(config.window_frames)
+                inputs = tracks if head is None else head.conditions(tracks)
+                if head is not None and config.statistics_dim:
+                    inputs["statistics"] = head.statistics
+                inputs = {name: value.to(weight) for name, value in {"audio": audio, **inputs}.items()}
+                conditions = self.projections(**inputs).padded(config.window_frames)
                 motion = self._sample(noise.to(reference), conditions, before, context, reference, options)
                 before = conditions.last(config.context_frames)
                 context = motion[:, -config.context_frames :]
-                result = self._amplified(motion[:, : stop - start], tracks, reference, controls)
+                result = motion[:, : stop - start]
+                if head is not None:
+                    result = head.settle(result, tracks)
             yield result
             start = stop
 
@@ -177,29 +177,15 @@ class MotionGenerator(nn.Module):
         named = {"pose": tracks.pose, "camera": tracks.camera, "gaze": tracks.gaze}
         return {k: torch.from_numpy(v)[None].to(reference) for k, v in named.items() if v is not None}
 
-    def _head_pivot(self, tracks: Mapping[str, Tensor], reference: Tensor, length: int) -> Tensor:
-        """Where the head rests in each frame ``(1, n, 6)``: the controls where given, else the portrait."""
-        pivot = reference[:, None].repeat(1, length, 1)
-        if "pose" in tracks:
-            pivot[..., POSE_CHANNELS] = tracks["pose"]
-        if "camera" in tracks:
-            pivot[..., CAMERA_CHANNELS] = tracks["camera"]
-        return pivot[..., HEAD_CHANNELS]
-
-    def _clip_statistics(self, controls: MotionControls | ControlTracks, reference: Tensor) -> Tensor | None:
-        """Mean and deviation of the head ``(1, 12)`` to ask for: of a track where there is one, else typical."""
-        if not self.config.statistics_dim:
+    def _plan_head(self, controls: MotionControls | ControlTracks, reference: Tensor) -> ExplicitHead | None:
+        """What is asked of the head over the whole clip, where the motion names it."""
+        if not self._names_the_head:
             return None
         length = controls.num_frames
-        pivot = self._head_pivot(self._tracks(controls, 0, length, reference), reference, length)
+        tracks = self._tracks(controls, 0, length, reference)
+        typical = self.typical_deviation if self.config.statistics_dim else None
         expressiveness = controls.expressiveness if isinstance(controls, MotionControls) else 1.0
-        mean, deviation = head_statistics(pivot).chunk(2, dim=-1)
-        typical = self.typical_deviation.to(pivot) * expressiveness
-        return torch.cat([mean, torch.where(deviation > 0, deviation, typical)], dim=-1)
-
-    def _project(self, inputs: Mapping[str, Tensor | None]) -> Conditions:
-        weight = self.transformer.input_projection.weight
-        return self.projections(**{name: v.to(weight) for name, v in inputs.items() if v is not None})
+        return ExplicitHead.plan(tracks, length, reference, typical, expressiveness)
 
     def _sample(
         self,
@@ -241,17 +227,3 @@ class MotionGenerator(nn.Module):
             if scale != 1 and any(getattr(conditions, name) is not None for name in names)
         ]
         return [names for names, _ in active], [scale for _, scale in active]
-
-    def _amplified(
-        self,
-        motion: Tensor,
-        tracks: Mapping[str, Tensor],
-        reference: Tensor,
-        controls: MotionControls | ControlTracks,
-    ) -> Tensor:
-        """Scale the head's excursions by the expressiveness where the network is not told about it."""
-        if not isinstance(controls, MotionControls) or controls.expressiveness == 1 or self.config.statistics_dim:
-            return motion
-        pivot = self._head_pivot(tracks, reference, motion.shape[1])
-        head = torch.lerp(pivot, motion[..., HEAD_CHANNELS], controls.expressiveness)
-        return torch.cat([head, motion[..., HEAD_CHANNELS.stop :]], dim=-1)
