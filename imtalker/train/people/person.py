@@ -1,7 +1,6 @@
 """A synthetic person: everything that is drawn from the seed, in the rest pose, with lights, clothes and background."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -71,16 +70,11 @@ class Person:
     lighting: Lighting
     background: Array
     framing: Framing
-    expression: Mapping[str, float] = field(default_factory=dict)  # added to the resting face in every frame
 
     @property
     def middle(self) -> Array:
         """Middle of head and shoulders: people differ in height by more than a head."""
         return np.array([0, self.skull[0][1] - 0.45, 0.3])
-
-    def with_expression(self, expression: Mapping[str, float]) -> "Person":
-        """The same person with another mood."""
-        return replace(self, expression=dict(expression))
 
 
 def sample_person(head: Head, masks: FaceMasks, seed: int, wishes: Wishes, stage: Set) -> Person:

@@ -106,8 +106,7 @@ class Studio:
         pose, head = pose or Pose(), self.head
         if person is not self._loaded:
             self.load(person)
-        added = {**person.expression, **(expression or {})}
-        units = _face_units(person.look.resting, added, pose)
+        units = _face_units(person.look.resting, expression or {}, pose)
         tongue_up = units.pop(TONGUE_UP, 0.0)
         rotation = rotation_matrix(pose.yaw, pose.pitch, pose.roll)
         rotvec = rotation_vector(rotation)
