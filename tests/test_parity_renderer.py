@@ -160,6 +160,7 @@ def test_fused_renderer_and_reference_agree_on_a_small_network(batch: int) -> No
     assert_close("renderer", renderer.render(motion, renderer.encode_source(image)), expected)
     fused = fuse(deepcopy(renderer))
     assert_close("fused", fused.render(motion, fused.encode_source(image)), expected)
+    assert_close("fused twice", fuse(fused).render(motion, fused.encode_source(image)), expected)
     assert_close("encoder", fused.encode_motion(image), renderer.encode_motion(image))
 
 

@@ -1,7 +1,7 @@
 """The renderer as the paper writes it, frame by frame: what the fast path is tested and timed against.
 
 Nothing that depends on the source alone is kept but the encoders' features; every attention map is made in full;
-the resampler gathers all pixels of the best cell's block for every target pixel and averages them; modulated
+the resampler gathers all pixels of the best cells' blocks for every target pixel and mixes them; modulated
 convolutions build a kernel per sample.
 """
 
@@ -18,6 +18,8 @@ from imtalker.renderer.attention import GlobalBlock, WindowBlock, join_windows, 
 from imtalker.renderer.layers import Blur, StyledConv
 from imtalker.renderer.motion_transfer import CrossAttention, to_map, to_tokens
 from imtalker.renderer.renderer import Renderer
+
+TOP_CELLS = 1  # source cells whose blocks the resampler mixes
 
 
 @dataclass(frozen=True)
@@ -115,16 +117,18 @@ def cross_attention(
 
 
 def resample(features: Tensor, weights: Tensor) -> Tensor:
-    """Mean of the source block of the best cell, gathered pixel by pixel: ``(1, C, H, W) -> (B, C, H, W)``."""
+    """Mean of the source blocks of the best cells, gathered pixel by pixel: ``(1, C, H, W) -> (B, C, H, W)``."""
     b, _, n, _ = weights.shape
     c, size = features.shape[1], features.shape[-1]
     side = math.isqrt(n)
     ratio = size // side
-    best = weights.mean(1).argmax(-1)
+    scores, best = weights.mean(1).topk(TOP_CELLS, dim=-1)
     blocks = features.view(c, side, ratio, side, ratio).permute(1, 3, 2, 4, 0).reshape(n, ratio * ratio, c)
     cell = torch.arange(size, device=features.device) // ratio
-    pixel = best.view(b, side, side)[:, cell][:, :, cell]  # best source cell of every target pixel
-    return blocks[pixel].mean(3).permute(0, 3, 1, 2)
+    share = scores.softmax(-1).view(b, side, side, -1)[:, cell][:, :, cell]
+    pixel = best.view(b, side, side, -1)[:, cell][:, :, cell]  # best source cells of every target pixel
+    gathered = blocks[pixel] * (share / ratio**2)[..., None, None]
+    return gathered.sum((3, 4)).permute(0, 3, 1, 2)
 
 
 def attend(block: nn.Module, x: Tensor) -> Tensor:
