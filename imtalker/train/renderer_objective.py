@@ -14,7 +14,8 @@ from imtalker.train import renderer_losses as losses
 
 # weights of the mouth, both eyes and the face against the rest of the picture (boxes in this order): lips and lids
 # are a fortieth of the picture, and what everybody looks at
-REGION_WEIGHTS = (25.0, 20.0, 20.0, 3.0)
+REGION_WEIGHTS = (25.0, 30.0, 30.0, 3.0)
+NUM_REGIONS = 3  # mouth opening, eye openings, irises
 REGION_ORDER = (3, 0, 1, 2)  # painted in this order: the face first, mouth and eyes on top
 
 
@@ -24,6 +25,7 @@ class LossWeights:
 
     attention: float = 0.2  # mass of the attention at the true source cell
     coordinate: float = 0.5  # distance of every guide to the true position, cells of a 32-cell grid
+    regions: float = 1.0  # mouth opening, eye openings and irises read from the motion maps
     warp: float = 1.0  # resampled source pixels against the target
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
@@ -71,6 +73,9 @@ class RendererTrainee(nn.Module):
     def __init__(self, renderer: Renderer) -> None:
         super().__init__()
         self.renderer = renderer
+        # for training only: shows where mouth and eyes open in the motion maps. Without it lids and irises, a
+        # hundredth of the picture, are not learned: their mean is drawn whatever the motion says
+        self.region_head = nn.Conv2d(renderer.config.motion_map_channels[-1], 4 * NUM_REGIONS, 3, padding=1)
 
     def forward(
         self,
@@ -96,6 +101,7 @@ class RendererTrainee(nn.Module):
         out: dict[str, Any] = {
             "weights": guide.weights,
             "guides": [guide.coordinates],
+            "regions": F.pixel_shuffle(self.region_head(motion_maps[-1]), 2),
             "motion": motion,
             "adapted": adapted,
             "adapted_other": other,
@@ -129,6 +135,7 @@ def renderer_terms(
     if exact:
         valid = batch["valid"].flatten(0, 1)
         terms |= guide_terms(out, batch["coords"].flatten(0, 1).float(), valid, weight)
+        terms["regions"] = losses.region_loss(out["regions"], batch["regions"].flatten(0, 1), weight)
         visible = F.interpolate(valid.float()[:, None], size=target.shape[-1])
     if draw:
         if out["resampled"] is not None:

@@ -59,7 +59,7 @@ class RendererTrainingConfig:
 
 def collate(samples: Sequence[RendererSample] | Sequence[VideoSample]) -> dict[str, Tensor]:
     """Samples -> tensors with a leading portrait axis."""
-    names = ("source", "source_motion", "targets", "target_motions", "coords", "valid", "boxes")
+    names = ("source", "source_motion", "targets", "target_motions", "coords", "valid", "regions", "boxes")
     present = [n for n in names if hasattr(samples[0], n)]
     return {n: torch.from_numpy(np.stack([getattr(s, n) for s in samples])) for n in present}
 

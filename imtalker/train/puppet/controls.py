@@ -118,7 +118,7 @@ def sample_upper_face(rng: np.random.Generator) -> dict[str, float]:
     """Lids and brows."""
     u = rng.random
     c: dict[str, float] = {}
-    blink = float(rng.choice([0, 0, 0, u(), 1.0]))
+    blink = float(rng.choice([0, 0, u(), 1.0]))
     c["blinkL"] = c["blinkR"] = blink
     if u() < 0.06:
         c["blinkL" if u() < 0.5 else "blinkR"] = u()

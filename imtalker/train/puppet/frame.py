@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from imtalker.train.puppet.asset import EYE_LEVER, PuppetAsset
@@ -20,9 +21,11 @@ from imtalker.train.puppet.raster import interpolators, rasterize, shade
 from imtalker.train.puppet.teeth import TEETH_DEPTH
 from imtalker.train.puppet.topology import (
     HOLE_UV,
+    MOUTH,
     NUM_FACE,
     NUM_RINGS,
     OVAL,
+    RIGHT_EYE,
     TRIANGLE_LAYER,
     TRIANGLES,
 )
@@ -62,6 +65,21 @@ class RenderedFrame:
     @property
     def size(self) -> int:
         return self.image.shape[0]
+
+    def regions(self, size: int) -> np.ndarray:
+        """(3,size,size) uint8 0..255: how much of a cell is mouth opening, eye opening, iris."""
+        mouth, eyes = self.layer == MOUTH, self.layer >= RIGHT_EYE
+        iris = np.zeros_like(eyes)
+        y, x = np.nonzero(eyes)
+        side = self.layer[y, x] - RIGHT_EYE
+        maps, eye = self.geometry.eye_maps[side], self.geometry.eyes[side]
+        photo = np.einsum("nij,nj->ni", maps, np.stack([x + 0.5, y + 0.5, np.ones(len(x))], -1))
+        offset = (photo - eye[:, 2:4] - eye[:, 5:7]) / eye[:, 7:9]
+        iris[y, x] = np.hypot(*offset.T) < eye[:, 4]
+        cells = [
+            cv2.resize(m.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) for m in (mouth, eyes, iris)
+        ]
+        return np.round(255 * np.stack(cells)).astype(np.uint8)
 
     @property
     def vertices(self) -> np.ndarray:

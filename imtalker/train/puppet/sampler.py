@@ -34,6 +34,7 @@ from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPE
 Split = Literal["train", "validation", "all"]
 VALIDATION_SHARE = 0.118  # about 48 of 406 people
 COORDS_SIZE = 128
+REGIONS_SIZE = 64
 NEARBY_SHARE = 0.5  # targets in about the source's pose: lips and lids are all that differs
 _MAX_LOADED = 512  # assets kept in memory, about 2 MB each
 _BOX_VERTICES = (
@@ -54,6 +55,7 @@ class RendererSample:
     target_motions: np.ndarray  # (K,32) float32
     coords: np.ndarray  # (K,128,128,2) float16: where target pixels lie in the source, see ``correspondence``
     valid: np.ndarray  # (K,128,128) bool
+    regions: np.ndarray  # (K,3,64,64) uint8: share of mouth opening, eye opening, iris in the target
     boxes: np.ndarray  # (K,4,4) int16 px x0 y0 x1 y1 of mouth, right eye, left eye, face in the target
     source_boxes: np.ndarray  # (4,4) int16, the same in the source
     person: int  # number of the person among all assets
@@ -190,13 +192,15 @@ class PuppetSampler:
         images = np.stack([degrade(colour(frame.image)) for frame in frames])
         coords = np.stack([match[0] for match in matches]).astype(np.float16)
         valid = np.stack([match[1] for match in matches])
+        regions = np.stack([frame.regions(REGIONS_SIZE) for frame in frames[1:]])
         if rng.random() < 0.5:
             images = np.ascontiguousarray(images[:, :, ::-1])
+            regions = np.ascontiguousarray(regions[..., ::-1])
             coords, valid = (np.ascontiguousarray(a) for a in flip_coords(coords, valid))
             boxes, motions = flip_boxes(boxes, self.size), self.space.mirror(motions)
         return RendererSample(
             source=images[0], source_motion=motions[0], targets=images[1:], target_motions=motions[1:],
-            coords=coords, valid=valid, boxes=boxes[1:], source_boxes=boxes[0], person=person,
+            coords=coords, valid=valid, regions=regions, boxes=boxes[1:], source_boxes=boxes[0], person=person,
         )  # fmt: skip
 
 
