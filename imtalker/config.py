@@ -24,6 +24,7 @@ class RendererConfig:
     # identity encoder
     stem: Literal["conv7", "conv7_down", "unshuffle"] = "conv7_down"  # v1, v2, tiny
     identity_dim: int = 512
+    linear_skips: bool = False  # tiny: linear paths beside the MLPs of identity vector and adapter
     num_residuals: int = 2  # residual blocks inside every convolution block
     # motion encoder
     motion_encoder_unshuffle: int = 1  # tiny: 4, a quarter of the resolution with every pixel kept as channels
@@ -38,9 +39,7 @@ class RendererConfig:
     motion_decoder_convs: int = 3  # styled convolutions per level
     # motion transfer
     attention_heads: int = 8
-    attention_dims: tuple[int, ...] | None = (
-        None  # width of queries and keys per coarse level; None: channels
-    )
+    attention_dims: tuple[int, ...] | None = None  # width of queries and keys per coarse level; None: channels
     cosine_attention: bool = False  # tiny: normalised queries and keys with a learned temperature
     attend_to_appearance: bool = False  # tiny: keys also see the identity features
     resampler: Literal["block", "coordinate"] = "block"  # tiny: "coordinate" samples at sub-cell positions
@@ -125,9 +124,7 @@ class SamplingOptions:
     gaze_guidance: float = 1.0
     solver: Literal["euler", "midpoint", "heun"] = "euler"
     seed: int = 25
-    noise: Literal["stream", "repeat"] = (
-        "stream"  # one noise stream per clip | upstream: the same in every window
-    )
+    noise: Literal["stream", "repeat"] = "stream"  # one noise stream per clip | upstream: the same in every window
 
 
 @dataclass(frozen=True)

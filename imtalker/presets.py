@@ -78,6 +78,7 @@ TINY_RENDERER = RendererConfig(
     num_coarse_levels=3,
     stem="unshuffle",
     identity_dim=128,
+    linear_skips=True,
     num_residuals=1,
     motion_encoder_unshuffle=4,
     motion_encoder_channels=(64, 96, 128, 160, 192),

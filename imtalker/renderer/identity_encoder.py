@@ -1,6 +1,7 @@
 """Identity encoder: source image -> appearance pyramid and identity vector (paper section 3.2)."""
 
 import itertools
+import math
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 from imtalker.config import RendererConfig
 from imtalker.renderer.blocks import ConvBlock
 from imtalker.renderer.layers import EqualizedMLP
+
+SKIP_SIDE = 4  # cells of the map that the linear path to the identity vector sees
 
 
 class IdentityEncoder(nn.Module):
@@ -27,6 +30,10 @@ class IdentityEncoder(nn.Module):
         self.stem_down = ConvBlock(finest, finest, r, "down") if config.stem == "conv7_down" else None
         self.down = nn.ModuleList(ConvBlock(a, b, r, "down") for a, b in itertools.pairwise(channels))
         self.identity = EqualizedMLP(channels[-1], config.identity_dim, config.identity_dim)
+        # the mean over all cells does not know where this person's eyes and mouth are
+        self.skip = nn.Linear(SKIP_SIDE**2 * channels[-1], config.identity_dim) if config.linear_skips else None
+        if self.skip is not None:
+            nn.init.zeros_(self.skip.weight)
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
         x = F.pixel_unshuffle(image, self.unshuffle) if self.unshuffle > 1 else image
@@ -36,4 +43,8 @@ class IdentityEncoder(nn.Module):
         maps = [x]
         for block in self.down:
             maps.append(block(maps[-1]))
-        return maps[::-1], self.identity(maps[-1].mean((2, 3)))
+        identity = self.identity(maps[-1].mean((2, 3)))
+        if self.skip is not None:
+            cells = F.adaptive_avg_pool2d(maps[-1], SKIP_SIDE).flatten(1)
+            identity = identity + self.skip(cells / math.sqrt(cells.shape[1]))
+        return maps[::-1], identity

@@ -25,12 +25,15 @@ from imtalker.train.audio_training import AudioTrainingConfig, split_corpus
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_clips import MotionClips, make_clips
 from imtalker.train.motion_scores import Speech, score_generator
-from imtalker.train.motion_space import EXPRESSION, MotionSpace
+from imtalker.train.motion_space import EXPRESSION, MotionSpace, lid_gap
 from imtalker.train.options import config_from_json, configure_logging
+from imtalker.train.puppet.topology import MEAN_NEUTRAL
 from imtalker.train.speech_corpus import load_corpus
 from imtalker.weight_file import load_module, save_weights
 
 logger = logging.getLogger(__name__)
+
+BLINK_WEIGHT = 4.0  # added to the weight of a frame's lids when they are shut
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class GeneratorTrainingConfig:
     expression_weight: float = 2.0  # of the expression's channels; 1 for the head's
     closure_weight: float = 2.0  # added to that in frames where the lips must meet
     gap_weight: float = 2.0  # of the error of the lip opening, in cm
+    lid_weight: float = 4.0  # of the error of the lid openings, relative to open eyes
     smoothness_weight: float = 0.5  # of the error of frame-to-frame differences
     # 1: the paper's path, straight in time. 2: the same path, left ever slower: the equal steps of the sampler then
     # become finer towards the motion, where a coarse last step would leave noise as trembling.
@@ -126,11 +130,12 @@ class MotionBatches:
 
 
 class FlowMatchingLoss:
-    """Error of the velocity (eq. 11), of its frame-to-frame differences, and of the lip opening it implies."""
+    """Error of the velocity (eq. 11), of its frame-to-frame differences, and of the lip and lid openings it implies."""
 
     def __init__(self, config: GeneratorTrainingConfig, space: MotionSpace):
         self.config = config
         self.gap = torch.from_numpy(space.gap_readout).float()
+        self.lids = torch.from_numpy(space.aperture_readout / lid_gap(MEAN_NEUTRAL)).float()
 
     def __call__(self, modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
         config, generator = self.config, modules["generator"]
@@ -159,8 +164,12 @@ class FlowMatchingLoss:
         flow = (error.square() * weight * frame_weight).mean()
         smooth = (error.diff(dim=1).square() * weight).mean()
         gap = ((error[..., EXPRESSION] @ self.gap.to(error.device)).square() * frame_weight[..., 8]).mean()
-        loss = flow + config.smoothness_weight * smooth + config.gap_weight * gap
-        return {"loss": loss, "flow": flow, "smooth": smooth, "gap": gap, "plain": error.square().mean()}
+        lids = self.lids.to(error.device)
+        # a blink lasts a few frames in a hundred; without their weight lids come half down
+        blink = 1 + BLINK_WEIGHT * (-(target[..., EXPRESSION] @ lids)).clamp(0, 1)
+        lid = ((error[..., EXPRESSION] @ lids).square() * blink).mean()
+        loss = flow + config.smoothness_weight * smooth + config.gap_weight * gap + config.lid_weight * lid
+        return {"loss": loss, "flow": flow, "smooth": smooth, "gap": gap, "lid": lid, "plain": error.square().mean()}
 
 
 class TrainedGenerator(nn.Module):

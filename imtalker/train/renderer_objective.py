@@ -25,7 +25,7 @@ class LossWeights:
 
     attention: float = 0.2  # mass of the attention at the true source cell
     coordinate: float = 0.5  # distance of every guide to the true position, cells of a 32-cell grid
-    regions: float = 1.0  # mouth opening, eye openings and irises read from the motion maps
+    regions: float = 4.0  # mouth opening, eye openings and irises read from the motion maps
     warp: float = 1.0  # resampled source pixels against the target
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
