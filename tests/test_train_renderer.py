@@ -71,6 +71,15 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imtalker.train.renderer_training.RendererValidation", lambda *_: None)
 
 
+def test_crops_show_what_is_in_the_box() -> None:
+    picture = torch.zeros(2, 3, 64, 64)
+    picture[1, :, 10:20, 30:40] = 1
+    boxes = torch.tensor([[30.0, 10, 40, 20], [0, 40, 10, 50]]).expand(2, 2, 4)
+    crops = losses.crop_boxes(picture, boxes, 16)
+    assert crops.shape == (4, 3, 16, 16)
+    assert (crops[2, :, 2:-2, 2:-2] == 1).all() and (crops[[0, 1, 3]] == 0).all()
+
+
 def test_loss_falls_and_weights_come_out(tmp_path: Path) -> None:
     first = build_loop(config(1), tmp_path / "first", cpu=True).run()["renderer/loss"]
     last = train_renderer(config(15), tmp_path / "run", cpu=True)

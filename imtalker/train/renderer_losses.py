@@ -68,6 +68,18 @@ def region_loss(logits: Tensor, shares: Tensor, weight: Tensor) -> Tensor:
     return (terms * w).mean() / w.mean()
 
 
+def crop_boxes(pictures: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """Squares round boxes: ``(B, C, S, S)``, ``boxes (B, R, 4)`` in pixels -> ``(B*R, C, size, size)``, linearly."""
+    b, r = boxes.shape[:2]
+    low, high = boxes[..., :2], boxes[..., 2:]
+    middle = (low + high).flatten(0, 1) / pictures.shape[-1] - 1
+    side = (high - low).amax(-1).flatten() / pictures.shape[-1]
+    theta = torch.zeros(b * r, 2, 3, device=pictures.device)
+    theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = side, side, middle
+    grid = F.affine_grid(theta, [b * r, pictures.shape[1], size, size], align_corners=False)
+    return F.grid_sample(pictures.float().repeat_interleave(r, 0), grid, padding_mode="border", align_corners=False)
+
+
 def weighted_l1(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     """Mean of ``|found - wanted| * weight`` over ``(B, C, H, W)``, divided by the mean weight."""
     return ((found - wanted).abs() * weight).mean() / weight.mean().clamp(min=1e-6)

@@ -116,7 +116,7 @@ class RendererTrainee(nn.Module):
 def renderer_terms(
     trainee: nn.Module, batch: Mapping[str, Tensor], draw: bool, motion_noise: float
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """All terms that need no discriminator, and the pictures they were computed on.
+    """All terms that need no discriminator; the pictures they were computed on, and boxes of mouth and eyes in them.
 
     Batches of puppets carry exact motion and correspondence; batches of real video have pictures and boxes only.
     """
@@ -147,7 +147,7 @@ def renderer_terms(
         repeated = source.repeat_interleave(len(target) // len(source), 0)
         terms["warp"] = losses.warp_loss(out["guides"][0], repeated, target, visible, weight)
     terms["distance"] = losses.distance_consistency_loss(out["motion"], out["adapted"], out["adapted_other"])
-    return terms, {"target": target, "frame": out.get("frame", target)}
+    return terms, {"target": target, "frame": out.get("frame", target), "features": boxes[:, 1:]}
 
 
 def guide_terms(out: Mapping[str, Any], true: Tensor, valid: Tensor, weight: Tensor) -> dict[str, Tensor]:
