@@ -232,6 +232,14 @@ def test_jitter_ignores_smooth_motion_and_measures_noise():
 
 def test_value_range_and_freeze():
     assert value_range(np.append(np.linspace(-10, 10, 101), np.nan)) == pytest.approx(18)
-    assert longest_freeze(np.array([1, 0, 0, 1, 0, 0, 0, 1.0])) == (4, 3)
-    assert longest_freeze(np.array([1, 1, 0, 0.0])) == (2, 2)
-    assert longest_freeze(np.ones(5)) == (0, 0) == longest_freeze(np.zeros(0))
+    moving = np.ones(40)
+    assert longest_freeze(moving) == (0, 0) == longest_freeze(np.zeros(0))
+    frozen = moving.copy()
+    frozen[10:20] = 0
+    assert longest_freeze(frozen) == (9, 12)  # averaging takes in one moving frame on each side
+    frozen[10:20] = np.tile([0.05, 0.3], 5)  # as a codec lets a frozen picture ripple
+    assert longest_freeze(frozen) == (10, 10)
+    frozen[10:20] = 0
+    frozen[14:16] = 1
+    assert longest_freeze(frozen)[1] <= 6
+    assert longest_freeze(np.full(20, 0.01)) == (0, 20)  # a clip that never moves at all

@@ -2,7 +2,11 @@
 
 import numpy as np
 
-FROZEN_CHANGE = 0.05  # grey levels of 255; a moving face changes a picture by more from one frame to the next
+# A run of frames stands still when they change by less than this share of what is usual in the clip (a frozen picture
+# still ripples by the codec, by up to 0.15 of it; a resting head breathes), and in any case below the second.
+FROZEN_SHARE = 0.25
+FROZEN_CHANGE = 0.05  # grey levels
+_RIPPLE_FRAMES = 5  # over which the codec's ripple is averaged
 
 
 def frame_change(frame: np.ndarray, previous: np.ndarray, where: np.ndarray | None = None) -> float:
@@ -68,17 +72,20 @@ def value_range(curve: np.ndarray) -> float:
     return float(np.subtract(*np.percentile(known, [95, 5]))) if len(known) else float("nan")
 
 
-def longest_freeze(changes: np.ndarray, threshold: float = FROZEN_CHANGE) -> tuple[int, int]:
-    """Start and length, in frames, of the longest run of frames that repeat the one before; (0, 0) when
-    none does.
+def longest_freeze(changes: np.ndarray) -> tuple[int, int]:
+    """First frame and length of the longest run of frames that repeat the one before; (0, 0) when none does.
 
     Args:
-        changes: (T-1,) ``frame_change`` between consecutive frames.
+        changes: (T-1,) ``frame_change`` between consecutive frames. Freezes of less than five frames are not seen.
     """
+    if len(changes) < _RIPPLE_FRAMES:
+        return 0, 0
+    smooth = np.convolve(changes, np.ones(_RIPPLE_FRAMES) / _RIPPLE_FRAMES, "valid")
+    threshold = max(FROZEN_CHANGE, FROZEN_SHARE * float(np.median(changes)))
     best_start = best_length = start = 0
-    for index, still in enumerate(np.append(changes < threshold, False)):
+    for index, still in enumerate(np.append(smooth < threshold, False)):
         if not still:
             if index - start > best_length:
                 best_start, best_length = start, index - start
             start = index + 1
-    return best_start, best_length
+    return (best_start, best_length + _RIPPLE_FRAMES - 1) if best_length else (0, 0)
