@@ -139,10 +139,20 @@ def load_weights(module: nn.Module, path: str | os.PathLike) -> dict[str, str]:
 
 
 def read_weights(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a file and of the parts it names, their checksums verified."""
+    """Tensors and metadata of a file and of the parts it names, their checksums verified.
+
+    A part holds tensors of its own and names no parts: a file that names itself, or two that name each other, is
+    damaged or made by hand.
+    """
     tensors, metadata = _read_verified(path)
     for name in filter(None, metadata.get("parts", "").split(",")):
-        tensors |= _read_verified(Path(path).with_name(Path(name).name))[0]
+        part = Path(path).with_name(Path(name).name)
+        more, about = _read_verified(part)
+        if about.get("parts"):
+            raise WeightsError(f"{path}: its part {part.name} names parts itself; fetch or convert the weights again")
+        if not tensors.keys().isdisjoint(more):
+            raise WeightsError(f"{path}: its part {part.name} repeats tensors; fetch or convert the weights again")
+        tensors |= more
     return tensors, metadata
 
 

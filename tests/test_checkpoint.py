@@ -22,6 +22,7 @@ from imtalker.weight_file import (
     load_module,
     load_weights,
     read_metadata,
+    read_weights,
     save_weights,
 )
 
@@ -87,14 +88,29 @@ def test_one_network_in_several_files(saved: tuple[Network, Path]) -> None:
         load_weights(loaded, path)
 
 
-def test_a_file_that_names_itself_as_its_part(tmp_path: Path) -> None:
-    network = Network(CONFIG)
-    tensors = network.state_dict()
-    header = {"format": FORMAT, "config": "{}", "checksum": checksum(tensors), "parts": "a.safetensors"}
-    save_file(tensors, tmp_path / "a.safetensors", metadata=header)
-    loaded = Network(CONFIG)
-    load_weights(loaded, tmp_path / "a.safetensors")
-    assert same(network, loaded)
+def write_part(path: Path, tensors: dict[str, torch.Tensor], parts: str) -> None:
+    header = {"format": FORMAT, "config": "{}", "checksum": checksum(tensors), "parts": parts}
+    save_file(tensors, path, metadata=header)
+
+
+def test_parts_name_no_parts(tmp_path: Path) -> None:
+    """A file that names itself, or two that name each other, would be read for ever."""
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    write_part(first, {"x": torch.zeros(1)}, "a.safetensors")
+    with pytest.raises(WeightsError, match=r"a\.safetensors: its part a\.safetensors names parts itself"):
+        read_weights(first)
+    write_part(first, {"x": torch.zeros(1)}, "b.safetensors")
+    write_part(second, {"y": torch.zeros(1)}, "a.safetensors")
+    with pytest.raises(WeightsError, match=r"a\.safetensors: its part b\.safetensors names parts itself"):
+        read_weights(first)
+
+
+def test_parts_do_not_repeat_tensors(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    write_part(first, {"x": torch.zeros(1)}, "b.safetensors")
+    write_part(second, {"x": torch.ones(1)}, "")
+    with pytest.raises(WeightsError, match=r"its part b\.safetensors repeats tensors"):
+        read_weights(first)
 
 
 def test_what_does_not_fit_is_listed(saved: tuple[Network, Path]) -> None:

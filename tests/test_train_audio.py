@@ -26,7 +26,7 @@ from imtalker.weight_file import load_module
 def config(tmp_path):
     rng = np.random.default_rng(0)
     save_utterances(tmp_path / "corpus" / "flite_tone.npz", [tone_speech(rng) for _ in range(12)])
-    loop = LoopConfig(steps=40, learning_rate=3e-3, warmup_steps=5, log_every=5, save_every=10, validate_every=100)
+    loop = LoopConfig(steps=100, learning_rate=1e-2, warmup_steps=5, log_every=5, save_every=50, validate_every=100)
     return AudioTrainingConfig(
         corpus=str(tmp_path / "corpus"),
         encoder=TINY,
@@ -38,13 +38,14 @@ def config(tmp_path):
     )
 
 
-@pytest.mark.xfail(reason="too few steps for held-out phonemes with the present encoder")
 def test_training_lowers_the_loss_and_finds_held_out_phonemes(tmp_path, config):
     loop = build_loop(config, tmp_path / "out", cpu=True)
-    first = audio_training.recogniser_loss(loop.raw, loop.make_batch(0, np.random.default_rng(1)), 0)
+    with torch.no_grad():
+        first = audio_training.recogniser_loss(loop.raw, loop.make_batch(0, np.random.default_rng(1)), 0)
     numbers = loop.run()
-    assert numbers["audio/phonemes"] < 0.6 * float(first["phonemes"])
-    assert numbers["validation/synthetic_phonemes"] > 0.5
+    assert numbers["audio/phonemes"] < 0.3 * float(first["phonemes"])
+    assert numbers["validation/synthetic_phonemes"] > 0.8
+    assert numbers["validation/synthetic_jaw_correlation"] > 0.8
 
 
 def test_resumed_equals_uninterrupted(tmp_path, config):
