@@ -68,6 +68,13 @@ def region_loss(logits: Tensor, shares: Tensor, weight: Tensor) -> Tensor:
     return (terms * w).mean() / w.mean()
 
 
+def gaze_loss(found: Tensor, gaze: Tensor, eyes: Tensor) -> Tensor:
+    """L1 of the gaze ``found (B, 2, n, n)`` against ``gaze (B, 2)`` where ``eyes (B, m, m)``, 0..255, are open."""
+    share = F.adaptive_avg_pool2d(eyes.float()[:, None] / 255, found.shape[-1])
+    error = (found.float() - gaze[:, :, None, None]).abs()
+    return (error * share).sum() / share.sum().clamp(min=1.0)
+
+
 def crop_boxes(pictures: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Squares round boxes: ``(B, C, S, S)``, ``boxes (B, R, 4)`` in pixels -> ``(B*R, C, size, size)``, linearly."""
     b, r = boxes.shape[:2]

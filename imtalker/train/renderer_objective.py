@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from imtalker.renderer import Renderer, SourceFeatures
 from imtalker.renderer.layers import EqualizedConv2d, EqualizedLinear, StyledConv
 from imtalker.train import renderer_losses as losses
+from imtalker.train.motion_space import GAZE
 
 # weights of the mouth, both eyes and the face against the rest of the picture (boxes in this order): lips and lids
 # are a fortieth of the picture, and what everybody looks at
@@ -26,6 +27,7 @@ class LossWeights:
     attention: float = 0.2  # mass of the attention at the true source cell
     coordinate: float = 0.5  # distance of every guide to the true position, cells of a 32-cell grid
     regions: float = 4.0  # mouth opening, eye openings and irises read from the motion maps
+    gaze: float = 0.5  # gaze read from the motion maps in the eyes: an iris moves by a fraction of a cell
     warp: float = 1.0  # resampled source pixels against the target
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
@@ -73,9 +75,9 @@ class RendererTrainee(nn.Module):
     def __init__(self, renderer: Renderer) -> None:
         super().__init__()
         self.renderer = renderer
-        # for training only: shows where mouth and eyes open in the motion maps. Without it lids and irises, a
-        # hundredth of the picture, are not learned: their mean is drawn whatever the motion says
-        self.region_head = nn.Conv2d(renderer.config.motion_map_channels[-1], 4 * NUM_REGIONS, 3, padding=1)
+        # for training only: shows in the motion maps where mouth and eyes open, and the gaze. Without it lids and
+        # irises, a hundredth of the picture, are not learned: their mean is drawn whatever the motion says
+        self.region_head = nn.Conv2d(renderer.config.motion_map_channels[-1], 4 * (NUM_REGIONS + 2), 3, padding=1)
 
     def forward(
         self,
@@ -133,9 +135,12 @@ def renderer_terms(
     terms: dict[str, Tensor] = {}
     visible = torch.ones_like(weight)
     if exact:
+        assert motion is not None
         valid = batch["valid"].flatten(0, 1)
         terms |= guide_terms(out, batch["coords"].flatten(0, 1).float(), valid, weight)
-        terms["regions"] = losses.region_loss(out["regions"], batch["regions"].flatten(0, 1), weight)
+        regions = batch["regions"].flatten(0, 1)
+        terms["regions"] = losses.region_loss(out["regions"][:, :NUM_REGIONS], regions, weight)
+        terms["gaze"] = losses.gaze_loss(out["regions"][:, NUM_REGIONS:], motion[:, GAZE], regions[:, 1])
         visible = F.interpolate(valid.float()[:, None], size=target.shape[-1])
     if draw:
         if out["resampled"] is not None:
