@@ -9,6 +9,7 @@ import spaces  # noqa: F401, I001  (before torch: on ZeroGPU it replaces CUDA)
 import logging
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -21,8 +22,8 @@ from imtalker.demo.settings import KEEP_SECONDS, MAX_UPLOAD, QUEUE_SIZE, Setting
 from imtalker.demo.stops import Stops
 from imtalker.demo.studio import Studio
 from imtalker.demo.tabs import audio_tab, video_tab
-from imtalker.demo.theme import ABOUT, CSS, HEAD, HEADER, NAME_THUMBNAILS, make_theme
-from imtalker.demo.widgets import PRIVATE
+from imtalker.demo.theme import ABOUT, CSS, HEAD, HEADER, NAMES, make_theme
+from imtalker.demo.widgets import CHECKED, PRIVATE, SamplingPanel
 from imtalker.errors import ImTalkerError
 from imtalker.media.audio import MIN_SECONDS
 
@@ -43,6 +44,14 @@ def engine_line(host: ModelHost) -> str:
     return line + note
 
 
+def tuned(host: ModelHost, sampling: SamplingPanel) -> list[Any]:
+    """Where the sliders belong when another preset answers than the expected one; waits for the models."""
+    try:
+        return sampling.tune(host.pipeline().preset.sampling)
+    except ImTalkerError:  # the line above says so already
+        return [gr.skip() for _ in sampling.tuned]
+
+
 def build_demo(
     host: ModelHost, settings: Settings, samples: Samples, results: SampleResults | None = None
 ) -> gr.Blocks:
@@ -53,18 +62,18 @@ def build_demo(
         gr.HTML(HEADER, padding=False)
         engine = gr.HTML(LOADING, padding=False)
         with gr.Tabs():
-            with gr.Tab("Audio-driven", id="audio"):
-                audio_tab(studio, stops)
-            with gr.Tab("Video-driven", id="video"):
+            with gr.Tab("Audio-driven", id="audio", elem_id="audio-tab"):
+                sampling = audio_tab(studio, stops)
+            with gr.Tab("Video-driven", id="video", elem_id="video-tab"):
                 video_tab(studio, stops)
-            with gr.Tab("Compare", id="compare"):
+            with gr.Tab("Compare", id="compare", elem_id="compare-tab"):
                 CompareTab(studio, stops)
         with gr.Accordion("What to expect, privacy, fair use", open=False):
             limits = {"min_seconds": f"{MIN_SECONDS:g}", "max_seconds": f"{settings.max_seconds:g}"}
             gr.Markdown(ABOUT.format(**limits))
         Endpoints(studio)
-        demo.load(lambda: engine_line(host), None, engine, concurrency_limit=None, show_progress="hidden", **PRIVATE)
-        demo.load(None, js=NAME_THUMBNAILS, **PRIVATE)
+        demo.load(lambda: (engine_line(host), *tuned(host, sampling)), None, [engine, *sampling.tuned], **CHECKED)
+        demo.load(None, js=NAMES, **PRIVATE)
     return demo.queue(max_size=QUEUE_SIZE)
 
 

@@ -15,6 +15,7 @@ from imtalker.cli import main as command_line
 from imtalker.media.video import probe_video, read_frames
 from imtalker.media.video_writer import read_recipe
 from imtalker.motion_file import load_motion
+from imtalker.presets import TINY_SAMPLING
 
 
 def connect(url: str, downloads: Path) -> Client:
@@ -60,12 +61,13 @@ def test_every_endpoint_is_documented(app):
         assert endpoint["description"], name
         assert all(p["parameter_name"] and p["label"] for p in endpoint["parameters"]), name
     audio = {p["parameter_name"]: p for p in endpoints["/animate_audio"]["parameters"]}
-    assert not audio["portrait"]["parameter_has_default"] and audio["steps"]["parameter_default"] == 10
+    assert not audio["portrait"]["parameter_has_default"] and audio["steps"]["parameter_has_default"]
 
 
 def test_info_says_what_is_in_use(app):
     info = app.client.predict(api_name="/info")
     assert info["preset"] == "tiny" and info["device"] == "CPU" and info["limits"]["max_seconds"] == 60
+    assert info["defaults"]["guidance"] == TINY_SAMPLING.guidance_scale
 
 
 def test_speech_gives_the_same_frames_as_the_command_line(app):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import gradio as gr
 import numpy as np
 import pytest
 from demo_setup import Inputs, portrait_file, random_pipeline, speech_file
@@ -30,14 +31,16 @@ from imtalker.demo.segments import Segments
 from imtalker.demo.settings import Settings
 from imtalker.demo.snippets import Call, cli_snippet, curl_snippet, python_snippet
 from imtalker.demo.stops import Stops
+from imtalker.demo.widgets import SamplingPanel
 from imtalker.errors import ImTalkerError, InputError, NoFaceError, WeightsError
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox
 from imtalker.media.video import probe_video, read_frames
 from imtalker.motion_file import load_motion
+from imtalker.presets import BASE_SAMPLING, TINY_SAMPLING
 
-OPTIONS = sampling_options(2, 1.0, 5, "euler")
+OPTIONS = sampling_options(TINY_SAMPLING, 2, 1.0, 5)
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +103,23 @@ def test_jobs_name_what_is_missing_or_wrong(pipeline, inputs, tmp_path):
 )  # fmt: skip
 def test_sampling_is_checked(values):
     with pytest.raises(InputError):
-        sampling_options(*values)
+        sampling_options(TINY_SAMPLING, *values)
+
+
+def test_sampling_follows_the_preset_where_nothing_is_asked_for():
+    for tuned in (TINY_SAMPLING, BASE_SAMPLING):
+        assert sampling_options(tuned) == tuned
+        assert sampling_options(tuned, seed=3, guidance=0) == replace(tuned, seed=3, guidance_scale=0)
+
+
+def test_sliders_start_where_the_preset_wants_and_follow_a_fallback(host):
+    expected = {name: ModelHost(Settings(preset=name)).expected_sampling for name in ("tiny", "base")}
+    assert expected == {"tiny": TINY_SAMPLING, "base": BASE_SAMPLING} and TINY_SAMPLING != BASE_SAMPLING
+    with gr.Blocks():
+        panel = SamplingPanel(BASE_SAMPLING)
+    assert panel.guidance.value == BASE_SAMPLING.guidance_scale
+    assert [value for value in panel.tune(TINY_SAMPLING) if value != gr.skip()] == [TINY_SAMPLING.guidance_scale]
+    assert all(value == gr.skip() for value in panel.tune(BASE_SAMPLING))
 
 
 def test_nothing_asked_for_is_no_control():

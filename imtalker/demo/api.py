@@ -19,7 +19,7 @@ from imtalker.demo.jobs import ClipJob
 from imtalker.demo.messages import explained
 from imtalker.demo.preview import describe_faces, draw
 from imtalker.demo.run import Finished
-from imtalker.demo.settings import DEFAULTS, GPU_QUEUE, SOLVERS
+from imtalker.demo.settings import GPU_QUEUE, SOLVERS
 from imtalker.demo.studio import Studio
 from imtalker.demo.widgets import as_sent
 from imtalker.errors import InputError
@@ -31,10 +31,10 @@ TELL_SECONDS = 0.5  # between two progress messages
 def animate_audio(
     portrait: str,
     speech: str,
-    steps: int = DEFAULTS.num_steps,
-    guidance: float = DEFAULTS.guidance_scale,
-    seed: int = DEFAULTS.seed,
-    solver: str = DEFAULTS.solver,
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int | None = None,
+    solver: str | None = None,
     yaw: float | None = None,
     pitch: float | None = None,
     roll: float | None = None,
@@ -53,7 +53,8 @@ def animate_audio(
     Args:
         portrait: picture of one face.
         speech: audio or video file with speech.
-        steps: network evaluations per window of motion, 1 to 50; even for midpoint and heun.
+        steps: network evaluations per window of motion, 1 to 50; even for midpoint and heun. Empty: as the preset
+            was tuned, see the defaults of /info; so for guidance, seed and solver.
         guidance: how closely the lips follow the speech, 0 to 10; 1 is off.
         seed: same seed, same video.
         solver: euler, midpoint or heun.
@@ -129,9 +130,9 @@ def compare(
     yaw: float | None = None,
     pitch: float | None = None,
     roll: float | None = None,
-    steps: int = DEFAULTS.num_steps,
-    guidance: float = DEFAULTS.guidance_scale,
-    seed: int = DEFAULTS.seed,
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int | None = None,
     crop: str = "auto",
     progress: gr.Progress = gr.Progress(),  # noqa: B008
 ) -> Any:
@@ -256,7 +257,7 @@ class Endpoints:
         return picture, {"width": width, "height": height, "faces": [report.as_dict() for report in reports]}
 
     def info(self) -> dict[str, Any]:
-        """Models in use, limits, samples. Waits until the models are loaded."""
+        """Models in use, how they sample by default, limits, samples. Waits until the models are loaded."""
         with explained():
             return self._studio.info()
 
@@ -289,10 +290,10 @@ def _fields() -> dict[str, Any]:
         "driving": gr.Video(label="driving clip"),
         "head_clip": gr.Video(label="clip for the head"),
         "motion": as_sent(gr.File(label="motion")),
-        "steps": number("steps", DEFAULTS.num_steps, 0),
-        "guidance": number("guidance", DEFAULTS.guidance_scale),
-        "seed": number("seed", DEFAULTS.seed, 0),
-        "solver": gr.Textbox(DEFAULTS.solver, label=f"solver: {', '.join(SOLVERS)}"),
+        "steps": number("steps", None, 0),
+        "guidance": number("guidance"),
+        "seed": number("seed", None, 0),
+        "solver": gr.Textbox(None, label=f"solver: {', '.join(SOLVERS)}"),
         "kind": gr.Textbox("steps", label="kind: steps, guidance, pose, portraits"),
         "yaw": number("yaw, degrees"),
         "pitch": number("pitch, degrees"),

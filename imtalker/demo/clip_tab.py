@@ -14,7 +14,7 @@ from imtalker.demo.settings import GPU_QUEUE
 from imtalker.demo.snippets import Call
 from imtalker.demo.stops import Stops
 from imtalker.demo.studio import Studio
-from imtalker.demo.widgets import PRIVATE, QUICK, OutputPanel, RunRow
+from imtalker.demo.widgets import CHECKED, PRIVATE, QUICK, OutputPanel, RunRow
 from imtalker.errors import InputError
 
 Data = dict[Any, Any]
@@ -67,7 +67,7 @@ class ClipTab:
     def _chain(self, trigger: Callable, begin: Callable, needs: set, run: Callable, inputs: set) -> None:
         row, result = self._row, self._result
         buttons = [row.run, row.stop, result.apply]
-        started = trigger(begin, needs, [row.name, row.status, *buttons, *result.outputs], **QUICK)
+        started = trigger(begin, needs, [row.name, row.status, *buttons, *result.outputs], **CHECKED)
         running = started.success(
             run,
             inputs,

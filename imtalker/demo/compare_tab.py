@@ -1,6 +1,6 @@
 """The tab that shows settings side by side on the same noise."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -12,12 +12,22 @@ from imtalker.demo.jobs import MAX_SEED
 from imtalker.demo.messages import explained
 from imtalker.demo.report import comparison_table, status
 from imtalker.demo.result_panel import EMPTY, address_of
-from imtalker.demo.settings import DEFAULTS, GPU_QUEUE, MAX_COMPARE_SECONDS, MAX_POSE
+from imtalker.demo.settings import GPU_QUEUE, MAX_COMPARE_SECONDS, MAX_POSE
 from imtalker.demo.snippets import CODE_LANGUAGES, Call, curl_snippet, python_snippet
 from imtalker.demo.stops import Stops
 from imtalker.demo.studio import Studio
 from imtalker.demo.theme import CONSENT
-from imtalker.demo.widgets import PRIVATE, QUICK, RunRow, angle, code, picture_input, speech_input
+from imtalker.demo.widgets import (
+    CHECKED,
+    PRIVATE,
+    QUICK,
+    RunRow,
+    angle,
+    code,
+    one_click,
+    picture_input,
+    speech_input,
+)
 from imtalker.errors import InputError
 
 Data = dict[Any, Any]
@@ -29,7 +39,9 @@ class CompareTab:
     def __init__(self, studio: Studio, stops: Stops):
         self._studio, self._stops = studio, stops
         samples = studio.samples
+        seed = studio.host.expected_sampling.seed
         kinds = list(KINDS)
+        buttons = one_click(samples.portraits[1:], samples.speech[::-1], 3, "Compare at one click")
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self.kind = gr.Radio(kinds, value=kinds[0], label="What is compared")
@@ -43,9 +55,7 @@ class CompareTab:
                     self.pitch = angle("Pitch: nose up, °", MAX_POSE["pitch"])
                     self.roll = angle("Roll: counter-clockwise, °", MAX_POSE["roll"])
                 self.speech = speech_input(f"Speech, up to {MAX_COMPARE_SECONDS:g} s", samples.speech)
-                self.seed = gr.Number(
-                    DEFAULTS.seed, precision=0, minimum=0, maximum=MAX_SEED, label="Seed, the same for all"
-                )
+                self.seed = gr.Number(seed, precision=0, minimum=0, maximum=MAX_SEED, label="Seed, the same for all")
                 gr.HTML(CONSENT, padding=False)
             with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
                 self.row = RunRow("Compare", "Every variant starts from the same noise, so only the setting differs.")
@@ -72,9 +82,14 @@ class CompareTab:
             [second, pose, self.yaw],
             **QUICK,
         )
-        self._wire()
+        self._wire(self.row.run.click)
+        self.row.stop.click(self._stop, self.row.name, [self.row.status, self.row.stop], **QUICK)
+        for button, picture, sound in buttons:
+            values = (str(picture), str(sound))
+            filled = button.click(lambda values=values: values, None, [self.portrait, self.speech], **QUICK)
+            self._wire(filled.then)
 
-    def _wire(self) -> None:
+    def _wire(self, trigger: Callable) -> None:
         row = self.row
         inputs = {
             row.name,
@@ -89,11 +104,11 @@ class CompareTab:
             self.seed,
         }
         outputs = [row.status, self.empty, self.done_box, self.video, self.table, *self.codes]
-        started = row.run.click(
+        started = trigger(
             self._begin,
             {self.portrait, self.speech},
             [row.name, row.status, row.run, row.stop, self.empty, self.done_box],
-            **QUICK,
+            **CHECKED,
         )
         running = started.success(
             self._run,
@@ -107,7 +122,6 @@ class CompareTab:
         )
         running.failure(self._failed, row.name, [row.status, row.run, row.stop], **QUICK)
         running.success(self._end, row.name, [row.run, row.stop], **QUICK)
-        row.stop.click(self._stop, row.name, [row.status, row.stop], **QUICK)
 
     def _begin(self, data: Data) -> Data:
         with explained():
@@ -131,7 +145,7 @@ class CompareTab:
             "portrait": data[self.portrait],
             "speech": data[self.speech],
             "kind": kind,
-            "seed": data[self.seed] or 0,
+            "seed": data[self.seed],
             "crop": crop_for(data[self.framing.state], data[self.portrait]),
         }
         if kind == "portraits":

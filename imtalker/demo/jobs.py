@@ -50,12 +50,22 @@ class ClipJob:
     label: bool = False
 
 
-def sampling_options(steps: float, guidance: float, seed: float, solver: str) -> SamplingOptions:
-    """Checked options.
+def sampling_options(
+    defaults: SamplingOptions,
+    steps: float | None = None,
+    guidance: float | None = None,
+    seed: float | None = None,
+    solver: str | None = None,
+) -> SamplingOptions:
+    """Checked options; ``defaults`` where nothing is given.
 
     Raises:
         InputError: out of range, or an odd number of steps for a solver that spends two per step.
     """
+    steps = defaults.num_steps if steps is None else steps
+    guidance = defaults.guidance_scale if guidance is None else guidance
+    seed = defaults.seed if seed is None else seed
+    solver = solver or defaults.solver
     if solver not in SOLVERS:
         raise InputError(f"solver is {solver!r}; choose one of {', '.join(SOLVERS)}")
     if steps != int(steps) or not 1 <= steps <= MAX_STEPS:
@@ -66,7 +76,7 @@ def sampling_options(steps: float, guidance: float, seed: float, solver: str) ->
         raise InputError(f"guidance is {guidance:g}; give a number from 0 to 10")
     if seed != int(seed) or not 0 <= seed <= MAX_SEED:
         raise InputError(f"seed is {seed:g}; give a whole number from 0 to {MAX_SEED}")
-    return SamplingOptions(int(steps), float(guidance), solver=solver, seed=int(seed))  # pyright: ignore
+    return replace(defaults, num_steps=int(steps), guidance_scale=float(guidance), solver=solver, seed=int(seed))
 
 
 def motion_controls(

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 import imtalker
+from imtalker.config import SamplingOptions
 from imtalker.demo.settings import Settings
 from imtalker.errors import ImTalkerError, WeightsError
 from imtalker.pipeline import TalkingHeadPipeline, load_pipeline
+from imtalker.presets import PRESET_NAMES, get_preset
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,12 @@ class ModelHost:
     @property
     def is_ready(self) -> bool:
         return self._done.is_set() and self._error is None
+
+    @property
+    def expected_sampling(self) -> SamplingOptions:
+        """What the wished preset samples with, known before anything is loaded."""
+        wished = self._wished()
+        return get_preset(wished if wished in PRESET_NAMES else FALLBACK).sampling
 
     def describe(self) -> dict[str, Any]:
         """Facts about what is in use, JSON-able; waits for the models."""

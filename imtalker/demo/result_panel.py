@@ -84,21 +84,21 @@ class ResultPanel:
                     for words in ("Video (MP4)", "Motion", "Recipe")
                 ]
             with gr.Tabs():
-                with gr.Tab("Side by side"):
+                with gr.Tab("Side by side", elem_id=f"{name}-tab-beside"):
                     self.beside = gr.Video(
                         show_label=False, interactive=False, height=300, buttons=[], elem_id=f"{name}-beside"
                     )
-                with gr.Tab("Numbers"):
+                with gr.Tab("Numbers", elem_id=f"{name}-tab-numbers"):
                     self.timing = gr.HTML(padding=False)
                     self.check = gr.Button("Check the result", size="sm")
                     self.findings = gr.HTML(padding=False)
-                with gr.Tab("Another portrait"):
+                with gr.Tab("Another portrait", elem_id=f"{name}-tab-next"):
                     gr.Markdown("The same motion, another face: only the drawing is done again.")
                     self.next_portrait = picture_input(
                         "Another portrait", samples.portraits, height=220, name=f"{name}-next"
                     )
                     self.apply = gr.Button("Use this motion on it", variant="primary")
-                with gr.Tab("Code"):
+                with gr.Tab("Code", elem_id=f"{name}-tab-code"):
                     gr.Markdown("Repeats exactly this run; put your files beside it.")
                     self.codes = [code(label, language) for label, language in CODE_LANGUAGES]
         self.last = gr.State({})  # files of the run shown

@@ -4,8 +4,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imtalker.presets import TINY_SAMPLING
-
 MAX_UPLOAD = "60mb"  # one file; Gradio refuses more while it is still being sent
 MAX_PORTRAIT_PIXELS = 50_000_000
 MAX_COMPARE_SECONDS = 12.0  # each variant is a whole run
@@ -17,7 +15,6 @@ GPU_QUEUE = "gpu"  # concurrency_id of everything that computes
 MAX_POSE = {"yaw": 30, "pitch": 20, "roll": 20}  # degrees offered by the sliders
 MAX_GAZE = 25  # degrees
 SOLVERS = ("euler", "midpoint", "heun")
-DEFAULTS = TINY_SAMPLING  # what the bundled preset samples with; the sliders start here for every preset
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from imtalker.demo.jobs import ClipJob, audio_job, motion_controls, motion_job, 
 from imtalker.demo.models import ModelHost
 from imtalker.demo.run import Finished, Progress, run_clip
 from imtalker.demo.samples import SampleResults, Samples
-from imtalker.demo.settings import DEFAULTS, MAX_COMPARE_SECONDS, Settings
+from imtalker.demo.settings import MAX_COMPARE_SECONDS, Settings
 from imtalker.demo.snippets import FILES
 from imtalker.errors import InputError
 from imtalker.media.audio import MIN_SECONDS
@@ -44,10 +44,10 @@ class Studio:
         self,
         portrait: str | None = None,
         speech: str | None = None,
-        steps: float = DEFAULTS.num_steps,
-        guidance: float = DEFAULTS.guidance_scale,
-        seed: float = DEFAULTS.seed,
-        solver: str = DEFAULTS.solver,
+        steps: float | None = None,
+        guidance: float | None = None,
+        seed: float | None = None,
+        solver: str | None = None,
         yaw: float | None = None,
         pitch: float | None = None,
         roll: float | None = None,
@@ -61,7 +61,7 @@ class Studio:
         label: bool = False,
     ) -> ClipJob:
         """Raises InputError for whatever is wrong."""
-        options = sampling_options(steps, guidance, seed, solver)
+        options = sampling_options(self.host.pipeline().preset.sampling, steps, guidance, seed, solver)
         controls = motion_controls(yaw, pitch, roll, gaze_x, gaze_y, expressiveness)
         return audio_job(
             self.host.pipeline(),
@@ -183,9 +183,9 @@ class Studio:
         yaw: float | None = None,
         pitch: float | None = None,
         roll: float | None = None,
-        steps: float = DEFAULTS.num_steps,
-        guidance: float = DEFAULTS.guidance_scale,
-        seed: float = DEFAULTS.seed,
+        steps: float | None = None,
+        guidance: float | None = None,
+        seed: float | None = None,
         crop: str = "auto",
         *,
         should_stop: Callable[[], bool] = lambda: False,
@@ -216,9 +216,16 @@ class Studio:
                 yield event
 
     def info(self) -> dict[str, Any]:
-        """Models in use, limits and samples, JSON-able."""
+        """Models in use, how they sample by default, limits and samples, JSON-able."""
+        sampling = self.host.pipeline().preset.sampling
         return {
             **self.host.describe(),
+            "defaults": {
+                "steps": sampling.num_steps,
+                "guidance": sampling.guidance_scale,
+                "seed": sampling.seed,
+                "solver": sampling.solver,
+            },
             "limits": {
                 "min_seconds": MIN_SECONDS,
                 "max_seconds": self.settings.max_seconds,

@@ -22,8 +22,8 @@ from imtalker.demo.widgets import (
 )
 
 
-def audio_tab(studio: Studio, stops: Stops) -> None:
-    """A portrait and speech."""
+def audio_tab(studio: Studio, stops: Stops) -> SamplingPanel:
+    """A portrait and speech; what it returns can be tuned to the preset once that is loaded."""
     samples, host = studio.samples, studio.host
     buttons = one_click(samples.portraits, samples.speech)
     with gr.Row(equal_height=False):
@@ -34,7 +34,7 @@ def audio_tab(studio: Studio, stops: Stops) -> None:
             framing.watch(portrait)
             speech = speech_input("Speech", samples.speech)
             head = HeadPanel(samples.driving)
-            sampling = SamplingPanel()
+            sampling = SamplingPanel(host.expected_sampling)
             output = OutputPanel()
         with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
             row = RunRow("Make it talk", "Add a portrait and speech, or try a sample.")
@@ -46,7 +46,7 @@ def audio_tab(studio: Studio, stops: Stops) -> None:
             "speech": data[speech],
             "steps": data[sampling.steps],
             "guidance": data[sampling.guidance],
-            "seed": data[sampling.seed] or 0,
+            "seed": data[sampling.seed],
             "solver": data[sampling.solver],
             **head.arguments(data),
             "crop": crop_for(data[framing.state], data[portrait]),
@@ -83,12 +83,13 @@ def audio_tab(studio: Studio, stops: Stops) -> None:
     )
     for button, picture, sound in buttons:
         tab.fill_and_run(button, {portrait: str(picture), speech: str(sound)})
+    return sampling
 
 
 def video_tab(studio: Studio, stops: Stops) -> None:
     """A portrait and a clip that moves it."""
     samples, host = studio.samples, studio.host
-    buttons = one_click(samples.portraits[::-1], samples.driving, 3)
+    buttons = one_click(samples.portraits[::-1], samples.driving, 3, "See it move at one click")
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
             portrait = picture_input("Portrait", samples.portraits)

@@ -110,15 +110,20 @@ Deceiving, harassing or impersonating anybody, or putting words into the mouth o
 # Gradio confines the style sheet below to the inside of the page; this is about its margin.
 HEAD = "<style>@media (max-width: 640px) { .gradio-container .main.fillable { padding: 10px !important; } }</style>"
 
-# Thumbnails come without a name for screen readers; the file's own name will do.
-NAME_THUMBNAILS = """
+# Thumbnails and tab panels come without a name for screen readers; the file's and the tab's own name will do.
+NAMES = """
 () => {
-  const name = () => document.querySelectorAll('.gallery-item:not([aria-label])').forEach((item) => {
+  const thumbnails = () => document.querySelectorAll('.gallery-item:not([aria-label])').forEach((item) => {
     const media = item.querySelector('img, video');
     if (!media) return;
     const file = decodeURIComponent((media.currentSrc || media.src).split('/').pop());
     item.setAttribute('aria-label', 'Sample ' + file.replace(/\\.\\w+$/, ''));
   });
+  const panels = () => document.querySelectorAll('[role=tabpanel][id]:not([aria-label])').forEach((panel) => {
+    const tab = panel.id && document.querySelector(`[role=tab][aria-controls="${panel.id}"]`);
+    if (tab) panel.setAttribute('aria-label', tab.innerText.trim());
+  });
+  const name = () => { thumbnails(); panels(); };
   name();
   new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
 }
@@ -147,7 +152,7 @@ CSS = """
   outline: 2px solid var(--primary-500); outline-offset: 1px; }
 .it-samples button img { width: 44px; height: 44px; border-radius: 9px; object-fit: cover; margin-right: .5rem; }
 .it-samples button { justify-content: flex-start; text-align: left; padding: .35rem .7rem .35rem .4rem;
-  white-space: normal; line-height: 1.2; }
+  white-space: normal; line-height: 1.2; flex-wrap: nowrap; }
 .it-status { font-size: .92rem; padding: .15rem .1rem; min-height: 1.5rem; font-variant-numeric: tabular-nums; }
 .it-status.it-idle { color: var(--body-text-color-subdued); }
 .it-status.it-done::before { content: '✓ '; color: var(--primary-600); font-weight: 700; }
@@ -162,7 +167,8 @@ CSS = """
 .it-chips b { display: block; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
 .it-chips span { font-size: .8rem; color: var(--body-text-color-subdued); }
 .it-report { overflow-x: auto; }
-.it-table { width: 100%; border: 0 !important; border-collapse: collapse; font-size: .9rem; }
+.it-table { width: 100%; border-collapse: collapse; font-size: .9rem; }
+.it-table, .it-table thead, .it-table tbody, .it-table tr { border: 0 !important; }
 .it-table th, .it-table td { text-align: left; padding: .32rem .5rem; border: 0;
   border-bottom: 1px solid var(--border-color-primary); }
 .it-table td { font-variant-numeric: tabular-nums; white-space: nowrap; }

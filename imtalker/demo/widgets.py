@@ -7,14 +7,17 @@ from typing import Any, Literal, TypeVar
 
 import gradio as gr
 
+from imtalker.config import SamplingOptions
 from imtalker.demo.jobs import MAX_SEED, MAX_STEPS
 from imtalker.demo.report import status
 from imtalker.demo.samples import pairs, title
-from imtalker.demo.settings import DEFAULTS, MAX_GAZE, MAX_POSE, SOLVERS
+from imtalker.demo.settings import MAX_GAZE, MAX_POSE, SOLVERS
 
 FileInput = TypeVar("FileInput", gr.Image, gr.File)
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 QUICK: dict[str, Any] = {**PRIVATE, "queue": False, "show_progress": "hidden"}
+# For handlers that may complain: the page shows no message for an error outside of the queue.
+CHECKED: dict[str, Any] = {**PRIVATE, "concurrency_limit": None, "show_progress": "hidden"}
 
 FREE, HELD, FROM_CLIP = "Moves freely", "Holds a pose", "Moves as in a clip"
 EYES_FREE, EYES_FIXED = "Move freely", "Look to one side"
@@ -72,12 +75,14 @@ def clip_input(label: str, samples: list[Path], height: int = 300) -> gr.Video:
     return clip
 
 
-def one_click(first: list[Path], second: list[Path], count: int = 4) -> list[tuple[gr.Button, Path, Path]]:
+def one_click(
+    first: list[Path], second: list[Path], count: int = 4, heading: str = "See it talk at one click"
+) -> list[tuple[gr.Button, Path, Path]]:
     """Buttons that run a sample: picture, then the names of picture and sound."""
     chosen = pairs(first, second, count)
     if not chosen:
         return []
-    gr.HTML("<p class='it-step'>See it talk: one click</p>", padding=False)
+    gr.HTML(f"<p class='it-step'>{heading}</p>", padding=False)
     buttons = []
     with gr.Row(elem_classes="it-samples"):
         for picture, other in chosen:
@@ -88,27 +93,32 @@ def one_click(first: list[Path], second: list[Path], count: int = 4) -> list[tup
 
 
 class SamplingPanel:
-    """How motion is drawn from the model."""
+    """How motion is drawn from the model.
 
-    def __init__(self) -> None:
+    Args:
+        defaults: where the sliders start.
+    """
+
+    def __init__(self, defaults: SamplingOptions) -> None:
+        self._defaults = defaults
         with gr.Accordion("Quality and seed", open=False):
             self.steps = gr.Slider(
                 1,
                 MAX_STEPS,
-                DEFAULTS.num_steps,
+                defaults.num_steps,
                 step=1,
                 label="Steps",
                 info="Network evaluations per two seconds; more is slower",
             )
             self.guidance = gr.Slider(
-                1, 5, DEFAULTS.guidance_scale, step=0.1, label="Guidance", info="How closely the lips follow; 1 is off"
+                1, 5, defaults.guidance_scale, step=0.1, label="Guidance", info="How closely the lips follow; 1 is off"
             )
             self.solver = gr.Dropdown(
-                list(SOLVERS), value=DEFAULTS.solver, label="Solver", info="Midpoint and Heun need even steps"
+                list(SOLVERS), value=defaults.solver, label="Solver", info="Midpoint and Heun need even steps"
             )
             with gr.Row(equal_height=True):
                 self.seed = gr.Number(
-                    DEFAULTS.seed,
+                    defaults.seed,
                     precision=0,
                     minimum=0,
                     maximum=MAX_SEED,
@@ -119,6 +129,17 @@ class SamplingPanel:
                 )
                 dice = gr.Button("Random seed", scale=1, min_width=110, size="sm")
         dice.click(lambda: random.randint(0, 999_999), None, self.seed, **QUICK)
+
+    @property
+    def tuned(self) -> list[gr.components.Component]:
+        """What depends on the preset, in the order of ``tune``."""
+        return [self.steps, self.guidance, self.solver]
+
+    def tune(self, loaded: SamplingOptions) -> list[Any]:
+        """Values for a preset other than the expected one; a slider that is right already is left alone."""
+        names = ("num_steps", "guidance_scale", "solver")
+        values = [(getattr(loaded, name), getattr(self._defaults, name)) for name in names]
+        return [gr.skip() if value == expected else value for value, expected in values]
 
 
 class HeadPanel:
