@@ -1,6 +1,7 @@
 """The check of a finished video finds what was spoiled, on drawn faces whose mouths follow the sound's loudness."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -158,6 +159,22 @@ def test_the_recogniser_may_be_missing(write, frames, monkeypatch):
     report = check_video(write("few.mp4", frames[:30]))
     finding = next(finding for finding in report.findings if finding.name == "lip_offset")
     assert finding.ok is None and "hama" in finding.verdict
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(3, None), (12, False)])
+def test_lips_beside_a_foreign_sound_are_never_said_to_fit(seconds, verdict):
+    """An offset that chance would reach is not claimed: no false shift, and no false praise."""
+    rng = np.random.default_rng(1)
+    blamed = 0
+    for _ in range(20):
+        opening, openness = (
+            np.convolve(rng.random(n + 8), np.hanning(9), "valid") for n in (25 * seconds, 50 * seconds)
+        )
+        measures = SimpleNamespace(readings={"mouth_opening": opening}, fps=25.0)
+        offset, _ = lip_findings(measures, SpeechCues(openness / openness.max(), np.zeros(0)))
+        assert offset.ok is not True
+        blamed += offset.ok is False
+    assert blamed >= 10 if verdict is False else blamed <= 2
 
 
 def test_identity_verdicts():
