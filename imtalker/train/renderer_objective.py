@@ -31,7 +31,7 @@ class LossWeights:
     warp: float = 1.0  # resampled source pixels against the target
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
-    gate: float = 0.15  # synthesised pixels where the source shows the true ones: they are blurred, those are sharp
+    gate: float = 0.5  # synthesised pixels where the source shows the true ones: they are blurred, those are sharp
     adversarial: float = 0.05
     features: float = 1.0  # discriminator feature matching
     distance: float = 0.05  # motion distance consistency, paper eq. 6
