@@ -2,7 +2,10 @@
 
 import json
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +14,13 @@ import torch.nn.functional as F
 from standin import small_models, small_pipeline
 
 from imtalker.config import RendererConfig
-from imtalker.errors import InputError
+from imtalker.errors import InputError, OutputError
 from imtalker.evaluate import bench as bench_module
-from imtalker.evaluate.bench import bench, main, random_pipeline, text_tables
+from imtalker.evaluate import bench_curves, bench_tables
+from imtalker.evaluate.bench import BenchReport, bench, main, random_pipeline
 from imtalker.evaluate.bench_curves import batch_curve, length_curve, resolution_curve, steps_curve, threads_curve
-from imtalker.evaluate.bench_stages import compare_with_reference, run_end_to_end
+from imtalker.evaluate.bench_stages import EndToEnd, compare_with_reference, run_end_to_end
+from imtalker.evaluate.bench_tables import summary_table, text_tables
 from imtalker.evaluate.bench_tools import PeakMemory, count_flops, machine_limits, time_call, time_calls
 from imtalker.pipeline import TalkingHeadPipeline
 from imtalker.renderer import Renderer
@@ -40,6 +45,11 @@ OFFICIAL_SMALL = RendererConfig(
 @pytest.fixture(scope="module")
 def pipeline() -> TalkingHeadPipeline:
     return small_pipeline()
+
+
+@pytest.fixture(scope="module")
+def report(pipeline) -> BenchReport:
+    return bench(pipeline, seconds=0.01, curves=["batch"])
 
 
 def test_stopwatch_tells_slow_from_fast():
@@ -70,15 +80,15 @@ def test_machine_limits_are_plausible():
     assert 1e8 < limits.matmul < 1e15 and 1e8 < limits.convolution < 1e15 and 1e7 < limits.bandwidth < 1e13
 
 
-def test_tables_of_a_small_pipeline(pipeline):
-    report = bench(pipeline, seconds=0.02)
+def test_tables_of_a_small_pipeline(report):
     names = [stage.name for stage in report.stages]
+    assert [curve.name for curve in report.curves] == ["batch"]
     assert names[0] == "face detection and crop" and "rendering" in names and "video encoding" in names
     assert all(stage.timing.median > 0 for stage in report.stages)
     assert report.run.frames_per_second > 0 and 0 < report.run.first_frame
     # The tiny architecture has no reference path: said, not hidden.
     assert "official architecture only" in report.reference.reason
-    text = text_tables(report)
+    text = text_tables(report.as_dict())
     assert "| rendering |" in text and "Reference path: not available" in text and "times real time" in text
     content = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert content["reference"]["ratio"] is None and content["machine"]["torch"] == torch.__version__
@@ -93,7 +103,7 @@ def test_reference_path_is_compared_in_the_same_run():
     ratio = compare_with_reference(official, 0.02)
     assert ratio.fast is not None and ratio.reference is not None
     assert ratio.ratio == ratio.reference.median / ratio.fast.median > 0
-    assert ratio.largest_difference < 1e-3
+    assert ratio.largest_difference < 1e-3 and ratio.fast_memory is not None and ratio.reference_memory is not None
     curve = resolution_curve(official, 0.01)
     assert [point.x for point in curve.points] == [64, 128, 256]
 
@@ -109,18 +119,58 @@ def test_curves_have_their_points(pipeline):
     assert [point.x for point in lengths.points] == [5] and lengths.left_out == (30, 120, 600)
 
 
+def test_a_run_too_long_to_draw_still_tells_its_memory(pipeline, monkeypatch):
+    """What the length costs beside drawing is measured; the renderer is itself again afterwards."""
+    monkeypatch.setattr(bench_curves, "LENGTHS", (1, 2))
+    seconds = {"rendering": 3.0, "motion_generation": 0.01}
+    run = EndToEnd(1, 0.1, 25.0, seconds, 1 << 30, None)
+    clock = iter((0.0, 4.0, 4.0))
+    monkeypatch.setattr(bench_curves, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    drawn = []
+
+    def fake_run(pipeline, length):
+        renderer = pipeline.models.renderer
+        drawn.append("render" in vars(renderer))
+        return run
+
+    monkeypatch.setattr(bench_curves, "run_end_to_end", fake_run)
+    curve = length_curve(pipeline, budget=5.0)
+    assert drawn == [False, True] and "render" not in vars(pipeline.models.renderer)
+    assert [(point.x, point.milliseconds) for point in curve.points] == [(1, 40.0), (2, None)]
+    assert "one picture stood for all" in "\n".join(bench_tables._curve_table(asdict(curve)))
+
+
 def test_whole_run_counts_its_frames(pipeline):
     run = run_end_to_end(pipeline, 1.0)
     assert run.times_real_time == pytest.approx(run.frames_per_second / 25)
     assert {"rendering", "motion_generation", "audio_encoding"} <= set(run.stages)
 
 
-def test_command(pipeline, tmp_path, monkeypatch, capsys):
+def test_command(pipeline, report, tmp_path, monkeypatch, capsys):
+    asked = []
     monkeypatch.setattr(bench_module, "random_pipeline", lambda *_: pipeline)
-    monkeypatch.setattr(bench_module, "bench", lambda p, full, say: bench(p, full, seconds=0.01, say=say))
+    monkeypatch.setattr(bench_module, "bench", lambda *_, **options: asked.append(options["curves"]) or report)
     assert main(["--random", "--json", str(tmp_path / "b.json")]) == 0
     assert "| source encoding |" in capsys.readouterr().out
-    assert json.loads((tmp_path / "b.json").read_text())["preset"] == "tiny"
+    written = json.loads((tmp_path / "b.json").read_text())
+    assert written["preset"] == "tiny" and "| tiny |" in summary_table([written])
+    assert main(["--random", "--curves", "batch", "length", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == written and asked == [[], ["batch", "length"]]
+    with pytest.raises(OutputError, match="cannot be written"):
+        main(["--random", "--json", str(tmp_path / "none" / "b.json")])
     monkeypatch.undo()
     with pytest.raises(InputError, match="unknown preset"):
         random_pipeline("huge", "cpu", "auto")
+
+
+def test_readme_takes_the_tables(report):
+    spec = spec_from_file_location("tables", Path(__file__).parents[1] / "benchmarks" / "tables.py")
+    assert spec is not None and spec.loader is not None
+    tables = module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    page = f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n"
+    once = tables.fill(page, [report.as_dict()])
+    assert "| rendering |" in once and "old" not in once
+    assert once.startswith("before\n") and once.endswith("\nafter\n") and tables.fill(once, [report.as_dict()]) == once
+    with pytest.raises(SystemExit, match="lacks"):
+        tables.fill("no marks", [])

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,7 +12,7 @@ from imtalker.config import RendererConfig
 from imtalker.evaluate.bench_stages import run_end_to_end, sample_picture, sample_speech
 from imtalker.evaluate.bench_tools import PeakMemory, time_call
 from imtalker.pipeline import TalkingHeadPipeline
-from imtalker.renderer import Renderer
+from imtalker.renderer import Renderer, SourceFeatures
 from imtalker.rendering import to_tensor
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ class Point:
     """One measurement."""
 
     x: float
-    milliseconds: float  # per frame
+    milliseconds: float | None  # per frame
     host_memory: int | None = None  # bytes, highest
     device_memory: int | None = None
 
@@ -41,31 +42,47 @@ class Curve:
     left_out: tuple[float, ...] = ()  # points that would have taken too long
 
 
-def all_curves(
-    pipeline: TalkingHeadPipeline, seconds: float, budget: float, progress: Callable[[str], None]
-) -> Iterator[Curve]:
-    """Every curve. ``seconds``: per point of the stages; ``budget``: longest run for one point of "length"."""
-    for curve in (steps_curve, batch_curve, threads_curve, resolution_curve):
-        progress(f"curve: {curve.__name__.removesuffix('_curve')}")
-        yield curve(pipeline, seconds)
-    progress("curve: length")
-    yield length_curve(pipeline, budget)
-
-
 def length_curve(pipeline: TalkingHeadPipeline, budget: float) -> Curve:
-    """Whole runs of growing length; those that would take longer than ``budget`` seconds are left out and named."""
+    """Whole runs of growing length.
+
+    Where a run would take longer than ``budget`` seconds, one picture stands for all: its memory is that of the whole
+    run, since pictures are drawn batch by batch, and its time is not given. What is too long even so is left out.
+    """
     points: list[Point] = []
     left_out: list[float] = []
-    per_second = 0.0
+    per_second = drawing = 0.0  # seconds of work for a second of video, and the part of it that draws
     for length in LENGTHS:
-        if per_second * length > budget:
+        still = per_second * length > budget
+        if still and (per_second - drawing) * length > budget:
             left_out.append(length)
             continue
         start = time.perf_counter()
-        run = run_end_to_end(pipeline, length)
-        per_second = (time.perf_counter() - start) / length
-        points.append(Point(length, 1000 / run.frames_per_second, run.host_memory, run.device_memory))
+        with _one_picture(pipeline.models.renderer) if still else nullcontext():
+            run = run_end_to_end(pipeline, length)
+        if not still:
+            per_second, drawing = (time.perf_counter() - start) / length, run.stages["rendering"] / length
+        points.append(
+            Point(length, None if still else 1000 / run.frames_per_second, run.host_memory, run.device_memory)
+        )
     return Curve("length", "seconds of video", tuple(points), tuple(left_out))
+
+
+@contextmanager
+def _one_picture(renderer: Renderer) -> Iterator[None]:
+    """While it lasts, the renderer draws each size of batch once and gives the same pictures again."""
+    drawn: dict[int, torch.Tensor] = {}
+    draw = renderer.render
+
+    def render(motion: torch.Tensor, source: SourceFeatures) -> torch.Tensor:
+        if len(motion) not in drawn:
+            drawn[len(motion)] = draw(motion, source)
+        return drawn[len(motion)]
+
+    renderer.render = render
+    try:
+        yield
+    finally:
+        del renderer.render
 
 
 def steps_curve(pipeline: TalkingHeadPipeline, seconds: float) -> Curve:
@@ -127,6 +144,33 @@ def resolution_curve(pipeline: TalkingHeadPipeline, seconds: float) -> Curve:
             timing = time_call(lambda r=renderer, m=motion, s=source: r.render(m, s), pipeline.device, seconds)
         points.append(Point(sized.output_size, 1000 * timing.median))
     return Curve("resolution", "side of the picture, pixels", tuple(points))
+
+
+CURVES: dict[str, Callable[[TalkingHeadPipeline, float], Curve]] = {
+    "steps": steps_curve,
+    "batch": batch_curve,
+    "threads": threads_curve,
+    "resolution": resolution_curve,
+    "length": length_curve,
+}
+
+
+def measure_curves(
+    pipeline: TalkingHeadPipeline,
+    names: Sequence[str],
+    seconds: float,
+    budget: float,
+    progress: Callable[[str], None],
+) -> Iterator[Curve]:
+    """The named curves out of ``CURVES``.
+
+    Args:
+        seconds: how long each point of a stage is repeated.
+        budget: longest run for one point of "length", seconds.
+    """
+    for name in names:
+        progress(f"curve: {name}")
+        yield CURVES[name](pipeline, budget if name == "length" else seconds)
 
 
 def _render_point(pipeline: TalkingHeadPipeline, x: float, batch: int, seconds: float) -> Point:

@@ -41,6 +41,8 @@ class ReferenceRatio:
     reference: Timing | None
     largest_difference: float  # of the frames, in 0..1
     reason: str = ""  # why there is no ratio
+    fast_memory: int | None = None  # bytes that a frame takes beside weights and source features
+    reference_memory: int | None = None
 
     @property
     def ratio(self) -> float:
@@ -158,7 +160,10 @@ def compare_with_reference(pipeline: TalkingHeadPipeline, seconds: float) -> Ref
         square = to_tensor(sample_picture(config.input_size)[None], next(renderer.parameters()))
         motion = torch.randn(1, config.motion_dim, generator=torch.Generator().manual_seed(1)).to(device, dtype)
         slow_source, fast_source = reference.encode_source(square), renderer.encode_source(square)
-        slow, fast = reference.render(motion, slow_source), renderer.render(motion, fast_source)
+        with PeakMemory(device) as fast_memory:  # first, before memory that was freed can be taken again
+            fast = renderer.render(motion, fast_source)
+        with PeakMemory(device) as slow_memory:
+            slow = reference.render(motion, slow_source)
         fast_renderer, fast_source = (
             pipeline.models.renderer,
             pipeline.encode_source(sample_picture(), crop=None).features,
@@ -168,7 +173,8 @@ def compare_with_reference(pipeline: TalkingHeadPipeline, seconds: float) -> Ref
             device,
             seconds,
         )
-    return ReferenceRatio(timings[0], timings[1], float((slow - fast).abs().max()))
+    difference = float((slow - fast).abs().max())
+    return ReferenceRatio(timings[0], timings[1], difference, "", fast_memory.growth, slow_memory.growth)
 
 
 def time_compiled(pipeline: TalkingHeadPipeline, seconds: float) -> tuple[Timing, Timing]:

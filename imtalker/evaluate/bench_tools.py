@@ -60,6 +60,7 @@ def time_calls(
 class PeakMemory:
     """Highest memory while the block runs, in bytes: of this process, and of the device if it is a GPU.
 
+    ``growth`` is what came on top of what was held before: on the device if it is a GPU, else in this process.
     On Linux the process's mark is set back first; elsewhere ``host`` is None.
     """
 
@@ -67,22 +68,36 @@ class PeakMemory:
         self._device = device
         self.host: int | None = None
         self.device: int | None = None
+        self._before = 0
+
+    @property
+    def growth(self) -> int | None:
+        highest = self.host if self.device is None else self.device
+        return None if highest is None else highest - self._before
 
     def __enter__(self) -> "PeakMemory":
         try:
             _CLEAR.write_text("5")  # resets the high-water mark
         except OSError:
             pass
+        self._before = _status("VmRSS:") or 0
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
+            self._before = torch.cuda.memory_allocated(self._device)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if _STATUS.exists():
-            line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
-            self.host = int(line.split()[1]) * 1024
+        self.host = _status("VmHWM:")
         if self._device.type == "cuda":
             self.device = torch.cuda.max_memory_allocated(self._device)
+
+
+def _status(entry: str) -> int | None:
+    """Bytes that Linux notes for this process; None elsewhere."""
+    if not _STATUS.exists():
+        return None
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(entry))
+    return int(line.split()[1]) * 1024
 
 
 def count_flops(call: Callable[[], object]) -> int:

@@ -1,15 +1,14 @@
 """``imtalker evaluate``: the paper's tables on any clips."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imtalker.errors import OutputError
 from imtalker.evaluate.catalogue import MODES
 from imtalker.evaluate.dataset import BUNDLED, read_dataset
 from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
+from imtalker.evaluate.output import add_json_option, write_numbers, write_text
 from imtalker.evaluate.protocols import Evaluator
 from imtalker.evaluate.reference_networks import FID_FILE, FVD_FILE, LPIPS_FILE, SYNCNET_FILE, load_reference_networks
 from imtalker.evaluate.report_html import html_page
@@ -31,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--ablate", choices=sorted(ABLATIONS), help="the paper's table 3 (audio protocol)")
     files = f"{LPIPS_FILE}, {FID_FILE}, {FVD_FILE}, {SYNCNET_FILE}"
     parser.add_argument("--weights", type=Path, metavar="DIR", help=f"folder that holds any of {files}")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write all numbers")
+    add_json_option(parser)
     parser.add_argument("--html", type=Path, metavar="OUT", help="write a page with plots and pictures")
     return parser
 
@@ -50,19 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         reports = [evaluate(evaluator, dataset, mode, _progress)]
         table = text_table(reports[0])
-    sys.stdout.write(table + "\n")
-    if arguments.json is not None:
-        _write(arguments.json, json.dumps([report.as_dict() for report in reports], indent=2) + "\n")
+    write_numbers([report.as_dict() for report in reports], table, arguments.json)
     if arguments.html is not None:
-        _write(arguments.html, html_page(reports))
+        write_text(arguments.html, html_page(reports))
     return 1 if reports[0].skipped else 0
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place") from error
 
 
 def _progress(line: str) -> None:
