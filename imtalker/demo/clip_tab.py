@@ -1,6 +1,6 @@
 """What the audio-driven and the video-driven tab share: start, watch, stop, use the motion again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -61,13 +61,28 @@ class ClipTab:
 
     def fill_and_run(self, button: gr.Button, values: dict[Any, str]) -> None:
         """A button that fills components and starts."""
-        filled = button.click(lambda: tuple(values.values()), None, list(values), **QUICK)
-        self._chain(filled.then, self._begin, set(self._needed), self._run, {self._row.name, *self._inputs})
+        self._chain(
+            button.click,
+            lambda: {**values, **self._opened()},
+            None,
+            self._run,
+            {self._row.name, *self._inputs},
+            filled=list(values),
+        )
 
-    def _chain(self, trigger: Callable, begin: Callable, needs: set, run: Callable, inputs: set) -> None:
+    def _chain(
+        self,
+        trigger: Callable,
+        begin: Callable,
+        needs: set | None,
+        run: Callable,
+        inputs: set,
+        filled: Sequence[Any] = (),
+    ) -> None:
         row, result = self._row, self._result
         buttons = [row.run, row.stop, result.apply]
-        started = trigger(begin, needs, [row.name, row.status, *buttons, *result.outputs], **CHECKED)
+        started = trigger(begin, needs, [*filled, row.name, row.status, *buttons, *result.outputs], **CHECKED)
+        started.success(None, js=row.show, **PRIVATE)
         running = started.success(
             run,
             inputs,

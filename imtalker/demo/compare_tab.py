@@ -58,7 +58,9 @@ class CompareTab:
                 self.seed = gr.Number(seed, precision=0, minimum=0, maximum=MAX_SEED, label="Seed, the same for all")
                 gr.HTML(CONSENT, padding=False)
             with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
-                self.row = RunRow("Compare", "Every variant starts from the same noise, so only the setting differs.")
+                self.row = RunRow(
+                    "compare-run", "Compare", "Every variant starts from the same noise, so only the setting differs."
+                )
                 self.empty = gr.HTML(EMPTY.format(words="The variants appear here side by side."), padding=False)
                 with gr.Column(visible=False) as self.done_box:
                     self.video = gr.Video(
@@ -86,10 +88,9 @@ class CompareTab:
         self.row.stop.click(self._stop, self.row.name, [self.row.status, self.row.stop], **QUICK)
         for button, picture, sound in buttons:
             values = (str(picture), str(sound))
-            filled = button.click(lambda values=values: values, None, [self.portrait, self.speech], **QUICK)
-            self._wire(filled.then)
+            self._wire(button.click, dict(zip((self.portrait, self.speech), values, strict=True)))
 
-    def _wire(self, trigger: Callable) -> None:
+    def _wire(self, trigger: Callable, sample: Data | None = None) -> None:
         row = self.row
         inputs = {
             row.name,
@@ -105,11 +106,12 @@ class CompareTab:
         }
         outputs = [row.status, self.empty, self.done_box, self.video, self.table, *self.codes]
         started = trigger(
-            self._begin,
-            {self.portrait, self.speech},
-            [row.name, row.status, row.run, row.stop, self.empty, self.done_box],
+            (lambda: {**sample, **self._opened()}) if sample else self._begin,
+            None if sample else {self.portrait, self.speech},
+            [*(sample or ()), row.name, row.status, row.run, row.stop, self.empty, self.done_box],
             **CHECKED,
         )
+        started.success(None, js=row.show, **PRIVATE)
         running = started.success(
             self._run,
             inputs,
@@ -129,6 +131,9 @@ class CompareTab:
                 raise InputError("there is no portrait; add a picture or choose a sample")
             if not data[self.speech]:
                 raise InputError("there is no speech; add a recording or choose a sample")
+        return self._opened()
+
+    def _opened(self) -> Data:
         return {
             self.row.name: self._stops.open(),
             self.row.status: status(WAITING, 0.0),

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import av
+import gradio.audio_stream_encoder
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
@@ -15,6 +16,10 @@ from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.demo.settings import SEGMENT_SECONDS
 
 logger = logging.getLogger(__name__)
+
+# Gradio waits 5 ms for the next bit of encoded sound. Where drawing keeps every core busy, most of a piece's sound then
+# comes with the piece after it, and the player, which needs both, stands still until that arrives.
+gradio.audio_stream_encoder.STEADY_WAIT = 0.1
 
 SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
 

@@ -87,7 +87,7 @@ def curl_snippet(call: Call, url: str) -> str:
         arguments[name] = {"path": f"${variable}", "meta": {"_type": "gradio.FileData"}}
     lines += [
         f"EVENT=$(curl -s $URL/call/v2/{call.endpoint} -H 'Content-Type: application/json' -d @- <<END",
-        json.dumps(arguments),
+        json.dumps(arguments, indent=1),
         "END",
         ")",
         f"curl -sN $URL/call/{call.endpoint}/$(echo $EVENT | cut -d '\"' -f 4)",

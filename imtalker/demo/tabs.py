@@ -37,7 +37,7 @@ def audio_tab(studio: Studio, stops: Stops) -> SamplingPanel:
             sampling = SamplingPanel(host.expected_sampling)
             output = OutputPanel()
         with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
-            row = RunRow("Make it talk", "Add a portrait and speech, or try a sample.")
+            row = RunRow("audio-run", "Make it talk", "Add a portrait and speech, or try a sample.")
             result = ResultPanel("audio", studio.settings, samples, "Your talking portrait appears here.")
 
     def arguments(data: dict[Any, Any]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def video_tab(studio: Studio, stops: Stops) -> None:
                 )
             output = OutputPanel()
         with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
-            row = RunRow("Move the portrait", "Add a portrait and a driving clip, or try a sample.")
+            row = RunRow("video-run", "Move the portrait", "Add a portrait and a driving clip, or try a sample.")
             result = ResultPanel("video", studio.settings, samples, "Your moving portrait appears here.")
 
     def arguments(data: dict[Any, Any]) -> dict[str, Any]:

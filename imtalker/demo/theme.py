@@ -154,7 +154,7 @@ CSS = """
 .it-samples button { justify-content: flex-start; text-align: left; padding: .35rem .7rem .35rem .4rem;
   white-space: normal; line-height: 1.2; flex-wrap: nowrap; }
 .it-status { font-size: .92rem; padding: .15rem .1rem; min-height: 1.5rem; font-variant-numeric: tabular-nums; }
-.it-status.it-idle { color: var(--body-text-color-subdued); }
+.it-status.it-idle span, .it-empty div { color: var(--body-text-color-subdued); }
 .it-status.it-done::before { content: '✓ '; color: var(--primary-600); font-weight: 700; }
 .it-bar { height: 6px; border-radius: 3px; margin-top: .4rem; overflow: hidden; background: var(--neutral-200); }
 .dark .it-bar { background: var(--neutral-800); }

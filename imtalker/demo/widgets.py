@@ -69,6 +69,7 @@ def clip_input(label: str, samples: list[Path], height: int = 300) -> gr.Video:
         sources=["upload", "webcam"],
         height=height,
         buttons=[],
+        elem_classes="it-clip",
         webcam_options=gr.WebcamOptions(mirror=False),
     )
     _thumbnails(clip, samples, "Sample clips")
@@ -209,11 +210,26 @@ class OutputPanel:
             self.label = gr.Checkbox(True, label="Visible label", info="“AI-generated” in the corner", min_width=150)
 
 
-class RunRow:
-    """The button that starts, the one that stops, and the line that tells what happens."""
+# On a phone the result is below the inputs: bring what happens into view, unless it is already.
+SHOW_RUN = """
+() => {
+  const row = document.querySelector('#NAME');
+  if (row && row.getBoundingClientRect().top > 0.8 * innerHeight) row.scrollIntoView({behavior: 'smooth'});
+}
+"""
 
-    def __init__(self, words: str, idle: str):
-        with gr.Row():
+
+class RunRow:
+    """The button that starts, the one that stops, and the line that tells what happens.
+
+    Args:
+        name: element id, unique on the page.
+        idle: said before the first run.
+    """
+
+    def __init__(self, name: str, words: str, idle: str):
+        self.show = SHOW_RUN.replace("NAME", name)  # script that brings it into view
+        with gr.Row(elem_id=name):
             self.run = gr.Button(words, variant="primary", size="lg", scale=3)
             self.stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=90, visible=False)
         self.status = gr.HTML(status(idle, tone="idle"), padding=False)
