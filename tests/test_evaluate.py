@@ -16,6 +16,7 @@ from imtalker.evaluate import cli, protocols
 from imtalker.evaluate.catalogue import METRICS, MODES, PAPER, metrics_of
 from imtalker.evaluate.dataset import read_dataset
 from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
+from imtalker.evaluate.output import write_numbers
 from imtalker.evaluate.phonemes import SpeechCues
 from imtalker.evaluate.protocols import Evaluator, controls_of
 from imtalker.evaluate.reference_networks import load_reference_networks
@@ -96,6 +97,25 @@ def test_dataset_names_what_it_skips(folder, tmp_path):
     write_video(tmp_path / "silent.mp4", frames=3)
     with pytest.raises(InputError, match=r"silent\.mp4: has no sound"):
         read_dataset(tmp_path, with_sound=True)
+
+
+def test_a_file_beside_a_clip_counts_as_truth_only_where_it_holds_angles(tmp_path):
+    write_video(tmp_path / "clip.mp4", frames=3)
+    for content, truth in (('{"yaw": "x", "title": "me", "gx": [1, 2.5]}', {"gaze_x": [1, 2.5]}), ("[1]", None)):
+        (tmp_path / "clip.json").write_text(content)
+        assert read_dataset(tmp_path).clips[0].truth == truth
+    (tmp_path / "clip.json").write_text("{")
+    with pytest.raises(InputError, match="not readable JSON"):
+        read_dataset(tmp_path)
+
+
+def test_numbers_go_where_they_are_asked_for(tmp_path, capsys):
+    parser = cli.build_parser()
+    assert [parser.parse_args(given).json for given in ([], ["--json"], ["--json", "a"])] == [None, "-", "a"]
+    write_numbers({"a": 1}, "table", "-")
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
+    write_numbers({"a": 1}, "table", str(tmp_path / "n.json"))
+    assert capsys.readouterr().out == "table\n" and json.loads((tmp_path / "n.json").read_text()) == {"a": 1}
 
 
 def test_a_perfect_model_scores_perfectly_in_self_reenactment(folder):

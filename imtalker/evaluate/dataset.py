@@ -14,6 +14,7 @@ BUNDLED = "bundled"
 BUNDLED_FOLDER = Path(__file__).parent / "data"
 SUFFIXES = frozenset((".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"))
 _TRUTH_NAMES = {"gx": "gaze_x", "gy": "gaze_y"}  # of the people renderer -> of the face mesh
+_TRUTH_CURVES = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
 MIN_FRAMES = 12  # shorter clips say nothing about motion
 
 
@@ -93,4 +94,10 @@ def _read_truth(path: Path) -> dict | None:
         raise InputError(f"{path} is not readable JSON: {error}") from error
     if not isinstance(truth, dict):
         return None
-    return {_TRUTH_NAMES.get(name, name): value for name, value in truth.items()}
+    renamed = {_TRUTH_NAMES.get(name, name): value for name, value in truth.items()}
+    # A file of that name may be something else that came with the clip.
+    return {name: value for name, value in renamed.items() if name in _TRUTH_CURVES and _is_curve(value)} or None
+
+
+def _is_curve(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(number) in (int, float) for number in value)

@@ -1,17 +1,16 @@
 """A whole evaluation: every clip of a data set through one protocol, and the tables that come of it."""
 
 import logging
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from imtalker import __version__
 from imtalker.config import SamplingOptions
 from imtalker.errors import InputError
+from imtalker.evaluate.bench_tools import describe_machine
 from imtalker.evaluate.catalogue import PAPER, PROTOCOLS, Mode, metrics_of
 from imtalker.evaluate.dataset import Dataset, Skipped
 from imtalker.evaluate.protocols import ClipScore, Evaluator, PreparedClip, controls_of
@@ -213,20 +212,8 @@ def _run(
         {key: _summary([clip.ruler.get(key, np.nan) for clip in prepared]).mean for key in sorted(rulers)},
         time.perf_counter() - start,
         setting.name,
-        environment(evaluator.pipeline.device),
+        describe_machine(evaluator.pipeline.device) | {"imtalker": __version__},
     )
-
-
-def environment(device: torch.device) -> dict[str, str]:
-    """Hardware and versions that numbers depend on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
-    return {
-        "device": name,
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "imtalker": __version__,
-    }
 
 
 def _summary(values: Sequence[float]) -> Summary:

@@ -51,11 +51,14 @@ class Lpips(nn.Module):
     package: give the file that torchvision downloads, ``alexnet-owt-7be5be79.pth``.
     """
 
-    _CONVOLUTIONS = ((0, 3, 64, 11, 4, 2), (3, 64, 192, 5, 1, 2), (6, 192, 384, 3, 1, 1))
-    _CONVOLUTIONS += (
+    # Index in the trunk, channels in and out, kernel, stride, padding.
+    _CONVOLUTIONS = (
+        (0, 3, 64, 11, 4, 2),
+        (3, 64, 192, 5, 1, 2),
+        (6, 192, 384, 3, 1, 1),
         (8, 384, 256, 3, 1, 1),
         (10, 256, 256, 3, 1, 1),
-    )  # index, channels in and out, kernel...
+    )
 
     def __init__(self, trunk_file: Path) -> None:
         """

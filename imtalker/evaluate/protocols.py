@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from imtalker.animation import Animation
-from imtalker.config import FRAME_RATE, SamplingOptions
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
 from imtalker.errors import InputError
 from imtalker.evaluate.catalogue import Mode
 from imtalker.evaluate.dataset import MIN_FRAMES, Clip
@@ -215,7 +215,7 @@ class Evaluator:
         return (crop_and_resize(frame, target.box, SIZE) for frame in self._frames(target.clip))
 
     def _waveform(self, clip: Clip) -> np.ndarray:
-        return load_waveform(clip.path)[: int(self.max_seconds * 16_000)]
+        return load_waveform(clip.path)[: int(self.max_seconds * SAMPLE_RATE)]
 
 
 def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | None:
@@ -225,6 +225,8 @@ def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | 
     for name in names:
         curve = np.asarray((clip.clip.truth or {}).get(name, clip.measures.readings[name]), np.float64)
         known = np.isfinite(curve)
+        if not known.any():  # eyes that are shut all the time show no gaze to ask for
+            continue
         curves[name] = np.interp(np.arange(len(curve)), np.flatnonzero(known), curve[known]).astype(np.float32)
     return MotionControls(**curves) if curves else None
 

@@ -171,9 +171,10 @@ def _ablation(reports: Sequence[EvaluationReport]) -> str:
 def _definitions(mode: Mode) -> str:
     rows = ""
     for metric in metrics_of(mode):
-        highest = "any" if metric.highest is None else f"{metric.highest:g}"
-        limits = f"Range {metric.lowest:g} to {highest} {metric.unit}".rstrip()
-        text = f"{metric.definition}. {limits}. {metric.source}; {metric.note}."
+        unit = f" {metric.unit}" if metric.unit else ""
+        above = f"{metric.lowest:g}{unit} or more"
+        limits = above if metric.highest is None else f"{metric.lowest:g} to {metric.highest:g}{unit}"
+        text = f"{metric.definition}. {limits}. Source: {metric.source}; {metric.note}."
         rows += f'<tr><td>{escape(metric.title)}</td><td class="text">{escape(text)}</td></tr>'
     return f"<details open><summary>What the numbers mean</summary><table>{rows}</table></details>"
 
