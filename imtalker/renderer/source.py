@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MAGNIFICATION = 2
+SHARPENING = 0.4  # of the difference to a blur of one pixel
 
 
 def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
@@ -38,9 +39,15 @@ class SourceFeatures:
 
 
 def magnify(image: Tensor) -> Tensor:
-    """Pixels ``(B, 3, S, S)`` in [0, 1] -> ``(B, 3, 2S, 2S)`` by cubic interpolation.
+    """Pixels ``(B, 3, S, S)`` in [0, 1] -> ``(B, 3, 2S, 2S)``, ready to be resampled linearly anywhere.
 
-    Linear resampling at sub-pixel positions blurs by about a seventh of the gradient energy; half of that is saved
-    when it starts from twice the resolution, at no cost per frame.
+    Linear resampling at sub-pixel positions takes about a seventh of the gradient energy, drawing beside it as much
+    again. Starting from twice the resolution (cubic) saves half of the first, slight sharpening makes up for the rest;
+    neither costs anything per frame.
     """
-    return F.interpolate(image.float(), scale_factor=MAGNIFICATION, mode="bicubic", align_corners=False).clamp(0, 1)
+    image = image.float()
+    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=image.device) / 16
+    kernel = torch.outer(taps, taps).expand(image.shape[1], 1, 5, 5)
+    blurred = F.conv2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), kernel, groups=image.shape[1])
+    sharpened = image + SHARPENING * (image - blurred)
+    return F.interpolate(sharpened, scale_factor=MAGNIFICATION, mode="bicubic", align_corners=False).clamp(0, 1)
