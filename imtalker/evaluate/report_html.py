@@ -77,7 +77,7 @@ def _report(report: EvaluationReport) -> str:
         metric = _metric(report.mode, _RANKING[report.mode])
         for kind, score in (("best", ranked[0]), ("worst", ranked[-1])):
             value = f"{metric.title} {format_value(metric, score.values[metric.key])} {metric.unit}"
-            parts.append(f'<p><b class="{kind}">{kind}</b>: {escape(score.clip)}, {escape(value)}</p>{_film(score)}')
+            parts.append(f'<p><b class="{kind}">{kind}</b>: {escape(_name(score))}, {escape(value)}</p>{_film(score)}')
         over_time = _metric(report.mode, _OVER_TIME[report.mode])
         parts.append(f"<h2>{escape(over_time.title)} over time</h2>")
         curves = {score.clip: score.curves[over_time.key] for score in report.scores if over_time.key in score.curves}
@@ -132,9 +132,14 @@ def _film(score: ClipScore) -> str:
     empty = ["<span></span>"] * (8 - len(shots))
     cells = [f'<div class="source">{_image(score.source_image, 2 * _THUMBNAIL)}<span>source</span></div><span></span>']
     cells += [f"<span>{shot.seconds:.1f} s</span>" for shot in shots] + empty
-    for name, pictures in (("recorded", [s.target for s in shots]), ("made", [s.result for s in shots])):
+    recorded = "recorded" if score.source == score.clip else "driver"
+    for name, pictures in ((recorded, [s.target for s in shots]), ("made", [s.result for s in shots])):
         cells += [f"<span>{name}</span>", *(_image(picture, _THUMBNAIL) for picture in pictures), *empty]
     return f'<div class="film">{"".join(cells)}</div>'
+
+
+def _name(score: ClipScore) -> str:
+    return score.clip if score.source == score.clip else f"{score.clip} moves {score.source}"
 
 
 def _image(picture: np.ndarray, size: int) -> str:
@@ -148,9 +153,8 @@ def _clip_table(report: EvaluationReport) -> str:
     head = "".join(f"<th>{escape(metric.title)}</th>" for metric in metrics)
     rows = []
     for score in report.scores:
-        name = score.clip if score.source == score.clip else f"{score.clip} moves {score.source}"
         cells = "".join(f"<td>{format_value(m, score.values.get(m.key, np.nan))}</td>" for m in metrics)
-        rows.append(f"<tr><td>{escape(name)}</td>{cells}</tr>")
+        rows.append(f"<tr><td>{escape(_name(score))}</td>{cells}</tr>")
     table = f'<div class="scroll"><table><tr><th>clip</th>{head}</tr>{"".join(rows)}</table></div>'
     return f"<details><summary>Every clip</summary>{table}</details>"
 
@@ -174,7 +178,8 @@ def _definitions(mode: Mode) -> str:
         unit = f" {metric.unit}" if metric.unit else ""
         above = f"{metric.lowest:g}{unit} or more"
         limits = above if metric.highest is None else f"{metric.lowest:g} to {metric.highest:g}{unit}"
-        text = f"{metric.definition}. {limits}. Source: {metric.source}; {metric.note}."
+        definition = metric.definition[:1].upper() + metric.definition[1:]
+        text = f"{definition}. {limits}. Source: {metric.source}; {metric.note}."
         rows += f'<tr><td>{escape(metric.title)}</td><td class="text">{escape(text)}</td></tr>'
     return f"<details open><summary>What the numbers mean</summary><table>{rows}</table></details>"
 
