@@ -6,10 +6,12 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
+import yaml
 from demo_setup import Inputs, portrait_file, random_pipeline, speech_file
 from drawn_face import DrawnFace, draw_face
 
@@ -27,7 +29,7 @@ from imtalker.demo.preview import adjusted, crop_text, describe_faces, draw, fac
 from imtalker.demo.report import comparison_table, finished_words, progress_words, status, timing_table
 from imtalker.demo.run import Finished, run_clip
 from imtalker.demo.samples import SampleResults, Samples, pairs, title
-from imtalker.demo.segments import Segments
+from imtalker.demo.segments import Segments, can_stream
 from imtalker.demo.settings import Settings
 from imtalker.demo.snippets import Call, cli_snippet, curl_snippet, python_snippet
 from imtalker.demo.stops import Stops
@@ -210,6 +212,17 @@ def test_pieces_join_to_the_whole_without_a_splinter(tmp_path):
     assert len(heard) == 120 * 640 and np.abs(heard - waveform[: len(heard)]).max() < 1e-3
 
 
+def test_a_missing_ffmpeg_is_said_once_and_only_costs_the_live_view(monkeypatch, caplog):
+    monkeypatch.setattr(shutil, "which", lambda tool: None)
+    can_stream.cache_clear()
+    try:
+        assert not can_stream() and not can_stream()
+        assert [record.message for record in caplog.records if "ffmpeg" in record.message] == caplog.messages
+        assert len(caplog.messages) == 1
+    finally:
+        can_stream.cache_clear()
+
+
 # ---- comparison ----
 
 
@@ -363,8 +376,6 @@ def test_only_samples_are_kept(inputs, tmp_path, pipeline, host):
 
 
 def test_names_and_pairs():
-    from pathlib import Path
-
     assert title(Path("a_calm-voice.wav")) == "A calm voice"
     a, b, c = Path("a"), Path("b"), Path("c")
     assert pairs([a, b, c], [a, b], 3) == [(a, a), (b, b), (c, a)] and pairs([a], [], 2) == []
@@ -402,6 +413,18 @@ def test_content_credentials_need_both_files():
     assert Signer.from_settings(Settings()).sign is not None
     with pytest.raises(WeightsError, match="both"):
         Signer.from_settings(Settings(c2pa_cert="a.pem"))
+
+
+def test_the_space_says_what_it_needs():
+    root = Path(__file__).parents[1]
+    front = yaml.safe_load((root / "README.md").read_text(encoding="utf-8").split("---")[1])
+    assert (front["sdk"], front["sdk_version"], front["app_file"]) == ("gradio", gr.__version__, "app.py")
+    assert len(front["short_description"]) <= 60 and front["license"] and front["models"] and front["tags"]
+    assert f"gradio=={gr.__version__}" in (root / "requirements.txt").read_text(encoding="utf-8")
+    assert "ffmpeg" in (root / "packages.txt").read_text(encoding="utf-8").split()
+    tops = ast.parse((root / "app.py").read_text(encoding="utf-8")).body
+    imports = [name.name for node in tops if isinstance(node, ast.Import) for name in node.names]
+    assert imports.index("spaces") < imports.index("gradio")  # before anything that brings torch
 
 
 def test_stop_flags_are_per_run():

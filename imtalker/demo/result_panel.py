@@ -80,7 +80,7 @@ class ResultPanel:
             )
             with gr.Row():
                 self.files = [
-                    gr.DownloadButton(words, size="sm", min_width=110, variant="secondary")
+                    gr.DownloadButton(words, size="sm", min_width=90, variant="secondary")
                     for words in ("Video (MP4)", "Motion", "Recipe")
                 ]
             with gr.Tabs():

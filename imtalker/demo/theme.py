@@ -107,8 +107,11 @@ the samples are kept for the next visitor. Every video says in its metadata that
 Deceiving, harassing or impersonating anybody, or putting words into the mouth of a person who did not agree.
 """
 
-# Gradio confines the style sheet below to the inside of the page; this is about its margin.
-HEAD = "<style>@media (max-width: 640px) { .gradio-container .main.fillable { padding: 10px !important; } }</style>"
+# Gradio confines the style sheet below to the inside of the page; this is about its margin and footer.
+HEAD = """<style>@media (max-width: 640px) {
+  .gradio-container .main.fillable { padding: 10px !important; }
+  footer .divider { display: none !important; }
+}</style>"""
 
 # Thumbnails and tab panels come without a name for screen readers; the file's and the tab's own name will do.
 NAMES = """
@@ -150,6 +153,8 @@ CSS = """
 .it-thumbs .gallery-item .container { border-radius: 10px; overflow: hidden; }
 .it-thumbs .gallery-item:hover .container, .it-thumbs .gallery-item:focus-visible .container {
   outline: 2px solid var(--primary-500); outline-offset: 1px; }
+.it-clip .video-container { display: flex; flex-direction: column; }
+.it-clip .video-container > .wrap { flex: 1 1 0; min-height: 0; }
 .it-samples button img { width: 44px; height: 44px; border-radius: 9px; object-fit: cover; margin-right: .5rem; }
 .it-samples button { justify-content: flex-start; text-align: left; padding: .35rem .7rem .35rem .4rem;
   white-space: normal; line-height: 1.2; flex-wrap: nowrap; }

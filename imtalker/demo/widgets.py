@@ -213,8 +213,11 @@ class OutputPanel:
 # On a phone the result is below the inputs: bring what happens into view, unless it is already.
 SHOW_RUN = """
 () => {
-  const row = document.querySelector('#NAME');
-  if (row && row.getBoundingClientRect().top > 0.8 * innerHeight) row.scrollIntoView({behavior: 'smooth'});
+  const show = () => {
+    const row = document.querySelector('#NAME');
+    if (row && row.getBoundingClientRect().top > 0.5 * innerHeight) row.scrollIntoView({behavior: 'smooth'});
+  };
+  setTimeout(show, 600);  // the inputs above grow when a sample fills them
 }
 """
 

@@ -275,3 +275,5 @@ def test_it_fits_phones_in_dark_rooms(open_page):
             open_tab(page, tab)
             shoot(page, f"{tab.split('-')[0].lower()}_phone_dark")
             assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        open_tab(page, "Audio-driven").get_by_role("button", name=re.compile("^Ada")).click()
+        expect(page.locator("#audio-run")).to_be_in_viewport()  # though it stands far below the samples
