@@ -124,7 +124,7 @@ def time_stages(pipeline: TalkingHeadPipeline, seconds: float) -> list[StageTimi
         ("audio encoding", f"{AUDIO_SECONDS:g} s of sound", encode_audio, frames, True),
         ("motion generation", f"{window} frames, {_WINDOW_STEPS} evaluations", generate, None, True),
         ("rendering", f"{batch} frames", render, batch, True),
-        ("frames to the CPU", f"{batch} frames", lambda: to_frames(render()), None, False),
+        ("rendering, copied to the CPU", f"{batch} frames", lambda: to_frames(render()), None, False),
         (
             "motion encoding",
             "driving frame",

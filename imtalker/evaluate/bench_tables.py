@@ -11,7 +11,8 @@ Report = Mapping[str, Any]  # as ``BenchReport.as_dict`` gives it; numbers that 
 
 def text_tables(report: Report) -> str:
     """All tables of one run."""
-    facts = ", ".join(report["machine"].values())
+    machine = report["machine"].items()
+    facts = ", ".join(f"{name} {value}" if name in ("python", "torch", "cuda") else value for name, value in machine)
     lines = [f"preset {report['preset']} ({report['weights']}), {report['dtype']}, {facts}", "", *_stage_table(report)]
     limits = report["limits"]
     lines += [
