@@ -54,9 +54,11 @@ class FramingPanel:
             )
             self.choice = gr.Radio([WHOLE], value=WHOLE, label="What is animated", show_label=True)
             with gr.Row():
-                self.zoom = gr.Slider(50, 200, 100, step=1, label="Size of the square, %", min_width=120)
-                self.right = gr.Slider(-50, 50, 0, step=1, label="Shift right, %", min_width=120)
-                self.up = gr.Slider(-50, 50, 0, step=1, label="Shift up, %", min_width=120)
+                self.zoom = gr.Slider(50, 200, 100, step=1, label="Size, %", min_width=120, elem_classes="it-slim")
+                self.right = gr.Slider(
+                    -50, 50, 0, step=1, label="Shift right, %", min_width=120, elem_classes="it-slim"
+                )
+                self.up = gr.Slider(-50, 50, 0, step=1, label="Shift up, %", min_width=120, elem_classes="it-slim")
 
     def watch(self, source: gr.Image | gr.Video) -> None:
         """Analyse whatever the component holds, and answer to changes by hand."""

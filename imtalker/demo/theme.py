@@ -155,6 +155,7 @@ CSS = """
   outline: 2px solid var(--primary-500); outline-offset: 1px; }
 .it-clip .video-container { display: flex; flex-direction: column; }
 .it-clip .video-container > .wrap { flex: 1 1 0; min-height: 0; }
+.it-slim .min_value, .it-slim .max_value { display: none; }
 .it-samples button img { width: 44px; height: 44px; border-radius: 9px; object-fit: cover; margin-right: .5rem; }
 .it-samples button { justify-content: flex-start; text-align: left; padding: .35rem .7rem .35rem .4rem;
   white-space: normal; line-height: 1.2; flex-wrap: nowrap; }

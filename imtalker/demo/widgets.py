@@ -241,7 +241,7 @@ class RunRow:
 
 def angle(label: str, limit: float) -> gr.Slider:
     """A slider in degrees, 0 straight ahead."""
-    return gr.Slider(-limit, limit, 0, step=1, label=label, min_width=140)
+    return gr.Slider(-limit, limit, 0, step=1, label=label, min_width=140, elem_classes="it-slim")
 
 
 def code(label: str, language: Literal["python", "shell"]) -> gr.Code:

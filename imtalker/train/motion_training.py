@@ -22,7 +22,7 @@ from imtalker.train.renderer_objective import EQUALIZED_RATES, as_images, channe
 from imtalker.weight_file import load_weights, save_weights
 
 # the tongue hides behind the lips most of the time: a reading of it must not cost the visible parts
-DIMENSION_WEIGHTS = (2.0,) * 3 + (1.0,) * 3 + (4.0,) * 2 + (1.0,) * 23 + (0.2,)
+DIMENSION_WEIGHTS = (2.0,) * 3 + (1.0,) * 3 + (1.5,) * 2 + (1.0,) * 23 + (0.2,)
 
 
 @dataclass(frozen=True)
