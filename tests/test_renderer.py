@@ -153,7 +153,7 @@ def test_block_resampler_equals_the_gather_of_every_pixel() -> None:
 
 def test_windows_round_trip() -> None:
     x = torch.rand(2, 16, 16, 3)
-    torch.testing.assert_close(join_windows(split_windows(x, 8), 16, 8), x)
+    torch.testing.assert_close(join_windows(split_windows(x, 8), 16, 16, 8), x)
 
 
 def test_gate_starts_near_the_source_pixels() -> None:

@@ -33,6 +33,7 @@ class ClipTab:
         make_job: of the studio.
         arguments: values of the components -> arguments of the endpoint.
         sound: name of the argument that is heard.
+        samples: buttons that fill components and start.
     """
 
     def __init__(
@@ -48,27 +49,28 @@ class ClipTab:
         make_job: Callable[..., ClipJob],
         arguments: Callable[[Data], dict[str, Any]],
         sound: str,
+        samples: Sequence[tuple[gr.Button, dict[Any, str]]],
     ):
         self._studio, self._stops = studio, stops
         self._row, self._result, self._output = row, result, output
         self._needed, self._inputs = needed, inputs
         self._endpoint, self._make_job, self._arguments, self._sound = endpoint, make_job, arguments, sound
+        # all of them rest during a run: Stop would reach only the latest of several
+        self._starters = [row.run, result.apply, *(button for button, _ in samples)]
         self._chain(row.run.click, self._begin, set(needed), self._run, {row.name, *inputs})
         again = {result.next_portrait, result.last}
         outputs = {output.paste_back, output.label}
         self._chain(result.apply.click, self._begin_again, again, self._run_again, {row.name, *again, *outputs})
         row.stop.click(self._stop, row.name, [row.status, row.stop], **QUICK)
-
-    def fill_and_run(self, button: gr.Button, values: dict[Any, str]) -> None:
-        """A button that fills components and starts."""
-        self._chain(
-            button.click,
-            lambda: {**values, **self._opened()},
-            None,
-            self._run,
-            {self._row.name, *self._inputs},
-            filled=list(values),
-        )
+        for button, values in samples:
+            self._chain(
+                button.click,
+                lambda values=values: {**values, **self._opened()},
+                None,
+                self._run,
+                {row.name, *inputs},
+                filled=list(values),
+            )
 
     def _chain(
         self,
@@ -80,7 +82,7 @@ class ClipTab:
         filled: Sequence[Any] = (),
     ) -> None:
         row, result = self._row, self._result
-        buttons = [row.run, row.stop, result.apply]
+        buttons = [row.stop, *self._starters]
         started = trigger(begin, needs, [*filled, row.name, row.status, *buttons, *result.outputs], **CHECKED)
         started.success(None, js=row.show, **PRIVATE)
         running = started.success(
@@ -118,9 +120,8 @@ class ClipTab:
         return {
             row.name: self._stops.open(),
             row.status: status(WAITING, 0.0),
-            row.run: gr.Button(interactive=False),
             row.stop: gr.Button(visible=True, interactive=True),
-            self._result.apply: gr.Button(interactive=False),
+            **{button: gr.Button(interactive=False) for button in self._starters},
             **self._result.clear(),
         }
 
@@ -173,6 +174,6 @@ class ClipTab:
     def _failed(self, name: str | None) -> tuple[Any, ...]:
         return status(FAILED, tone="stopped"), *self._end(name)
 
-    def _end(self, name: str | None) -> tuple[Any, Any, Any]:
+    def _end(self, name: str | None) -> tuple[Any, ...]:
         self._stops.close(name)
-        return gr.Button(interactive=True), gr.Button(visible=False), gr.Button(interactive=True)
+        return gr.Button(visible=False), *(gr.Button(interactive=True) for _ in self._starters)

@@ -84,6 +84,7 @@ class CompareTab:
             [second, pose, self.yaw],
             **QUICK,
         )
+        self._starters = [self.row.run, *(button for button, _, _ in buttons)]  # all rest during a run
         self._wire(self.row.run.click)
         self.row.stop.click(self._stop, self.row.name, [self.row.status, self.row.stop], **QUICK)
         for button, picture, sound in buttons:
@@ -108,7 +109,7 @@ class CompareTab:
         started = trigger(
             (lambda: {**sample, **self._opened()}) if sample else self._begin,
             None if sample else {self.portrait, self.speech},
-            [*(sample or ()), row.name, row.status, row.run, row.stop, self.empty, self.done_box],
+            [*(sample or ()), row.name, row.status, row.stop, *self._starters, self.empty, self.done_box],
             **CHECKED,
         )
         started.success(None, js=row.show, **PRIVATE)
@@ -122,8 +123,8 @@ class CompareTab:
             show_progress_on=row.status,
             **PRIVATE,
         )
-        running.failure(self._failed, row.name, [row.status, row.run, row.stop], **QUICK)
-        running.success(self._end, row.name, [row.run, row.stop], **QUICK)
+        running.failure(self._failed, row.name, [row.status, row.stop, *self._starters], **QUICK)
+        running.success(self._end, row.name, [row.stop, *self._starters], **QUICK)
 
     def _begin(self, data: Data) -> Data:
         with explained():
@@ -137,8 +138,8 @@ class CompareTab:
         return {
             self.row.name: self._stops.open(),
             self.row.status: status(WAITING, 0.0),
-            self.row.run: gr.Button(interactive=False),
             self.row.stop: gr.Button(visible=True, interactive=True),
+            **{button: gr.Button(interactive=False) for button in self._starters},
             self.empty: gr.HTML(visible=True),
             self.done_box: gr.Column(visible=False),
         }
@@ -188,9 +189,9 @@ class CompareTab:
     def _failed(self, name: str | None) -> tuple[Any, ...]:
         return status(FAILED, tone="stopped"), *self._end(name)
 
-    def _end(self, name: str | None) -> tuple[Any, Any]:
+    def _end(self, name: str | None) -> tuple[Any, ...]:
         self._stops.close(name)
-        return gr.Button(interactive=True), gr.Button(visible=False)
+        return gr.Button(visible=False), *(gr.Button(interactive=True) for _ in self._starters)
 
 
 def _progress(event: CompareProgress) -> str:

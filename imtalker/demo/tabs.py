@@ -54,7 +54,7 @@ def audio_tab(studio: Studio, stops: Stops) -> SamplingPanel:
             "label": data[output.label],
         }
 
-    tab = ClipTab(
+    ClipTab(
         studio,
         stops,
         row,
@@ -80,9 +80,8 @@ def audio_tab(studio: Studio, stops: Stops) -> SamplingPanel:
         make_job=studio.audio_job,
         arguments=arguments,
         sound="speech",
+        samples=[(button, {portrait: str(picture), speech: str(sound)}) for button, picture, sound in buttons],
     )
-    for button, picture, sound in buttons:
-        tab.fill_and_run(button, {portrait: str(picture), speech: str(sound)})
     return sampling
 
 
@@ -124,7 +123,7 @@ def video_tab(studio: Studio, stops: Stops) -> None:
             "label": data[output.label],
         }
 
-    tab = ClipTab(
+    ClipTab(
         studio,
         stops,
         row,
@@ -148,6 +147,5 @@ def video_tab(studio: Studio, stops: Stops) -> None:
         make_job=studio.video_job,
         arguments=arguments,
         sound="driving",
+        samples=[(button, {portrait: str(picture), driving: str(clip)}) for button, picture, clip in buttons],
     )
-    for button, picture, clip in buttons:
-        tab.fill_and_run(button, {portrait: str(picture), driving: str(clip)})

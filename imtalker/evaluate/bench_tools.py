@@ -1,7 +1,10 @@
 """Stopwatch, memory, arithmetic and the machine's own limits: what ``imtalker bench`` measures with."""
 
+import ctypes
+import gc
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,7 +64,7 @@ class PeakMemory:
     """Highest memory while the block runs, in bytes: of this process, and of the device if it is a GPU.
 
     ``growth`` is what came on top of what was held before: on the device if it is a GPU, else in this process.
-    On Linux the process's mark is set back first; elsewhere ``host`` is None.
+    On Linux freed memory is handed back and the process's mark set back first; elsewhere ``host`` is None.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -76,6 +79,7 @@ class PeakMemory:
         return None if highest is None else highest - self._before
 
     def __enter__(self) -> "PeakMemory":
+        _hand_back()
         try:
             _CLEAR.write_text("5")  # resets the high-water mark
         except OSError:
@@ -90,6 +94,14 @@ class PeakMemory:
         self.host = _status("VmHWM:")
         if self._device.type == "cuda":
             self.device = torch.cuda.max_memory_allocated(self._device)
+
+
+def _hand_back() -> None:
+    """Give freed memory back to the system, where the C library can: else it would be taken again unseen."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _status(entry: str) -> int | None:

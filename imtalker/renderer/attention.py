@@ -64,11 +64,10 @@ def split_windows(x: Tensor, window: int) -> Tensor:
     return x.transpose(2, 3).reshape(-1, window * window, c)
 
 
-def join_windows(x: Tensor, side: int, window: int) -> Tensor:
-    """Inverse of :func:`split_windows` for a square map: ``(B, side, side, C)``."""
-    n = side // window
-    x = x.view(-1, n, n, window, window, x.shape[-1])
-    return x.transpose(2, 3).reshape(-1, side, side, x.shape[-1])
+def join_windows(x: Tensor, height: int, width: int, window: int) -> Tensor:
+    """Inverse of :func:`split_windows`: ``(B, height, width, C)``."""
+    x = x.view(-1, height // window, width // window, window, window, x.shape[-1])
+    return x.transpose(2, 3).reshape(-1, height, width, x.shape[-1])
 
 
 def attend_in_windows(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, edges: Tensor, edge_masks: Tensor) -> Tensor:
@@ -126,7 +125,7 @@ class WindowBlock(nn.Module):
         q, k, v = (t.view(b, -1, t.shape[1], self.heads, c // self.heads).transpose(2, 3) for t in (q, k, v))
         attended = attend_in_windows(q, k, v, self.attention_bias().to(q.dtype), self.edges, self.edge_masks)
         attended = self.proj(attended.transpose(2, 3).reshape(windows.shape))
-        attended = join_windows(attended, self.side, self.window)
+        attended = join_windows(attended, self.side, self.side, self.window)
         x = x + (attended.roll((self.shift, self.shift), (1, 2)) if self.shift else attended)
         return (x + self.mlp(self.norm_mlp(x))).permute(0, 3, 1, 2)
 

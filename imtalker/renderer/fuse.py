@@ -186,8 +186,15 @@ class FusedStyledConv(nn.Module):
         return F.leaky_relu_(torch.addcmul(self.bias, x, gain[:, :, None, None]), SLOPE)
 
 
+SLAB_TOKENS = 4096  # cells worked on at a time: their intermediate results stay in the cache
+
+
 class FusedWindowBlock(nn.Module):
-    """``WindowBlock`` with one normalisation and one projection for queries, keys and values, and a ready bias."""
+    """``WindowBlock`` with one normalisation and one projection for queries, keys and values, and a ready bias.
+
+    Windows do not see each other, so some rows of windows after the other go through the whole block; intermediate
+    results of the whole map would be fresh memory of many times its size, which costs more than the arithmetic.
+    """
 
     bias: Tensor
     edges: Tensor
@@ -208,20 +215,33 @@ class FusedWindowBlock(nn.Module):
         self.register_buffer("bias", block.attention_bias().contiguous())
         self.register_buffer("edges", block.edges)
         self.register_buffer("edge_masks", block.edge_masks)
+        # per slab: its rows of cells, and which of the (sorted) edge windows lie in it
+        per_row = self.side // self.window
+        step = max(1, SLAB_TOKENS // (self.side * self.window))
+        self.slabs = []
+        for row in range(0, per_row, step):
+            end = min(row + step, per_row)
+            low, high = (int((block.edges < r * per_row).sum()) for r in (row, end))
+            self.slabs.append((slice(row * self.window, end * self.window), row * per_row, slice(low, high)))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.permute(0, 2, 3, 1)
-        b, c = len(x), x.shape[-1]
         rolled = x.roll((-self.shift, -self.shift), (1, 2)) if self.shift else x
-        windows = split_windows(rolled, self.window)
+        out = torch.empty_like(rolled, memory_format=torch.contiguous_format)
+        for rows, first, at_edge in self.slabs:
+            out[:, rows] = self._slab(rolled[:, rows], self.edges[at_edge] - first, self.edge_masks[at_edge])
+        return (out.roll((self.shift, self.shift), (1, 2)) if self.shift else out).permute(0, 3, 1, 2)
+
+    def _slab(self, x: Tensor, edges: Tensor, edge_masks: Tensor) -> Tensor:
+        """Whole rows of windows ``(B, rows, side, C)``; ``edges`` are window numbers within them."""
+        b, c = len(x), x.shape[-1]
+        windows = split_windows(x, self.window)
         qkv = self.qkv(F.layer_norm(windows, (c,), eps=self.eps))
         q, k, v = qkv.view(b, -1, windows.shape[1], 3, self.heads, c // self.heads).permute(3, 0, 1, 4, 2, 5)
-        attended = attend_in_windows(q, k, v, self.bias, self.edges, self.edge_masks)
-        attended = attended.transpose(2, 3).reshape(windows.shape)
-        attended = join_windows(self.proj(attended), self.side, self.window)
-        x = x + (attended.roll((self.shift, self.shift), (1, 2)) if self.shift else attended)
-        h = F.gelu(self.expand(F.layer_norm(x, (c,), eps=self.eps)))
-        return (x + self.contract(h)).permute(0, 3, 1, 2)
+        attended = attend_in_windows(q, k, v, self.bias, edges, edge_masks)
+        windows = windows + self.proj(attended.transpose(2, 3).reshape(windows.shape))
+        h = F.gelu(self.expand(F.layer_norm(windows, (c,), eps=self.eps)))
+        return join_windows(windows + self.contract(h), x.shape[1], x.shape[2], self.window)
 
 
 def _behind_norm(norm: nn.LayerNorm, linear: nn.Linear) -> tuple[Tensor, Tensor]:

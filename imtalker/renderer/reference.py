@@ -172,6 +172,6 @@ def window_attention(block: WindowBlock, x: Tensor) -> Tensor:
         mask = _mask(block.side, block.window, block.shift).to(logits)
         logits = (logits.view(b, -1, *logits.shape[1:]) + mask[:, None]).flatten(0, 1)
     attended = block.proj((logits.softmax(-1) @ v).transpose(1, 2).reshape(windows.shape))
-    attended = join_windows(attended, block.side, block.window)
+    attended = join_windows(attended, block.side, block.side, block.window)
     x = x + attended.roll((block.shift, block.shift), (1, 2))
     return (x + block.mlp(block.norm_mlp(x))).permute(0, 3, 1, 2)

@@ -214,6 +214,7 @@ def test_stop_keeps_what_is_made(open_page):
     with open_page() as page:
         page.get_by_role("button", name=re.compile("^Bram")).click()
         page.get_by_text(re.compile("Drawing [1-9]")).wait_for()
+        assert page.get_by_role("button", name=re.compile("^Ada")).is_disabled()  # Stop could not reach a second run
         page.get_by_role("button", name="Stop").click()
         page.get_by_text(re.compile("^Stopped")).wait_for()
         facts = wait_for_video(page, "#audio-video")
