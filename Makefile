@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: run test lint setup setup-dev clean
 
 run: setup
+	mkdir -p outputs
 	$(BIN)/imtalker animate --portrait assets/portraits/ada.jpg --audio assets/speech/welcome.wav -o outputs/hello.mp4
 	$(BIN)/python app.py
 
