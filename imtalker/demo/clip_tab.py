@@ -53,7 +53,7 @@ class ClipTab:
     ):
         self._studio, self._stops = studio, stops
         self._row, self._result, self._output = row, result, output
-        self._needed, self._inputs = needed, inputs
+        self._needed = needed
         self._endpoint, self._make_job, self._arguments, self._sound = endpoint, make_job, arguments, sound
         # all of them rest during a run: Stop would reach only the latest of several
         self._starters = [row.run, result.apply, *(button for button, _ in samples)]

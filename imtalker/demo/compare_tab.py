@@ -88,8 +88,7 @@ class CompareTab:
         self._wire(self.row.run.click)
         self.row.stop.click(self._stop, self.row.name, [self.row.status, self.row.stop], **QUICK)
         for button, picture, sound in buttons:
-            values = (str(picture), str(sound))
-            self._wire(button.click, dict(zip((self.portrait, self.speech), values, strict=True)))
+            self._wire(button.click, {self.portrait: str(picture), self.speech: str(sound)})
 
     def _wire(self, trigger: Callable, sample: Data | None = None) -> None:
         row = self.row

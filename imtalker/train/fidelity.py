@@ -19,6 +19,7 @@ from imtalker.evaluate.face_geometry import FaceReading, read_face
 from imtalker.evaluate.face_mesh import FaceLandmarks, find_faces
 from imtalker.evaluate.identity import identity_embedding
 from imtalker.renderer import Renderer
+from imtalker.rendering import to_frames
 from imtalker.train.motion_space import MotionSpace
 from imtalker.train.puppet.sampler import PuppetSampler
 from imtalker.train.renderer_objective import as_images
@@ -48,10 +49,6 @@ class Fidelity:
     eye_opening: float
     gaze_x: float
     faces_lost: int  # results in which the face mesh found no face
-
-
-def _as_pixels(picture: torch.Tensor) -> np.ndarray:
-    return (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
 
 
 def _face(pixels: np.ndarray) -> FaceLandmarks | None:
@@ -86,6 +83,7 @@ def measure_fidelity(renderer: Renderer, assets: list[str], pairs: int = 192, re
         given = None if read_source else torch.from_numpy(sample.source_motion)[None]
         state = renderer.encode_source(source, given)
         drawn, _ = renderer.synthesize(torch.from_numpy(sample.target_motions), state)
+        frames = to_frames(drawn.frame)
         resampled = drawn.frame if drawn.resampled is None else drawn.resampled
         blurred = torch.from_numpy(cv2.GaussianBlur(sample.source, (0, 0), 5)).permute(2, 0, 1) / 255
         own_face = _face(sample.source)
@@ -98,7 +96,7 @@ def measure_fidelity(renderer: Renderer, assets: list[str], pairs: int = 192, re
             note("copy_face_psnr", box_psnr(source[0], target[k], box))
             note("blurred_copy_face_psnr", box_psnr(blurred, target[k], box))
             note("sharpness", gradient_energy(drawn.frame[k], box) / gradient_energy(target[k], box))
-            pixels = _as_pixels(drawn.frame[k])
+            pixels = frames[k]
             face, true_face = _face(pixels), _face(sample.targets[k])
             if face is None:
                 lost += 1

@@ -100,10 +100,12 @@ class RendererTrainee(nn.Module):
         other = r.identity_adapter(motion, state.identity.roll(k, 0))
         motion_maps = r.motion_decoder(adapted)
         aligned, guide = r.transfer(motion_maps, list(state.keys), list(state.values))
+        regions, gaze = F.pixel_shuffle(self.region_head(motion_maps[-1]), 2).split((NUM_REGIONS, 2), dim=1)
         out: dict[str, Any] = {
             "weights": guide.weights,
             "guides": [guide.coordinates],
-            "regions": F.pixel_shuffle(self.region_head(motion_maps[-1]), 2),
+            "regions": regions,
+            "gaze": gaze,
             "motion": motion,
             "adapted": adapted,
             "adapted_other": other,
@@ -139,8 +141,8 @@ def renderer_terms(
         valid = batch["valid"].flatten(0, 1)
         terms |= guide_terms(out, batch["coords"].flatten(0, 1).float(), valid, weight)
         regions = batch["regions"].flatten(0, 1)
-        terms["regions"] = losses.region_loss(out["regions"][:, :NUM_REGIONS], regions, weight)
-        terms["gaze"] = losses.gaze_loss(out["regions"][:, NUM_REGIONS:], motion[:, GAZE], regions[:, 1])
+        terms["regions"] = losses.region_loss(out["regions"], regions, weight)
+        terms["gaze"] = losses.gaze_loss(out["gaze"], motion[:, GAZE], regions[:, 1])
         visible = F.interpolate(valid.float()[:, None], size=target.shape[-1])
     if draw:
         if out["resampled"] is not None:

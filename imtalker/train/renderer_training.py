@@ -84,6 +84,7 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
     # puppets give exact motion, and imtalker.train.motion_training teaches the motion encoder; with real video
     # the encoder is part of the chain, as in the paper
     trainee.renderer.motion_encoder.requires_grad_(config.clips is not None)
+    trainee.region_head.requires_grad_(config.clips is None)  # real video has no exact regions to learn from
     weights = config.weights
 
     def viewed(pictures: Mapping[str, Tensor], name: str) -> Tensor:

@@ -19,6 +19,7 @@ from imtalker.config import RendererConfig
 from imtalker.evaluate.face_geometry import FaceReading, read_face
 from imtalker.evaluate.face_mesh import find_faces
 from imtalker.renderer import Renderer
+from imtalker.rendering import to_frames
 from imtalker.train.motion_space import MotionSpace
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.frame import render
@@ -59,8 +60,7 @@ def sweep_pictures(
             as_images(torch.from_numpy(source)[None]), torch.from_numpy(space.encode_frames(asset, [photo]))
         )
         drawn = renderer.render(motion, state)
-    pixels = (drawn.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-    return pixels, truth
+    return to_frames(drawn), truth
 
 
 def read_back(pictures: np.ndarray, quantity: Callable[[FaceReading], float]) -> np.ndarray:
