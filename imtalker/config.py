@@ -57,6 +57,7 @@ class RendererConfig:
     window_size: int = 8  # side of the windows of "window" attention, cells
     motion_skip: bool = False  # tiny: the driving motion maps are fused too
     pixel_gate: bool = False  # tiny: the result mixes resampled source pixels with synthesised ones
+    teeth_texture: bool = False  # tiny: with pixel_gate, learned rows of teeth behind the synthesised pixels
 
     @property
     def num_levels(self) -> int:

@@ -98,6 +98,7 @@ TINY_RENDERER = RendererConfig(
     synthesis_attention=("global", "none", "none", "none"),
     motion_skip=True,
     pixel_gate=True,
+    teeth_texture=True,
 )
 TINY_GENERATOR = GeneratorConfig(
     audio_dim=160,

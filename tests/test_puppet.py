@@ -6,10 +6,13 @@ from itertools import islice
 import cv2
 import numpy as np
 import pytest
+import torch
 from drawn_face import DrawnFace, draw_face
 from puppet_person import draw_person, drawn_asset, mean_landmarks
 
 from imtalker.errors import InputError, NoFaceError
+from imtalker.presets import TINY_RENDERER
+from imtalker.renderer.teeth import TeethLayer
 from imtalker.train.puppet import (
     PuppetAsset,
     build_asset,
@@ -38,6 +41,7 @@ from imtalker.train.puppet.topology import (
     MOUTH,
     RIGHT_EYE,
 )
+from imtalker.train.renderer_training import paint_teeth
 
 POSES = [
     {},
@@ -241,6 +245,20 @@ def test_samples_have_the_promised_shapes_and_agree(folder):
             assert error[sample.valid[k]].mean() < 5
 
 
+def test_teeth_layer_covers_the_teeth_where_the_puppet_says_they_are(folder):
+    layer = TeethLayer(TINY_RENDERER)
+    paint_teeth(layer)
+    covered = []
+    for sample in islice(iter(PuppetSampler(folder, "all", seed=5)), 6):
+        with torch.no_grad():
+            opacity = layer(torch.from_numpy(sample.teeth))[:, 3].numpy()
+        for shown, regions in zip(opacity, sample.regions, strict=True):
+            teeth = cv2.resize(regions[3], (256, 256), interpolation=cv2.INTER_NEAREST) > 200
+            covered.append(shown[teeth])
+    covered = np.concatenate(covered)
+    assert len(covered) > 50 and covered.mean() > 0.8
+
+
 def test_splits_share_nobody(folder):
     train, validation = list_assets(folder, "train"), list_assets(folder, "validation")
     assert len(train) == len(validation) == 2
@@ -250,11 +268,13 @@ def test_splits_share_nobody(folder):
 
 def test_motion_samples(folder):
     stream = iter(MotionSampler(folder, "train", seed=2, size=64))
-    image, motion = next(stream)
-    assert image.shape == (64, 64, 3) and image.dtype == np.uint8
-    assert motion.shape == (32,) and motion.dtype == np.float32
+    sample = next(stream)
+    assert sample.image.shape == (64, 64, 3) and sample.image.dtype == np.uint8
+    assert sample.motion.shape == (32,) and sample.motion.dtype == np.float32
+    assert sample.regions.shape == (4, 64, 64)
+    assert max(s.regions[1].max() for s in islice(stream, 8)) > 0  # some eye is open
     again = next(iter(MotionSampler(folder, "train", seed=2, size=64)))
-    np.testing.assert_array_equal(image, again[0])
+    np.testing.assert_array_equal(sample.image, again.image)
 
 
 def test_any_photo_is_cropped_and_masked():

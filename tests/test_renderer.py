@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
@@ -17,6 +19,7 @@ from imtalker.renderer.motion_transfer import (
     resample_coordinates,
     window_cells,
 )
+from imtalker.renderer.teeth import TeethLayer
 
 OFFICIAL_SMALL = RendererConfig(
     input_size=128,
@@ -154,6 +157,58 @@ def test_block_resampler_equals_the_gather_of_every_pixel() -> None:
 def test_windows_round_trip() -> None:
     x = torch.rand(2, 16, 16, 3)
     torch.testing.assert_close(join_windows(split_windows(x, 8), 16, 16, 8), x)
+
+
+def placements(count: int) -> Tensor:
+    """Places of teeth as faces have them: some turned, some small, one half outside the picture."""
+    turn = torch.linspace(-0.3, 0.3, count)
+    size, shift = torch.linspace(3, 8, count), torch.linspace(-2.0, 2.5, count)
+    rows = [size, turn * size, shift, -2 * turn * size, 2 * size, torch.linspace(-5, 1, count)]
+    maps = torch.stack(rows, -1).view(count, 1, 2, 3)
+    return torch.cat([maps, maps + torch.tensor([[0.0, 0, 0], [0, 0, -0.4]])], dim=1)
+
+
+def test_teeth_in_their_box_equal_those_of_the_whole_picture() -> None:
+    torch.manual_seed(2)
+    layer = TeethLayer(TINY_SMALL)
+    layer.texture.data.normal_()
+    maps = placements(5)
+    shown = layer(maps)
+    colour = layer.texture.sigmoid()
+    colour = torch.cat([colour[:, :3] * colour[:, 3:], colour[:, 3:]], dim=1)
+    upper, lower = (
+        F.grid_sample(
+            colour[r].expand(5, -1, -1, -1),
+            F.affine_grid(maps[:, r], [5, 4, layer.size, layer.size], align_corners=False),
+            align_corners=False,
+        )
+        for r in range(2)
+    )
+    torch.testing.assert_close(shown, upper + (1 - upper[:, 3:]) * lower, atol=1e-4, rtol=0)
+    assert shown.amax() > 0.5 and (shown == 0).float().mean() > 0.2
+
+
+def test_a_collapsed_placement_of_teeth_is_drawn_all_the_same() -> None:
+    layer = TeethLayer(TINY_SMALL)
+    assert layer(torch.zeros(2, 2, 2, 3)).shape == (2, 4, 128, 128)
+
+
+def test_teeth_are_seen_where_synthesis_lets_them() -> None:
+    torch.manual_seed(1)
+    renderer = Renderer(TINY_SMALL).eval()
+    assert renderer.teeth is not None
+    source, motion = renderer.encode_source(torch.rand(1, 3, 128, 128)), torch.randn(1, 32)
+    final = renderer.synthesis.final
+    assert final.bias is not None
+    frames = []
+    for gate, visible in ((-20.0, -20.0), (-20.0, 20.0), (20.0, 20.0)):
+        final.bias.data[12:16], final.bias.data[16:20] = gate, visible
+        frames.append(renderer.render(motion, source))
+    opacity = renderer.teeth(renderer.teeth.place(renderer.identity_adapter(motion, source.identity)))[:, 3:]
+    changed = (frames[1] - frames[0]).abs().amax(1, keepdim=True)
+    assert opacity.amax() > 0.4 and changed.amax() > 0.01
+    assert changed[opacity == 0].amax() < 1e-5  # nothing beside the rows
+    torch.testing.assert_close(frames[2], renderer.synthesize(motion, source)[0].resampled, atol=1e-4, rtol=0)
 
 
 def test_gate_starts_near_the_source_pixels() -> None:

@@ -15,7 +15,7 @@ from imtalker.train.control_tracks import clip_controls, loudness, puppet_contro
 from imtalker.train.generator_training import GeneratorTrainingConfig, build_loop, export
 from imtalker.train.head_motion import Style, head_and_eyes
 from imtalker.train.loop import LoopConfig
-from imtalker.train.motion_clips import MotionClips
+from imtalker.train.motion_clips import MotionClips, voice_shares
 from imtalker.train.motion_scores import closures, lag_correlation
 from imtalker.train.motion_space import MotionSpace
 from imtalker.train.phonemes import Segment
@@ -148,3 +148,13 @@ def test_lag_is_found_with_its_sign():
 
 def test_loudness_has_one_value_per_frame():
     assert loudness(np.ones(1601, np.float32)).shape == (3,)
+
+
+def test_voices_speak_as_often_as_their_group_says() -> None:
+    voices = [("lj", 60.0), ("espeak:a", 30.0), ("espeak:b", 90.0), ("other", 10.0)]
+    share = voice_shares(voices, [("lj", 0.4), ("espeak", 0.2), ("absent", 0.3)])
+    assert share.sum() == pytest.approx(1)
+    assert share[0] / (share[1] + share[2]) == pytest.approx(2)
+    assert share[2] / share[1] == pytest.approx(3)
+    assert share[3] / share[0] == pytest.approx(0.3 / 0.4)
+    np.testing.assert_allclose(voice_shares(voices, ()), np.array([60, 30, 90, 10]) / 190)

@@ -9,13 +9,21 @@ import torch
 from test_renderer import TINY_SMALL
 
 from imtalker.config import RendererConfig
+from imtalker.errors import InputError
 from imtalker.renderer import Renderer
+from imtalker.renderer.teeth import TEXTURE_CM, TeethLayer
 from imtalker.train import renderer_losses as losses
 from imtalker.train.assemble import assemble
 from imtalker.train.loop import LoopConfig
 from imtalker.train.renderer_objective import as_images
-from imtalker.train.renderer_training import RendererTrainingConfig, build_loop, train_renderer
-from imtalker.weight_file import load_module
+from imtalker.train.renderer_training import (
+    RendererTrainingConfig,
+    build_loop,
+    load_grown,
+    paint_teeth,
+    train_renderer,
+)
+from imtalker.weight_file import load_module, save_weights
 
 SIZE = TINY_SMALL.input_size
 
@@ -52,7 +60,8 @@ class DrawnSample:
         self.source_motion, self.target_motions = motion[0], motion[1:]
         self.coords = np.where(inside[..., None], grid + shift, grid).astype(np.float16)
         self.valid = np.ones((2, 128, 128), bool)
-        self.regions = np.zeros((2, 3, 64, 64), np.uint8)
+        self.regions = np.zeros((2, 4, 64, 64), np.uint8)
+        self.teeth = np.tile(np.float32([[4, 0, 0], [0, 4, 0]]), (2, 2, 1, 1))
         self.boxes = np.broadcast_to(box, (2, 4, 4)).copy()
 
 
@@ -128,6 +137,49 @@ def test_distance_consistency_is_zero_for_equal_distances() -> None:
     motion, step = torch.randn(3, 8), torch.randn(3, 8)
     assert losses.distance_consistency_loss(motion, motion + step, motion - step) < 1e-6
     assert losses.distance_consistency_loss(motion, motion + step, motion + 3 * step) > 0.1
+
+
+def test_placement_loss_is_the_shift_in_centimetres() -> None:
+    true = torch.tensor([[[4.0, 0, 0], [0, 8, 1]]]).expand(3, 2, 2, 3)
+    mouth = torch.tensor([[20.0, 30, 40, 38]]).expand(3, 4)
+    assert losses.placement_loss(true, true, mouth, 64) == 0
+    shifted = true.clone()
+    shifted[..., 0, 2] += 1  # half the texture's width
+    torch.testing.assert_close(losses.placement_loss(shifted, true, mouth, 64), torch.tensor(TEXTURE_CM[1] / 2))
+
+
+def test_interior_loss_sees_the_opening_alone() -> None:
+    wanted, opening = torch.rand(1, 3, 64, 64), torch.zeros(1, 16, 16)
+    opening[:, 6:9, 6:9] = 255
+    elsewhere, inside = wanted.clone(), wanted.clone()
+    elsewhere[..., :16, :] = 0
+    inside[..., 28:32, 28:32] = 0
+    assert losses.interior_loss(elsewhere, wanted, opening) == 0
+    assert losses.interior_loss(inside, wanted, opening) > 0.1
+
+
+def test_training_starts_from_a_smaller_network(tmp_path: Path) -> None:
+    toothless = replace(TINY_SMALL, teeth_texture=False)
+    old, path = Renderer(toothless), tmp_path / "renderer.safetensors"
+    save_weights(old, toothless, path)
+    grown = Renderer(TINY_SMALL)
+    load_grown(grown, path)
+    torch.testing.assert_close(grown.synthesis.final.weight[:16], old.synthesis.final.weight)
+    torch.testing.assert_close(grown.identity_adapter.state_dict(), old.identity_adapter.state_dict())
+    save_weights(grown, TINY_SMALL, path)
+    with pytest.raises(InputError, match="does not fit"):
+        load_grown(Renderer(toothless), path)
+
+
+def test_teeth_begin_as_drawn_rows_that_mirror() -> None:
+    layer = TeethLayer(TINY_SMALL)
+    paint_teeth(layer)
+    upper, lower = layer.texture.sigmoid()
+    torch.testing.assert_close(upper, upper.flip(-1), atol=1e-3, rtol=0)
+    middle = upper.shape[1] // 2
+    # opaque above the incisal edge of the upper row and below that of the lower one, nothing on the other side
+    assert upper[3, middle - 12 : middle - 4, 30:50].min() > 0.9 > 0.1 > upper[3, middle + 4 :].max()
+    assert lower[3, middle + 4 : middle + 12, 30:50].min() > 0.9 > 0.1 > lower[3, : middle - 4].max()
 
 
 def test_pictures_become_floats() -> None:

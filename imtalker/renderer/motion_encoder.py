@@ -65,10 +65,18 @@ class MotionEncoder(nn.Module):
         self.head = EqualizedMLP(features, channels[-1], config.motion_dim, num_hidden=1 if plain else 4)
 
     def forward(self, image: Tensor) -> Tensor:
+        return self.read(self.pyramid(image)[-1])
+
+    def pyramid(self, image: Tensor) -> list[Tensor]:
+        """Features behind the stem and every block, each half as wide as the one before."""
         x = F.pixel_unshuffle(image, self.unshuffle) if self.unshuffle > 1 else image
-        x = F.leaky_relu(self.stem(x), SLOPE)
+        maps = [F.leaky_relu(self.stem(x), SLOPE)]
         for block in self.blocks:
-            x = block(x)
+            maps.append(block(maps[-1]))
+        return maps
+
+    def read(self, x: Tensor) -> Tensor:
+        """The last features -> motion latent."""
         x = self.final_conv(x)
         x = x.mean((2, 3)) if self.pool == "mean" else x.flatten(1)
         return self.head(x)

@@ -12,6 +12,7 @@ from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.renderer.motion_transfer import Guide, ImplicitMotionTransfer
 from imtalker.renderer.source import SourceFeatures, magnify
 from imtalker.renderer.synthesis import Synthesis, SynthesisNetwork
+from imtalker.renderer.teeth import TeethLayer
 
 
 class Renderer(nn.Module):
@@ -26,6 +27,7 @@ class Renderer(nn.Module):
         self.motion_decoder = MotionDecoder(config)
         self.transfer = ImplicitMotionTransfer(config)
         self.synthesis = SynthesisNetwork(config)
+        self.teeth = TeethLayer(config) if config.teeth_texture else None
 
     def encode_source(self, image: Tensor, motion: Tensor | None = None) -> SourceFeatures:
         """State of the portrait ``image (B, 3, S, S)`` in [0, 1].
@@ -52,14 +54,16 @@ class Renderer(nn.Module):
 
     def render(self, motion: Tensor, source: SourceFeatures) -> Tensor:
         """Frames ``(B, 3, H, W)`` in [0, 1] for the motion latents ``(B, motion_dim)``."""
-        return self.synthesize(motion, source)[0].frame
+        # light on teeth may go beyond white
+        return self.synthesize(motion, source)[0].frame.clamp(0, 1)
 
     def synthesize(self, motion: Tensor, source: SourceFeatures) -> tuple[Synthesis, Guide]:
         """Frames with everything the training losses need."""
-        identity = source.identity.expand(len(motion), -1)
-        motion_maps = self.motion_maps(motion, identity)
+        adapted = self.identity_adapter(motion, source.identity.expand(len(motion), -1))
+        motion_maps = self.motion_decoder(adapted)
         aligned, guide = self.transfer(motion_maps, list(source.keys), list(source.values))
-        return self.synthesis(aligned, motion_maps, guide, source), guide
+        teeth = None if self.teeth is None else self.teeth(self.teeth.place(adapted))
+        return self.synthesis(aligned, motion_maps, guide, source, teeth), guide
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""

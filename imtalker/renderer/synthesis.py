@@ -20,6 +20,7 @@ from imtalker.renderer.source import SourceFeatures
 
 OFFSET_SCALE = 0.1  # of the refinement heads: they start at zero and should move slowly
 GATE_BIAS = 2.0  # the gate starts near "keep the source's pixels"
+TEETH_BIAS = -2.0  # teeth start nearly invisible
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,25 @@ class SynthesisNetwork(nn.Module):
             self.attention.append(attention_block(kind, here, side, config.synthesis_heads, config.window_size))
             if config.resampler == "coordinate" and level >= config.num_coarse_levels - 1:
                 self.offset.append(OffsetHead(here))
-        self.final = conv3(channels[-1], 16 if config.pixel_gate else 12, bias=True)
-        if config.pixel_gate:
-            assert self.final.bias is not None
-            nn.init.constant_(self.final.bias[12:], GATE_BIAS)
+        # per pixel: colour, gate, how visible teeth are, light on them
+        per_pixel = 3 + config.pixel_gate + 4 * config.teeth_texture
+        self.final = conv3(channels[-1], 4 * per_pixel, bias=True)
+        assert self.final.bias is not None
+        with torch.no_grad():
+            self.final.bias[12:16] = GATE_BIAS
+            self.final.weight[16:] = 0
+            self.final.bias[16:] = 0
+            self.final.bias[16:20] = TEETH_BIAS
 
     def forward(
-        self, aligned: list[Tensor], motion_maps: list[Tensor], guide: Guide, source: SourceFeatures
+        self,
+        aligned: list[Tensor],
+        motion_maps: list[Tensor],
+        guide: Guide,
+        source: SourceFeatures,
+        teeth: Tensor | None = None,
     ) -> Synthesis:
+        """``teeth (B, 4, H, W)``: colour times opacity, and opacity, where the configuration has them."""
         c = self.config
         x = torch.cat([aligned[0], motion_maps[0]], 1) if c.motion_skip else aligned[0]
         coordinates: list[Tensor] = [] if guide.coordinates is None else [guide.coordinates]
@@ -98,7 +110,7 @@ class SynthesisNetwork(nn.Module):
             if coordinates and level >= c.num_coarse_levels - 1:
                 head = self.offset[level - c.num_coarse_levels + 1]
                 coordinates.append(head(x, coordinates[-1]))
-        return self.finish(x, coordinates, source)
+        return self.finish(x, coordinates, source, teeth)
 
     def resample(self, level: int, guide: Guide, coordinates: list[Tensor], source: SourceFeatures) -> Tensor:
         """Source features of a fine level, moved to where the driving motion wants them."""
@@ -113,12 +125,15 @@ class SynthesisNetwork(nn.Module):
         assert source.image is not None
         return resample_coordinates(source.image, resize_coordinates(coordinates[-1], self.config.output_size))
 
-    def finish(self, x: Tensor, coordinates: list[Tensor], source: SourceFeatures) -> Synthesis:
+    def finish(self, x: Tensor, coordinates: list[Tensor], source: SourceFeatures, teeth: Tensor | None) -> Synthesis:
         slope = SLOPE if self.config.pixel_gate else FINAL_SLOPE
         out = F.pixel_shuffle(self.final(F.leaky_relu(x, slope)), 2).float().sigmoid()
         if not self.config.pixel_gate:
             return Synthesis(out)
         assert source.image is not None
         resampled = resample_coordinates(source.image, coordinates[-1])
-        drawn, gate = out[:, :3], out[:, 3:]
+        drawn, gate = out[:, :3], out[:, 3:4]
+        if teeth is not None:
+            visible, light = out[:, 4:5], 2 * out[:, 5:]
+            drawn = drawn * (1 - visible * teeth[:, 3:]) + visible * light * teeth[:, :3]
         return Synthesis(gate * resampled + (1 - gate) * drawn, tuple(coordinates), resampled, gate)

@@ -25,7 +25,7 @@ from imtalker.train.options import config_from_json, configure_logging
 from imtalker.train.phonemes import PHONEMES, VOICELESS, Segment, frame_labels
 from imtalker.train.speech_corpus import Utterance, load_corpus
 from imtalker.train.visemes import MOUTH_CONTROLS, VISEME_GROUPS, mouth_track
-from imtalker.weight_file import save_weights
+from imtalker.weight_file import load_weights, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -39,24 +39,31 @@ class AudioTrainingConfig:
 
     corpus: str = "speech"  # folder made by speech_corpus
     encoder: AudioEncoderConfig = TINY_AUDIO
+    start_from: str | None = None  # audio_encoder.safetensors to begin with
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(steps=2500, learning_rate=1e-3, warmup_steps=100, weight_decay=0.01)
     )
     batch_size: int = 16
     seconds: tuple[float, float] = (2.0, 6.0)  # range of the length of training pieces
-    holdout_voices: tuple[str, ...] = ("flite:rms", "lj_test", "digits:theo", "digits:nicolas")
+    holdout_voices: tuple[str, ...] = ("flite:rms", "librivox", "digits:theo", "digits:nicolas")
     holdout_every: int = 20  # every 20th utterance of each voice is kept out too
     # share of the batches by the beginning of the voice's name; others split what is left
     shares: tuple[tuple[str, float], ...] = (
-        ("lj", 0.18),
+        ("allison", 0.28),
+        ("lj", 0.10),
         ("digits", 0.04),
-        ("hibari", 0.26),
-        ("piper", 0.24),
-        ("espeak", 0.08),
-        ("festival", 0.07),
-        ("flite", 0.13),
+        ("hibari", 0.19),
+        ("piper", 0.17),
+        ("espeak", 0.07),
+        ("festival", 0.05),
+        ("flite", 0.10),
     )
     augmentation: float = 1.0  # strength, 0..1
+
+
+def is_real(voice: str) -> bool:
+    """Whether a voice is recorded connected speech."""
+    return voice in ("lj", "allison", "librivox")
 
 
 class PhonemeRecogniser(nn.Module):
@@ -229,8 +236,8 @@ def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> Tra
     train, kept = split_corpus(load_corpus(config.corpus), config)
     sets: dict[str, list[Utterance]] = {"synthetic": [], "real": [], "digits": []}
     for utterance in kept:
-        name = {"lj": "real", "di": "digits"}.get(utterance.voice[:2], "synthetic")
-        sets[name].append(utterance)
+        name = "digits" if utterance.voice.startswith("digits") else "synthetic"
+        sets["real" if is_real(utterance.voice) else name].append(utterance)
 
     def validate(modules: Mapping[str, nn.Module], step: int) -> dict[str, float]:
         recogniser: Any = modules["recogniser"]
@@ -241,7 +248,10 @@ def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> Tra
         return numbers
 
     torch.manual_seed(config.loop.seed)
-    modules = {"recogniser": PhonemeRecogniser(config.encoder)}
+    recogniser = PhonemeRecogniser(config.encoder)
+    if config.start_from is not None:
+        load_weights(recogniser.encoder, config.start_from)
+    modules = {"recogniser": recogniser}
     objective = Objective("audio", ("recogniser",), recogniser_loss)
     return TrainingLoop(config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu)
 

@@ -21,7 +21,7 @@ from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS
 from imtalker.presets import TINY_GENERATOR
-from imtalker.train.audio_training import AudioTrainingConfig, split_corpus
+from imtalker.train.audio_training import AudioTrainingConfig, is_real, split_corpus
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_clips import MotionClips, make_clips
 from imtalker.train.motion_scores import Speech, score_generator
@@ -29,7 +29,7 @@ from imtalker.train.motion_space import EXPRESSION, MotionSpace, lid_gap
 from imtalker.train.options import config_from_json, configure_logging
 from imtalker.train.puppet.topology import MEAN_NEUTRAL
 from imtalker.train.speech_corpus import load_corpus
-from imtalker.weight_file import load_module, save_weights
+from imtalker.weight_file import load_module, load_weights, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class GeneratorTrainingConfig:
     corpus: str = "speech"  # folder made by speech_corpus
     audio_encoder: str = "audio/audio_encoder.safetensors"  # trained by train-audio
     generator: GeneratorConfig = TINY_GENERATOR
+    start_from: str | None = None  # generator.safetensors to begin with
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(steps=6000, learning_rate=1.5e-3, warmup_steps=100, ema_decay=0.995)
     )
@@ -69,7 +70,7 @@ class GeneratorTrainingConfig:
     variants: int = 3  # different motions for each
     validation_clips: int = 6
     expression_weight: float = 2.0  # of the expression's channels; 1 for the head's
-    closure_weight: float = 2.0  # added to that in frames where the lips must meet
+    closure_weight: float = 8.0  # added to that in frames where the lips must meet
     gap_weight: float = 2.0  # of the error of the lip opening, in cm
     lid_weight: float = 4.0  # of the error of the lid openings, relative to open eyes
     smoothness_weight: float = 0.5  # of the error of frame-to-frame differences
@@ -209,13 +210,14 @@ def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) ->
     """The generator, its clips (made once, kept in ``out``) and its validation, ready to run."""
     space = MotionSpace.load()
     encoder, _, _ = load_module(config.audio_encoder, AudioEncoderConfig, AudioEncoder)
-    train, kept = split_corpus(load_corpus(config.corpus), AudioTrainingConfig())
+    speech = AudioTrainingConfig()
+    train, kept = split_corpus(load_corpus(config.corpus), speech)
     path = out / "clips.npz"
     if not path.is_file():
         logger.info("making %d clips", config.clips)
-        make_clips(train, encoder, space, config.clips, config.variants, config.loop.seed).save(path)
+        make_clips(train, encoder, space, config.clips, config.variants, config.loop.seed, speech.shares).save(path)
     clips = MotionClips.load(path)
-    real = [u for u in kept if u.voice.startswith("lj")] or kept or train
+    real = [u for u in kept if is_real(u.voice)] or kept or train
     speeches = [Speech.of(u, encoder) for u in real[: config.validation_clips]]
 
     def validate(modules: Mapping[str, nn.Module], step: int) -> dict[str, float]:
@@ -224,6 +226,8 @@ def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) ->
 
     torch.manual_seed(config.loop.seed)
     trained = TrainedGenerator(config.generator)
+    if config.start_from is not None:
+        load_weights(trained.generator, config.start_from)
     if config.generator.statistics_dim:
         trained.generator.typical_deviation.copy_(typical_deviation(clips))
     objective = Objective("motion", ("generator",), FlowMatchingLoss(config, space))

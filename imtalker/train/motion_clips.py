@@ -74,6 +74,18 @@ def compose(
     return with_silence(waveform, segments, 0.0, float(rng.uniform(0.1, 1.0)))
 
 
+def voice_shares(voices: Sequence[tuple[str, float]], shares: Sequence[tuple[str, float]]) -> np.ndarray:
+    """Probability of each of ``voices`` (name, seconds): its group's share, divided by length within the group.
+
+    A group is all voices whose name begins alike. Voices of no group divide what a mean group has.
+    """
+    prefixes = [next((p for p, _ in shares if name.startswith(p)), "") for name, _ in voices]
+    weight = {"": float(np.mean([s for _, s in shares])) if shares else 1.0, **dict(shares)}
+    length = {p: sum(s for q, (_, s) in zip(prefixes, voices, strict=True) if q == p) for p in prefixes}
+    raw = np.array([weight[p] * seconds / length[p] for p, (_, seconds) in zip(prefixes, voices, strict=True)])
+    return raw / raw.sum()
+
+
 def make_clips(
     utterances: Sequence[Utterance],
     encoder: AudioEncoder,
@@ -81,19 +93,20 @@ def make_clips(
     count: int,
     variants: int,
     seed: int,
+    shares: Sequence[tuple[str, float]] = (),
     augmentation: float = 0.7,
 ) -> MotionClips:
-    """``count`` clips, every voice about equally often by the square root of what it has."""
+    """``count`` clips. ``shares``: how often voices of a name's beginning speak, see :func:`voice_shares`."""
     voices: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         voices.setdefault(utterance.voice, []).append(utterance)
     names = sorted(voices)
-    share = np.sqrt([sum(u.duration for u in voices[name]) for name in names])
+    share = voice_shares([(name, sum(u.duration for u in voices[name])) for name in names], shares)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in _ARRAYS}
     total = 0
     for index in range(count):
         rng = np.random.default_rng((seed, index))
-        voice = names[rng.choice(len(names), p=share / share.sum())]
+        voice = names[rng.choice(len(names), p=share)]
         waveform, segments = compose(voices[voice], rng)
         features = encoder.encode(augment(waveform, rng, augmentation))[0].cpu().numpy()
         energy = loudness(waveform)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from imtalker.renderer.motion_transfer import resample_coordinates
+from imtalker.renderer.teeth import TEXTURE_CM
 
 
 def pool_correspondence(coordinates: Tensor, valid: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -102,6 +103,28 @@ def gradient_loss(found: Tensor, wanted: Tensor, weight: Tensor, scales: int = 3
         total = total + ((difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]).mean()
         total = total + ((difference[..., 1:, :] - difference[..., :-1, :]).abs() * weight[..., 1:, :]).mean()
     return total / weight.mean().clamp(min=1e-6)
+
+
+def placement_loss(found: Tensor, wanted: Tensor, mouth: Tensor, size: int) -> Tensor:
+    """Mean distance ``|dx| + |dy|`` in cm between the places that two sets of affine maps ``(B, 2, 2, 3)`` from the
+    screen to the teeth give the corners of the boxes ``mouth (B, 4)``, pixels of a picture of side ``size``."""
+    x0, y0, x1, y1 = (2 * mouth / size - 1).unbind(-1)
+    corners = torch.stack([torch.stack([x, y, torch.ones_like(x)], -1) for x in (x0, x1) for y in (y0, y1)], 1)
+    difference = torch.einsum("brij,bpj->brpi", found - wanted, corners)
+    return (difference * difference.new_tensor(TEXTURE_CM[::-1]) / 2).abs().sum(-1).mean()
+
+
+def interior_loss(found: Tensor, wanted: Tensor, opening: Tensor) -> Tensor:
+    """L1 of pixels and of their gradients within the mouth ``opening (B, m, m)``, 0..255, divided by its area.
+
+    Teeth and tongue are a two-hundredth of the picture, and what most of a source picture cannot show: as a share of
+    all pixels they stay a grey smear for hours.
+    """
+    share = F.interpolate(opening.float()[:, None] / 255, size=wanted.shape[-1], mode="bilinear", align_corners=False)
+    area = share.sum().clamp(min=1.0) * wanted.shape[1]
+    difference = found.float() - wanted
+    across, down = difference.diff(dim=3).abs() * share[..., 1:], difference.diff(dim=2).abs() * share[..., 1:, :]
+    return ((difference.abs() * share).sum() + 2 * (across.sum() + down.sum())) / area
 
 
 def warp_loss(guide: Tensor, source: Tensor, target: Tensor, valid: Tensor, weight: Tensor) -> Tensor:

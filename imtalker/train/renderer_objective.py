@@ -16,7 +16,7 @@ from imtalker.train.motion_space import GAZE
 # weights of the mouth, both eyes and the face against the rest of the picture (boxes in this order): lips and lids
 # are a fortieth of the picture, and what everybody looks at
 REGION_WEIGHTS = (25.0, 30.0, 30.0, 3.0)
-NUM_REGIONS = 3  # mouth opening, eye openings, irises
+NUM_REGIONS = 4  # mouth opening, eye openings, irises, teeth
 REGION_ORDER = (3, 0, 1, 2)  # painted in this order: the face first, mouth and eyes on top
 
 
@@ -26,11 +26,13 @@ class LossWeights:
 
     attention: float = 0.2  # mass of the attention at the true source cell
     coordinate: float = 0.5  # distance of every guide to the true position, cells of a 32-cell grid
-    regions: float = 4.0  # mouth opening, eye openings and irises read from the motion maps
+    regions: float = 4.0  # mouth opening, eye openings, irises and teeth read from the motion maps
     gaze: float = 0.5  # gaze read from the motion maps in the eyes: an iris moves by a fraction of a cell
+    teeth: float = 1.0  # place of the rows of teeth, cm
     warp: float = 1.0  # resampled source pixels against the target
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
+    interior: float = 1.0  # frame against the target inside the mouth, by its own area
     gate: float = 0.5  # synthesised pixels where the source shows the true ones: they are blurred, those are sharp
     adversarial: float = 0.05
     features: float = 1.0  # discriminator feature matching
@@ -111,7 +113,10 @@ class RendererTrainee(nn.Module):
             "adapted_other": other,
         }
         if draw:
-            drawn = r.synthesis(aligned, motion_maps, guide, state)
+            if r.teeth is not None:
+                out["teeth"] = r.teeth.place(adapted)
+            teeth = None if r.teeth is None else r.teeth(out["teeth"])
+            drawn = r.synthesis(aligned, motion_maps, guide, state, teeth)
             out |= {"frame": drawn.frame, "guides": list(drawn.coordinates)}
             out |= {"resampled": drawn.resampled, "gate": drawn.gate}
         return out
@@ -144,6 +149,12 @@ def renderer_terms(
         terms["regions"] = losses.region_loss(out["regions"], regions, weight)
         terms["gaze"] = losses.gaze_loss(out["gaze"], motion[:, GAZE], regions[:, 1])
         visible = F.interpolate(valid.float()[:, None], size=target.shape[-1])
+        if draw:
+            if "teeth" in out:
+                terms["teeth"] = losses.placement_loss(
+                    out["teeth"], batch["teeth"].flatten(0, 1), boxes[:, 1], target.shape[-1]
+                )
+            terms["interior"] = losses.interior_loss(out["frame"], target, regions[:, 0])
     if draw:
         if out["resampled"] is not None:
             terms["warp"] = losses.weighted_l1(out["resampled"], target, weight * (0.1 + 0.9 * visible))

@@ -12,17 +12,21 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
+from imtalker.errors import InputError
 from imtalker.presets import TINY_RENDERER
 from imtalker.renderer import Renderer
+from imtalker.renderer.teeth import TeethLayer
 from imtalker.train import renderer_losses as losses
 from imtalker.train.discriminator import PatchDiscriminator
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
+from imtalker.train.puppet.teeth import draw_teeth
 from imtalker.train.renderer_objective import (
     EQUALIZED_RATES,
     LossWeights,
@@ -32,7 +36,7 @@ from imtalker.train.renderer_objective import (
 )
 from imtalker.train.renderer_validation import RendererValidation
 from imtalker.train.video_clips import VideoSample, VideoSampler
-from imtalker.weight_file import load_weights, save_weights
+from imtalker.weight_file import read_weights, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +68,7 @@ class RendererTrainingConfig:
 
 def collate(samples: Sequence[RendererSample] | Sequence[VideoSample]) -> dict[str, Tensor]:
     """Samples -> tensors with a leading portrait axis."""
-    names = ("source", "source_motion", "targets", "target_motions", "coords", "valid", "regions", "boxes")
+    names = ("source", "source_motion", "targets", "target_motions", "coords", "valid", "regions", "teeth", "boxes")
     present = [n for n in names if hasattr(samples[0], n)]
     return {n: torch.from_numpy(np.stack([getattr(s, n) for s in samples])) for n in present}
 
@@ -76,11 +80,47 @@ def make_sampler(config: RendererTrainingConfig, split: Literal["train", "valida
     return PuppetSampler(config.assets, split, targets_per_source=config.targets_per_portrait)
 
 
+def paint_teeth(layer: TeethLayer, seed: int = 0) -> None:
+    """Begin the texture of teeth with a drawn denture of average colour."""
+    rng = np.random.default_rng(seed)
+    height, width = layer.texture.shape[2:]
+    for row in range(len(layer.texture)):
+        plate = draw_teeth(rng, row == 0, 0.5, np.full(3, 0.9)) / 255
+        plate = cv2.resize((plate + plate[:, ::-1]) / 2, (width, height), interpolation=cv2.INTER_AREA)
+        opacity = plate[..., 3:]
+        plate[..., :3] = np.where(opacity > 0.02, plate[..., :3] / np.maximum(opacity, 0.02), 0.5)
+        with torch.no_grad():
+            layer.texture[row] = torch.from_numpy(plate).permute(2, 0, 1).clamp(0.01, 0.99).logit()
+
+
+def load_grown(network: nn.Module, path: Path) -> None:
+    """Load weights of the same or of a smaller configuration: what the file lacks stays as it was initialised.
+
+    Raises WeightsError when the file is missing or damaged, InputError when it does not fit into the network.
+    """
+    tensors, _ = read_weights(path)
+    state = network.state_dict()
+    for name, value in tensors.items():
+        there = state.get(name)
+        if (
+            there is None
+            or there.ndim != value.ndim
+            or any(a < b for a, b in zip(there.shape, value.shape, strict=True))
+        ):
+            raise InputError(
+                f"{path}: {name} {tuple(value.shape)} does not fit into the network; start from another file"
+            )
+        there[tuple(slice(n) for n in value.shape)] = value.to(there.dtype)
+    network.load_state_dict(state)
+
+
 def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
     """The training loop of this stage; ``loop.raw["renderer"].renderer`` is the network."""
     torch.manual_seed(config.loop.seed)
     sampler = make_sampler(config, "train")
     trainee = channels_last(RendererTrainee(Renderer(config.model)))
+    if trainee.renderer.teeth is not None:
+        paint_teeth(trainee.renderer.teeth)
     # puppets give exact motion, and imtalker.train.motion_training teaches the motion encoder; with real video
     # the encoder is part of the chain, as in the paper
     trainee.renderer.motion_encoder.requires_grad_(config.clips is not None)
@@ -140,7 +180,7 @@ def train_renderer(
     if start_from is not None:
         for trainee in (loop.raw["renderer"], loop.ema["renderer"]):
             assert isinstance(trainee, RendererTrainee)
-            load_weights(trainee.renderer, start_from)
+            load_grown(trainee.renderer, start_from)
     if resume:
         loop.resume()
     numbers = loop.run()

@@ -206,7 +206,8 @@ def _speak_hibari(text: str, voice: str, speed: float) -> Speech:
         known = [c for c in symbols if c in engine.vocab]
         feed = {"ids": np.asarray([engine.ids(symbols)], np.int64), "speed": np.asarray([speed], np.float32)}
         *spectra, durations = session.run(names, feed)
-        sound = dsp.synth(*(s[0] for s in spectra), rng)
+        synthesize: Any = dsp.synth
+        sound = synthesize(*(s[0] for s in spectra), rng)
         ends = start + np.cumsum(durations.reshape(-1)) / durations.sum() * len(sound) / engine.sample_rate
         times = [start, *ends]
         marks = [" ", *known, " "]

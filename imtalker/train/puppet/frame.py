@@ -17,8 +17,8 @@ from imtalker.train.puppet.geometry import (
     angles,
     rotation,
 )
-from imtalker.train.puppet.raster import interpolators, rasterize, shade
-from imtalker.train.puppet.teeth import TEETH_DEPTH
+from imtalker.train.puppet.raster import interpolators, rasterize, shade, tooth_mask
+from imtalker.train.puppet.teeth import PLATE_HALF_CM, TEETH_DEPTH
 from imtalker.train.puppet.topology import (
     HOLE_UV,
     MOUTH,
@@ -61,13 +61,14 @@ class RenderedFrame:
     layer: np.ndarray  # (size,size) uint8: background, skin and hair, mouth, right eye, left eye
     depth: np.ndarray  # (size,size) float32 cm toward the camera, -1e9 where there is no mesh
     geometry: FrameGeometry
+    teeth: np.ndarray  # (size,size) bool: a tooth or gum is seen
 
     @property
     def size(self) -> int:
         return self.image.shape[0]
 
     def regions(self, size: int) -> np.ndarray:
-        """(3,size,size) uint8 0..255: how much of a cell is mouth opening, eye opening, iris."""
+        """(4,size,size) uint8 0..255: how much of a cell is mouth opening, eye opening, iris, teeth."""
         mouth, eyes = self.layer == MOUTH, self.layer >= RIGHT_EYE
         iris = np.zeros_like(eyes)
         y, x = np.nonzero(eyes)
@@ -77,9 +78,17 @@ class RenderedFrame:
         offset = (photo - eye[:, 2:4] - eye[:, 5:7]) / eye[:, 7:9]
         iris[y, x] = np.hypot(*offset.T) < eye[:, 4]
         cells = [
-            cv2.resize(m.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) for m in (mouth, eyes, iris)
+            cv2.resize(m.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+            for m in (mouth, eyes, iris, self.teeth)
         ]
         return np.round(255 * np.stack(cells)).astype(np.uint8)
+
+    def teeth_placement(self) -> np.ndarray:
+        """(2,2,3) affine maps from the screen to the plates of the upper and the lower row, both from -1 to 1."""
+        half = self.size / 2
+        maps = np.stack([self.geometry.upper_teeth, self.geometry.lower_teeth])
+        shift = maps[..., :2].sum(-1) * half + maps[..., 2]
+        return np.concatenate([maps[..., :2] * half, shift[..., None]], -1) / PLATE_HALF_CM[:, None]
 
     @property
     def vertices(self) -> np.ndarray:
@@ -209,4 +218,5 @@ def render(
         fine.lower_teeth, fine.mouth, asset.eye_plates, asset.irises, fine.eye_maps, fine.eyes, image, layer,
         out_depth,
     )  # fmt: skip
-    return RenderedFrame(image, layer, out_depth, geometry)
+    teeth = tooth_mask(layer == MOUTH, asset.teeth, geometry.upper_teeth, geometry.lower_teeth)
+    return RenderedFrame(image, layer, out_depth, geometry, teeth)

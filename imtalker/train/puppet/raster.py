@@ -187,6 +187,20 @@ def _shade_mouth(px, py, hu, hv, teeth, upper, lower, mouth):
     return c0 * s, c1 * s, c2 * s
 
 
+@nb.njit(cache=True, fastmath=True)
+def tooth_mask(mouth, teeth, upper, lower):
+    """(H,W) bool: pixels of the opening ``mouth (H,W)`` bool that show a tooth. upper, lower: screen px -> cm."""
+    found = np.zeros_like(mouth)
+    rows, columns = np.nonzero(mouth)
+    for y, x in zip(rows, columns):  # noqa: B905 (numba has no strict)
+        u, v = teeth_point(upper, x + 0.5, y + 0.5)
+        found[y, x] = on_teeth(u, v) and sample_alpha(teeth[0], u, v) > 0.5
+        if not found[y, x]:
+            u, v = teeth_point(lower, x + 0.5, y + 0.5)
+            found[y, x] = on_teeth(u, v) and sample_alpha(teeth[1], u, v) > 0.5
+    return found
+
+
 @nb.njit(cache=True, fastmath=True, inline="always")
 def iris_point(eye, x, y):
     """Photo px -> iris coordinates (1 at the rim). eye: see FrameGeometry.eyes."""

@@ -35,6 +35,7 @@ Split = Literal["train", "validation", "all"]
 VALIDATION_SHARE = 0.118  # about 48 of 406 people
 COORDS_SIZE = 128
 REGIONS_SIZE = 64
+FLIPPED_PLACEMENT = np.array([[1, -1, -1], [-1, 1, 1]], np.float32)  # both the screen and the plate are flipped
 NEARBY_SHARE = 0.5  # targets in about the source's pose: lips and lids are all that differs
 _MAX_LOADED = 512  # assets kept in memory, about 2 MB each
 _BOX_VERTICES = (
@@ -55,7 +56,8 @@ class RendererSample:
     target_motions: np.ndarray  # (K,32) float32
     coords: np.ndarray  # (K,128,128,2) float16: where target pixels lie in the source, see ``correspondence``
     valid: np.ndarray  # (K,128,128) bool
-    regions: np.ndarray  # (K,3,64,64) uint8: share of mouth opening, eye opening, iris in the target
+    regions: np.ndarray  # (K,4,64,64) uint8: share of mouth opening, eye opening, iris, teeth in the target
+    teeth: np.ndarray  # (K,2,2,3) float32: where the rows of teeth lie in the target, see ``teeth_placement``
     boxes: np.ndarray  # (K,4,4) int16 px x0 y0 x1 y1 of mouth, right eye, left eye, face in the target
     source_boxes: np.ndarray  # (4,4) int16, the same in the source
     person: int  # number of the person among all assets
@@ -193,19 +195,31 @@ class PuppetSampler:
         coords = np.stack([match[0] for match in matches]).astype(np.float16)
         valid = np.stack([match[1] for match in matches])
         regions = np.stack([frame.regions(REGIONS_SIZE) for frame in frames[1:]])
+        teeth = np.stack([frame.teeth_placement() for frame in frames[1:]]).astype(np.float32)
         if rng.random() < 0.5:
             images = np.ascontiguousarray(images[:, :, ::-1])
+            teeth = teeth * FLIPPED_PLACEMENT
             regions = np.ascontiguousarray(regions[..., ::-1])
             coords, valid = (np.ascontiguousarray(a) for a in flip_coords(coords, valid))
             boxes, motions = flip_boxes(boxes, self.size), self.space.mirror(motions)
         return RendererSample(
             source=images[0], source_motion=motions[0], targets=images[1:], target_motions=motions[1:],
-            coords=coords, valid=valid, regions=regions, boxes=boxes[1:], source_boxes=boxes[0], person=person,
+            coords=coords, valid=valid, regions=regions, teeth=teeth, boxes=boxes[1:], source_boxes=boxes[0],
+            person=person,
         )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class MotionSample:
+    """One strongly augmented picture for the motion encoder."""
+
+    image: np.ndarray  # (size,size,3) uint8
+    motion: np.ndarray  # (32,) float32
+    regions: np.ndarray  # (4,64,64) uint8: share of mouth opening, eye opening, iris, teeth
+
+
 class MotionSampler:
-    """(image (size,size,3) uint8, motion (32,) float32) pairs for the motion encoder, strongly augmented."""
+    """Endless :class:`MotionSample`."""
 
     def __init__(
         self,
@@ -219,7 +233,7 @@ class MotionSampler:
         self.seed, self.size, self.frames_per_person = seed, size, frames_per_person
         self.space = MotionSpace.load()
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __iter__(self) -> Iterator[MotionSample]:
         rng = np.random.default_rng(self.seed)
         people = _People(self.assets, rng)
         while True:
@@ -227,19 +241,18 @@ class MotionSampler:
             for _ in range(self.frames_per_person):
                 yield self._sample(rng, asset, people.background(0.5))
 
-    def batch(self, rng: np.random.Generator, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """``count`` pairs, ``frames_per_person`` of each person: a pure function of the generator's state."""
+    def batch(self, rng: np.random.Generator, count: int) -> list[MotionSample]:
+        """``count`` samples, ``frames_per_person`` of each person: a pure function of the generator's state."""
         people = _People(self.assets, rng)
         drawn = [people.draw()[1] for _ in range(-(-count // self.frames_per_person))]
         repeated = [asset for asset in drawn for _ in range(self.frames_per_person)][:count]
         return [self._sample(rng, asset, people.background(0.5)) for asset in repeated]
 
-    def _sample(
-        self, rng: np.random.Generator, asset: PuppetAsset, background: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _sample(self, rng: np.random.Generator, asset: PuppetAsset, background: np.ndarray | None) -> MotionSample:
         own = asset.photo_pose(**sample_view(rng))
         controls = {**own, "photo": 1.0} if rng.random() < 0.15 else sample_controls(rng, own)
-        image = render(asset, controls, self.size, background=background).image
+        frame = render(asset, controls, self.size, background=background)
+        image, regions = frame.image, frame.regions(REGIONS_SIZE)
         motion = self.space.encode_frames(asset, [controls])[0]
         if rng.random() < 0.2:
             cover(rng, image)
@@ -249,4 +262,5 @@ class MotionSampler:
             image = np.clip(image + noise, 0, 255).astype(np.uint8)
         if rng.random() < 0.5:
             image, motion = np.ascontiguousarray(image[:, ::-1]), self.space.mirror(motion)
-        return image, motion
+            regions = np.ascontiguousarray(regions[..., ::-1])
+        return MotionSample(image, motion, regions)

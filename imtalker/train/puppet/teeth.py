@@ -10,6 +10,7 @@ from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, smoothstep
 from imtalker.train.puppet.topology import LIP_INNER_LOWER, LIP_INNER_UPPER, closed_loop
 
 PLATE_WIDTH, PLATE_HEIGHT, PLATE_SCALE = 256, 128, 40.0  # px, px, px per cm
+PLATE_HALF_CM = np.array([PLATE_WIDTH, PLATE_HEIGHT]) / 2 / PLATE_SCALE
 TEETH_DEPTH = 1.0  # cm behind the lip line
 
 _UPPER_WIDTHS, _UPPER_HEIGHTS = (0.86, 0.66, 0.76, 0.70, 0.66, 0.95), (1.05, 0.92, 1.02, 0.86, 0.80, 0.74)
