@@ -1,12 +1,14 @@
 """A puppet of a drawn person: the mean face's own landmarks, coloured smoothly. No picture of anybody."""
 
 from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from imtalker.train.puppet import PuppetAsset, build_asset
 from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, PIVOT, Camera, rotation
+from imtalker.train.puppet.sampler import is_validation
 from imtalker.train.puppet.topology import (
     EYE_CORNERS,
     EYES,
@@ -69,3 +71,11 @@ def drawn_asset(seed: int = 0, yaw: float = 0.0) -> PuppetAsset:
     landmarks = mean_landmarks(yaw)
     picture, mask = draw_person(landmarks, seed)
     return build_asset(picture, landmarks, mask, exact_mask=True, seed=seed)
+
+
+def save_drawn_people(folder: Path) -> None:
+    """Two people for training and two for validation, as puppet files."""
+    for seed in range(2):
+        for split in (True, False):
+            name = next(n for n in (f"p{i}" for i in range(seed * 1000, 9999)) if is_validation(n) is split)
+            drawn_asset(seed).save(folder / f"{name}.npz")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from drawn_face import DrawnFace, draw_face
-from puppet_person import draw_person, drawn_asset, mean_landmarks
+from puppet_person import draw_person, drawn_asset, mean_landmarks, save_drawn_people
 
 from imtalker.errors import InputError, NoFaceError
 from imtalker.presets import TINY_RENDERER
@@ -29,7 +29,6 @@ from imtalker.train.puppet.sampler import (
     PuppetSampler,
     flip_boxes,
     flip_coords,
-    is_validation,
     list_assets,
 )
 from imtalker.train.puppet.topology import (
@@ -53,10 +52,7 @@ POSES = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("assets")
-    for seed in range(2):
-        for split in (True, False):
-            name = next(n for n in (f"p{i}" for i in range(seed * 1000, 9999)) if is_validation(n) is split)
-            drawn_asset(seed).save(path / f"{name}.npz")
+    save_drawn_people(path)
     return path
 
 

@@ -60,7 +60,7 @@ class DrawnSample:
         self.source_motion, self.target_motions = motion[0], motion[1:]
         self.coords = np.where(inside[..., None], grid + shift, grid).astype(np.float16)
         self.valid = np.ones((2, 128, 128), bool)
-        self.regions = np.zeros((2, 4, 64, 64), np.uint8)
+        self.regions = np.zeros((2, 4, 128, 128), np.uint8)
         self.teeth = np.tile(np.float32([[4, 0, 0], [0, 4, 0]]), (2, 2, 1, 1))
         self.boxes = np.broadcast_to(box, (2, 4, 4)).copy()
 

@@ -31,6 +31,7 @@ class Synthesis:
     coordinates: tuple[Tensor, ...] = ()  # (B, n, n, 2) per fine level and for the pixels, coarse first
     resampled: Tensor | None = None  # (B, 3, H, W) source pixels at the final coordinates
     gate: Tensor | None = None  # (B, 1, H, W) share of the resampled pixels in the frame
+    opening: Tensor | None = None  # (B, 1, H, W) logits of the mouth's opening, through which teeth are seen
 
 
 class OffsetHead(nn.Module):
@@ -73,7 +74,7 @@ class SynthesisNetwork(nn.Module):
             self.attention.append(attention_block(kind, here, side, config.synthesis_heads, config.window_size))
             if config.resampler == "coordinate" and level >= config.num_coarse_levels - 1:
                 self.offset.append(OffsetHead(here))
-        # per pixel: colour, gate, how visible teeth are, light on them
+        # per pixel: colour, gate, opening of the mouth, light on teeth
         per_pixel = 3 + config.pixel_gate + 4 * config.teeth_texture
         self.final = conv3(channels[-1], 4 * per_pixel, bias=True)
         assert self.final.bias is not None
@@ -127,13 +128,15 @@ class SynthesisNetwork(nn.Module):
 
     def finish(self, x: Tensor, coordinates: list[Tensor], source: SourceFeatures, teeth: Tensor | None) -> Synthesis:
         slope = SLOPE if self.config.pixel_gate else FINAL_SLOPE
-        out = F.pixel_shuffle(self.final(F.leaky_relu(x, slope)), 2).float().sigmoid()
+        logits = F.pixel_shuffle(self.final(F.leaky_relu(x, slope)), 2).float()
+        out = logits.sigmoid()
         if not self.config.pixel_gate:
             return Synthesis(out)
         assert source.image is not None
         resampled = resample_coordinates(source.image, coordinates[-1])
         drawn, gate = out[:, :3], out[:, 3:4]
         if teeth is not None:
-            visible, light = out[:, 4:5], 2 * out[:, 5:]
-            drawn = drawn * (1 - visible * teeth[:, 3:]) + visible * light * teeth[:, :3]
-        return Synthesis(gate * resampled + (1 - gate) * drawn, tuple(coordinates), resampled, gate)
+            opening, light = out[:, 4:5], 2 * out[:, 5:]
+            drawn = drawn * (1 - opening * teeth[:, 3:]) + opening * light * teeth[:, :3]
+        frame = gate * resampled + (1 - gate) * drawn
+        return Synthesis(frame, tuple(coordinates), resampled, gate, logits[:, 4:5] if teeth is not None else None)

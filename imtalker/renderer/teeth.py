@@ -30,14 +30,14 @@ class TeethLayer(nn.Module):
         d = config.adapted_dim
         self.hidden = nn.Linear(d, _HIDDEN)
         self.placement = nn.Linear(d + _HIDDEN, ROWS * 6)
-        nn.init.zeros_(self.placement.weight)
-        with torch.no_grad():
-            self.placement.bias.copy_(torch.tensor(MEAN_PLACEMENT).flatten())
+        for parameter in self.placement.parameters():
+            nn.init.zeros_(parameter)
 
     def place(self, adapted: Tensor) -> Tensor:
         """Affine maps ``(B, 2, 2, 3)`` from the screen to the texture of each row, both from -1 to 1."""
         x = torch.cat([adapted, F.leaky_relu(self.hidden(adapted), 0.2)], dim=1)
-        return self.placement(x).float().view(-1, ROWS, 2, 3)
+        # the mean apart and in single precision: rounded to half precision, teeth would tremble
+        return self.placement(x).float().view(-1, ROWS, 2, 3) + torch.tensor(MEAN_PLACEMENT, device=x.device)
 
     def forward(self, placement: Tensor) -> Tensor:
         """``(B, 2, 2, 3)`` -> colour times opacity, and opacity, ``(B, 4, S, S)`` in [0, 1]; the upper row in front."""

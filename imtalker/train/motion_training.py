@@ -19,7 +19,7 @@ from imtalker.presets import TINY_RENDERER
 from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_space import EXPRESSION, GAZE, MotionSpace
-from imtalker.train.puppet.sampler import REGIONS_SIZE, MotionSampler
+from imtalker.train.puppet.sampler import MOTION_REGIONS_SIZE, MotionSampler
 from imtalker.train.renderer_losses import gaze_loss
 from imtalker.train.renderer_objective import EQUALIZED_RATES, NUM_REGIONS, as_images, channels_last
 from imtalker.weight_file import load_weights, save_weights
@@ -88,7 +88,7 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
     pool_rng = np.random.default_rng(config.loop.seed)
     pool_images = np.empty((config.pool, size, size, 3), np.uint8)
     pool_motions = np.empty((config.pool, config.model.motion_dim), np.float32)
-    pool_regions = np.empty((config.pool, NUM_REGIONS, REGIONS_SIZE, REGIONS_SIZE), np.uint8)
+    pool_regions = np.empty((config.pool, NUM_REGIONS, MOTION_REGIONS_SIZE, MOTION_REGIONS_SIZE), np.uint8)
     for start in trange(0, config.pool, 40, desc="render"):
         for i, sample in enumerate(sampler.batch(pool_rng, min(40, config.pool - start)), start):
             pool_images[i], pool_motions[i], pool_regions[i] = sample.image, sample.motion, sample.regions

@@ -63,7 +63,11 @@ def region_weights(boxes: Tensor, values: tuple[float, ...], size: int) -> Tenso
 
 def region_loss(logits: Tensor, shares: Tensor, weight: Tensor) -> Tensor:
     """Weighted binary cross-entropy of ``logits (B, R, n, n)`` against ``shares (B, R, m, m)``, 0..255."""
-    wanted = F.adaptive_avg_pool2d(shares.float() / 255, logits.shape[-1])
+    wanted, size = shares.float() / 255, logits.shape[-1]
+    if size <= shares.shape[-1]:
+        wanted = F.adaptive_avg_pool2d(wanted, size)
+    else:
+        wanted = F.interpolate(wanted, size=size, mode="bilinear", align_corners=False)
     w = F.adaptive_avg_pool2d(weight, logits.shape[-1])
     terms = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
     return (terms * w).mean() / w.mean()

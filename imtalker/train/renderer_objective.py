@@ -29,6 +29,7 @@ class LossWeights:
     regions: float = 4.0  # mouth opening, eye openings, irises and teeth read from the motion maps
     gaze: float = 0.5  # gaze read from the motion maps in the eyes: an iris moves by a fraction of a cell
     teeth: float = 1.0  # place of the rows of teeth, cm
+    opening: float = 2.0  # the pixels through which they are seen
     warp: float = 1.0  # resampled source pixels against the target
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
@@ -118,7 +119,7 @@ class RendererTrainee(nn.Module):
             teeth = None if r.teeth is None else r.teeth(out["teeth"])
             drawn = r.synthesis(aligned, motion_maps, guide, state, teeth)
             out |= {"frame": drawn.frame, "guides": list(drawn.coordinates)}
-            out |= {"resampled": drawn.resampled, "gate": drawn.gate}
+            out |= {"resampled": drawn.resampled, "gate": drawn.gate, "opening": drawn.opening}
         return out
 
 
@@ -151,6 +152,7 @@ def renderer_terms(
         visible = F.interpolate(valid.float()[:, None], size=target.shape[-1])
         if draw:
             if "teeth" in out:
+                terms["opening"] = losses.region_loss(out["opening"], regions[:, :1], weight)
                 terms["teeth"] = losses.placement_loss(
                     out["teeth"], batch["teeth"].flatten(0, 1), boxes[:, 1], target.shape[-1]
                 )

@@ -34,7 +34,8 @@ from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPE
 Split = Literal["train", "validation", "all"]
 VALIDATION_SHARE = 0.118  # about 48 of 406 people
 COORDS_SIZE = 128
-REGIONS_SIZE = 64
+REGIONS_SIZE = 128
+MOTION_REGIONS_SIZE = 64
 FLIPPED_PLACEMENT = np.array([[1, -1, -1], [-1, 1, 1]], np.float32)  # both the screen and the plate are flipped
 NEARBY_SHARE = 0.5  # targets in about the source's pose: lips and lids are all that differs
 _MAX_LOADED = 512  # assets kept in memory, about 2 MB each
@@ -56,7 +57,7 @@ class RendererSample:
     target_motions: np.ndarray  # (K,32) float32
     coords: np.ndarray  # (K,128,128,2) float16: where target pixels lie in the source, see ``correspondence``
     valid: np.ndarray  # (K,128,128) bool
-    regions: np.ndarray  # (K,4,64,64) uint8: share of mouth opening, eye opening, iris, teeth in the target
+    regions: np.ndarray  # (K,4,128,128) uint8: share of mouth opening, eye opening, iris, teeth in the target
     teeth: np.ndarray  # (K,2,2,3) float32: where the rows of teeth lie in the target, see ``teeth_placement``
     boxes: np.ndarray  # (K,4,4) int16 px x0 y0 x1 y1 of mouth, right eye, left eye, face in the target
     source_boxes: np.ndarray  # (4,4) int16, the same in the source
@@ -252,7 +253,7 @@ class MotionSampler:
         own = asset.photo_pose(**sample_view(rng))
         controls = {**own, "photo": 1.0} if rng.random() < 0.15 else sample_controls(rng, own)
         frame = render(asset, controls, self.size, background=background)
-        image, regions = frame.image, frame.regions(REGIONS_SIZE)
+        image, regions = frame.image, frame.regions(MOTION_REGIONS_SIZE)
         motion = self.space.encode_frames(asset, [controls])[0]
         if rng.random() < 0.2:
             cover(rng, image)
