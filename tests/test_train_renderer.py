@@ -111,6 +111,19 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
         torch.testing.assert_close(a, b, atol=0, rtol=0)
 
 
+def test_last_level_only_leaves_the_rest_as_it_was(tmp_path: Path) -> None:
+    loop = build_loop(replace(config(steps=3), last_level_only=True), tmp_path, cpu=True)
+    before = {name: value.clone() for name, value in loop.raw["renderer"].state_dict().items()}
+    loop.run()
+    after = loop.raw["renderer"].state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    last = TINY_SMALL.num_levels - 2
+    allowed = ("teeth", "synthesis.final", f"synthesis.fuse.{last}", f"synthesis.attention.{last}", "synthesis.offset.")
+    assert changed and all(name.removeprefix("renderer.").startswith(allowed) for name in changed)
+    assert not any("running" in name for name in changed)
+    assert {"renderer.teeth.placement.weight", "renderer.synthesis.final.weight"} <= changed
+
+
 def test_attention_loss_is_least_at_the_true_cell() -> None:
     centres = (torch.arange(4) + 0.5) / 2 - 1
     y, x = torch.meshgrid(centres, centres, indexing="ij")

@@ -34,7 +34,7 @@ class LossWeights:
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
     interior: float = 1.0  # frame against the target inside the mouth, by its own area
-    gate: float = 0.5  # synthesised pixels where the source shows the true ones: they are blurred, those are sharp
+    gate: float = 2.0  # synthesised pixels where the source shows the true ones: they are blurred, those are sharp
     adversarial: float = 0.05
     features: float = 1.0  # discriminator feature matching
     distance: float = 0.05  # motion distance consistency, paper eq. 6
@@ -81,6 +81,24 @@ class RendererTrainee(nn.Module):
         # for training only: shows in the motion maps where mouth and eyes open, and the gaze. Without it lids and
         # irises, a hundredth of the picture, are not learned: their mean is drawn whatever the motion says
         self.region_head = nn.Conv2d(renderer.config.motion_map_channels[-1], 4 * (NUM_REGIONS + 2), 3, padding=1)
+        self.fixed_statistics = False
+
+    def train_last_level_only(self) -> None:
+        """Freeze all but the finest level of synthesis and the teeth, with the statistics of all batch norms.
+
+        What else the network has learned stays as it is, and a step costs little more than a forward pass.
+        """
+        self.requires_grad_(False)
+        synthesis = self.renderer.synthesis
+        for part in (synthesis.fuse[-1], synthesis.attention[-1], *synthesis.offset[-1:], synthesis.final):
+            part.requires_grad_(True)
+        if self.renderer.teeth is not None:
+            self.renderer.teeth.requires_grad_(True)
+        self.fixed_statistics = True
+        self.eval()
+
+    def train(self, mode: bool = True) -> "RendererTrainee":
+        return super().train(mode and not self.fixed_statistics)
 
     def forward(
         self,

@@ -57,6 +57,7 @@ class RendererTrainingConfig:
     # what the discriminator looks at: squares round mouth and eyes, where most is synthesised and everybody looks,
     # at a tenth of the cost of whole frames
     adversarial_view: Literal["frame", "features"] = "features"
+    last_level_only: bool = False  # train the finest level of synthesis and the teeth, nothing else
     motion_noise: float = 0.05  # added to the source's motion latent
     weights: LossWeights = field(default_factory=LossWeights)
     loop: LoopConfig = field(
@@ -125,6 +126,8 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
     # the encoder is part of the chain, as in the paper
     trainee.renderer.motion_encoder.requires_grad_(config.clips is not None)
     trainee.region_head.requires_grad_(config.clips is None)  # real video has no exact regions to learn from
+    if config.last_level_only:
+        trainee.train_last_level_only()
     weights = config.weights
 
     def viewed(pictures: Mapping[str, Tensor], name: str) -> Tensor:
@@ -204,6 +207,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--correspondence-steps", type=int, default=defaults.correspondence_steps)
     parser.add_argument("--adversarial-from", type=int, default=defaults.adversarial_from)
     parser.add_argument("--adversarial-view", choices=("frame", "features"), default=defaults.adversarial_view)
+    parser.add_argument(
+        "--last-level-only", action="store_true", help="train the finest level of synthesis and the teeth, nothing else"
+    )
     parser.add_argument("--portraits", type=int, default=defaults.portraits_per_batch, help="per batch")
     parser.add_argument("--targets", type=int, default=defaults.targets_per_portrait, help="per portrait")
     parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
@@ -229,6 +235,7 @@ def main(argv: list[str] | None = None) -> int:
         correspondence_steps=a.correspondence_steps,
         adversarial_from=a.adversarial_from,
         adversarial_view=a.adversarial_view,
+        last_level_only=a.last_level_only,
         loop=loop,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
