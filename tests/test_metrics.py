@@ -68,9 +68,7 @@ def test_frechet_distance_of_gaussians():
         frechet_distance(samples[:1], samples)
 
 
-def test_lpips_is_zero_for_equal_pictures_and_grows(tmp_path):
-    with pytest.raises(WeightsError, match="does not exist"):
-        Lpips(tmp_path / "missing.pth")
+def save_random_alexnet(path):
     torch.manual_seed(0)
     shapes = {
         0: (64, 3, 11, 11),
@@ -81,11 +79,20 @@ def test_lpips_is_zero_for_equal_pictures_and_grows(tmp_path):
     }
     state = {f"features.{i}.weight": torch.randn(*shape) * 0.05 for i, shape in shapes.items()}
     state |= {f"features.{i}.bias": torch.zeros(shape[0]) for i, shape in shapes.items()}
-    torch.save(state, tmp_path / "alexnet.pth")
+    torch.save(state, path)
+
+
+def test_lpips_is_zero_for_equal_pictures_and_grows(tmp_path):
+    with pytest.raises(WeightsError, match="does not exist"):
+        Lpips(tmp_path / "missing.pth")
+    save_random_alexnet(tmp_path / "alexnet.pth")
     lpips = Lpips(tmp_path / "alexnet.pth")
     picture = noise(1, 3, 64, 64)
     distances = [lpips(picture, picture + step * noise(1, 3, 64, 64, seed=1))[0] for step in (0, 0.05, 0.2)]
     assert distances[0] == 0 and 0 < distances[1] < distances[2]
+    result = torch.zeros_like(picture).requires_grad_()
+    lpips.distance(result, picture).sum().backward()
+    assert result.grad is not None and result.grad.isfinite().all() and result.grad.abs().max() > 0
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match="not torchvision's AlexNet"):
         Lpips(tmp_path / "other.pth")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from test_metrics import save_random_alexnet
 from test_renderer import TINY_SMALL
 
 from imtalker.config import RendererConfig
@@ -20,6 +21,7 @@ from imtalker.train.renderer_training import (
     RendererTrainingConfig,
     build_loop,
     load_grown,
+    main,
     paint_teeth,
     train_renderer,
 )
@@ -122,6 +124,29 @@ def test_last_level_only_leaves_the_rest_as_it_was(tmp_path: Path) -> None:
     assert changed and all(name.removeprefix("renderer.").startswith(allowed) for name in changed)
     assert not any("running" in name for name in changed)
     assert {"renderer.teeth.placement.weight", "renderer.synthesis.final.weight"} <= changed
+
+
+def test_perceptual_term_where_alexnet_is_at_hand(tmp_path: Path) -> None:
+    save_random_alexnet(tmp_path / "alexnet.pth")
+    loop = build_loop(replace(config(steps=1), lpips=str(tmp_path / "alexnet.pth")), tmp_path, cpu=True)
+    numbers = loop.run()
+    assert numbers["renderer/perceptual"] > 0
+    assert "perceptual" not in str(loop.raw["renderer"].state_dict().keys())
+
+
+def test_command_takes_its_defaults_from_the_file_and_options_override_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[RendererTrainingConfig] = []
+    monkeypatch.setattr("imtalker.train.renderer_training.train_renderer", lambda config, *_: given.append(config))
+    path = tmp_path / "config.json"
+    path.write_text('{"assets": ["a", "b"], "targets_per_portrait": 7, "loop": {"steps": 5, "clip_norm": 3}}')
+    main(["--config", str(path), "--out", str(tmp_path), "--steps", "9"])
+    assert given[0].assets == ("a", "b") and given[0].targets_per_portrait == 7
+    assert given[0].loop.steps == 9 and given[0].loop.clip_norm == 3
+    assert given[0].loop.mixed_precision == RendererTrainingConfig().loop.mixed_precision
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path)])  # neither assets nor clips
 
 
 def test_attention_loss_is_least_at_the_true_cell() -> None:

@@ -80,27 +80,33 @@ class Lpips(nn.Module):
             except (KeyError, RuntimeError) as error:
                 raise WeightsError(f"{trunk_file} is not torchvision's AlexNet: {error}") from error
             self.convolutions.append(convolution)
-        self.heads = [heads[f"lin{level}.model.1.weight"] for level in range(len(self.convolutions))]
+        self.heads = nn.ParameterList(heads[f"lin{level}.model.1.weight"] for level in range(len(self.convolutions)))
         self.requires_grad_(False)
 
     def forward(self, result: Tensor, target: Tensor) -> np.ndarray:
         """Distance of each frame, (T,)."""
+        return self.distance(result, target).detach().cpu().double().numpy()
+
+    def distance(self, result: Tensor, target: Tensor) -> Tensor:
+        """The same as a tensor through which gradients flow: a loss."""
         _same_shape(result, target)
-        distance = torch.zeros(len(result))
+        distance = torch.zeros(len(result), device=result.device)
         for head, a, b in zip(self.heads, self._features(result), self._features(target), strict=True):
-            distance += F.conv2d((a - b) ** 2, head).mean((1, 2, 3))
-        return distance.double().numpy()
+            distance = distance + F.conv2d((a - b) ** 2, head).mean((1, 2, 3))
+        return distance
 
     def _features(self, images: Tensor) -> list[Tensor]:
-        mean = torch.tensor([-0.030, -0.088, -0.188])[:, None, None]  # of images in [-1,1], as published
-        deviation = torch.tensor([0.458, 0.448, 0.450])[:, None, None]
+        # of images in [-1,1], as published
+        mean = torch.tensor([-0.030, -0.088, -0.188], device=images.device)[:, None, None]
+        deviation = torch.tensor([0.458, 0.448, 0.450], device=images.device)[:, None, None]
         x = (images * 2 - 1 - mean) / deviation
         features = []
         for level, convolution in enumerate(self.convolutions):
             if level in (1, 2):
                 x = F.max_pool2d(x, 3, 2)
             x = convolution(x).relu()
-            features.append(x / (x.pow(2).sum(1, keepdim=True).sqrt() + 1e-10))
+            # the first small number keeps the gradient finite where nothing is active
+            features.append(x / ((x.pow(2).sum(1, keepdim=True) + 1e-20).sqrt() + 1e-10))
         return features
 
 

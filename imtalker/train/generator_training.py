@@ -70,7 +70,7 @@ class GeneratorTrainingConfig:
     variants: int = 3  # different motions for each
     validation_clips: int = 6
     expression_weight: float = 2.0  # of the expression's channels; 1 for the head's
-    closure_weight: float = 8.0  # added to that in frames where the lips must meet
+    closure_weight: float = 14.0  # added to that in frames where the lips must meet
     gap_weight: float = 2.0  # of the error of the lip opening, in cm
     lid_weight: float = 4.0  # of the error of the lid openings, relative to open eyes
     smoothness_weight: float = 0.5  # of the error of frame-to-frame differences

@@ -2,7 +2,6 @@
 known exactly. Runs beside the renderer's training: both agree on the latent, neither waits for the other."""
 
 import argparse
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from imtalker.presets import TINY_RENDERER
 from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_space import EXPRESSION, GAZE, MotionSpace
+from imtalker.train.options import config_of_command, configure_logging
 from imtalker.train.puppet.sampler import MOTION_REGIONS_SIZE, MotionSampler
 from imtalker.train.renderer_losses import gaze_loss
 from imtalker.train.renderer_objective import EQUALIZED_RATES, NUM_REGIONS, as_images, channels_last
@@ -49,7 +49,7 @@ class MotionTrainingConfig:
 class MotionTrainee(nn.Module):
     """The motion encoder with a head for training only, which finds mouth, lids and irises and reads the gaze there.
 
-    An iris moves by one or two pixels: without being shown where to look, the encoder does not learn to read it.
+    Being shown where to look makes lips, lids and pose exacter.
     """
 
     def __init__(self, config: RendererConfig) -> None:
@@ -172,18 +172,20 @@ def train_motion(
 def main(argv: list[str] | None = None) -> int:
     """``imtalker train-motion``."""
     parser = argparse.ArgumentParser(prog="imtalker train-motion", description=__doc__)
-    parser.add_argument("--assets", nargs="+", required=True, help="folders of puppet assets")
+    defaults = config_of_command(MotionTrainingConfig, parser, argv)
+    parser.add_argument(
+        "--assets", nargs="+", default=defaults.assets, required=not defaults.assets, help="folders of puppet assets"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--start-from", type=Path, help="motion_encoder.safetensors to begin with")
-    defaults = MotionTrainingConfig()
     parser.add_argument("--steps", type=int, default=defaults.loop.steps)
     parser.add_argument("--batch", type=int, default=defaults.batch)
     parser.add_argument("--pool", type=int, default=defaults.pool, help="pictures rendered at the start")
     parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
-    parser.add_argument("--workers", type=int, default=0, help="data processes")
+    parser.add_argument("--workers", type=int, default=defaults.loop.workers, help="data processes")
     parser.add_argument("--seed", type=int, default=defaults.loop.seed)
-    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16")
+    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default=defaults.loop.mixed_precision)
     parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
     a = parser.parse_args(argv)
     loop = replace(
@@ -191,7 +193,7 @@ def main(argv: list[str] | None = None) -> int:
         mixed_precision=a.precision,
     )  # fmt: skip
     config = replace(defaults, assets=tuple(a.assets), batch=a.batch, pool=a.pool, loop=loop)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    configure_logging()
     train_motion(config, a.out, a.resume, a.start_from, a.cpu)
     return 0
 

@@ -1,9 +1,11 @@
 """Training configurations from JSON files."""
 
+import argparse
 import dataclasses
 import json
 import logging
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +32,16 @@ def config_from_json(config_type: type[Config], path: Path | None, **changes: An
             raise InputError(f"{path}: not a readable JSON file ({error}); check the path and the commas") from error
     config = _updated(config_type(), values, str(path))
     return dataclasses.replace(config, **changes)  # pyright: ignore[reportArgumentType]
+
+
+def config_of_command(config_type: type[Config], parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> Config:
+    """Add ``--config`` to a parser and read its file at once, so that its values become the other options' defaults."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for each in (parser, first):
+        each.add_argument(
+            "--config", type=Path, help=f"JSON with fields of {config_type.__name__}; options override it"
+        )
+    return config_from_json(config_type, first.parse_known_args(argv)[0].config)
 
 
 def _updated(config: Any, values: Any, source: str) -> Any:

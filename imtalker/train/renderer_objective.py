@@ -34,7 +34,8 @@ class LossWeights:
     pixel: float = 2.0  # frame against the target
     gradient: float = 4.0  # image gradients at three scales
     interior: float = 1.0  # frame against the target inside the mouth, by its own area
-    gate: float = 2.0  # synthesised pixels where the source shows the true ones: they are blurred, those are sharp
+    gate: float = 0.5  # synthesised pixels where the source shows the true ones: they are blurred, those are sharp
+    perceptual: float = 1.0  # LPIPS, where AlexNet's weights are at hand
     adversarial: float = 0.05
     features: float = 1.0  # discriminator feature matching
     distance: float = 0.05  # motion distance consistency, paper eq. 6

@@ -19,12 +19,14 @@ from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
+from imtalker.evaluate.image import Lpips
 from imtalker.presets import TINY_RENDERER
 from imtalker.renderer import Renderer
 from imtalker.renderer.teeth import TeethLayer
 from imtalker.train import renderer_losses as losses
 from imtalker.train.discriminator import PatchDiscriminator
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.options import config_of_command, configure_logging
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
 from imtalker.train.puppet.teeth import draw_teeth
 from imtalker.train.renderer_objective import (
@@ -58,11 +60,12 @@ class RendererTrainingConfig:
     # at a tenth of the cost of whole frames
     adversarial_view: Literal["frame", "features"] = "features"
     last_level_only: bool = False  # train the finest level of synthesis and the teeth, nothing else
+    lpips: str | None = None  # AlexNet's weights, alexnet-owt-7be5be79.pth: adds the perceptual term (paper eq. 7)
     motion_noise: float = 0.05  # added to the source's motion latent
     weights: LossWeights = field(default_factory=LossWeights)
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=8000, learning_rate=1e-3, ema_decay=0.998, mixed_precision="bf16", clip_norm=2.0
+            steps=8000, learning_rate=1e-3, ema_decay=0.998, mixed_precision="bf16", clip_norm=2.0, workers=1
         )
     )
 
@@ -129,6 +132,7 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
     if config.last_level_only:
         trainee.train_last_level_only()
     weights = config.weights
+    perceptual = None if config.lpips is None else Lpips(Path(config.lpips))
 
     def viewed(pictures: Mapping[str, Tensor], name: str) -> Tensor:
         if config.adversarial_view == "frame":
@@ -141,6 +145,9 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
     def renderer_loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
         draw, adversarial = step >= config.correspondence_steps, step >= config.adversarial_from
         terms, pictures = renderer_terms(modules["renderer"], batch, draw, config.motion_noise)
+        if draw and perceptual is not None:
+            frame, target = pictures["frame"].float(), pictures["target"]
+            terms["perceptual"] = perceptual.to(frame.device).distance(frame, target).mean()
         if adversarial:
             fake_logits, fake = modules["discriminator"](viewed(pictures, "frame"))
             with torch.no_grad():
@@ -196,26 +203,36 @@ def train_renderer(
 def main(argv: list[str] | None = None) -> int:
     """``imtalker train-renderer``."""
     parser = argparse.ArgumentParser(prog="imtalker train-renderer", description=__doc__)
-    data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--assets", nargs="+", default=[], help="folders of puppet assets")
-    data.add_argument("--clips", help="cache made by python -m imtalker.train.video_clips")
+    defaults = config_of_command(RendererTrainingConfig, parser, argv)
+    data = parser.add_mutually_exclusive_group(required=not (defaults.assets or defaults.clips))
+    data.add_argument("--assets", nargs="+", default=defaults.assets, help="folders of puppet assets")
+    data.add_argument("--clips", default=defaults.clips, help="cache made by python -m imtalker.train.video_clips")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and sheets")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--start-from", type=Path, help="renderer.safetensors to begin with")
-    defaults = RendererTrainingConfig()
+    parser.add_argument("--lpips", default=defaults.lpips, help="alexnet-owt-7be5be79.pth: adds the perceptual term")
     parser.add_argument("--steps", type=int, default=defaults.loop.steps)
     parser.add_argument("--correspondence-steps", type=int, default=defaults.correspondence_steps)
     parser.add_argument("--adversarial-from", type=int, default=defaults.adversarial_from)
     parser.add_argument("--adversarial-view", choices=("frame", "features"), default=defaults.adversarial_view)
     parser.add_argument(
-        "--last-level-only", action="store_true", help="train the finest level of synthesis and the teeth, nothing else"
+        "--last-level-only",
+        action="store_true",
+        default=defaults.last_level_only,
+        help="train the finest level of synthesis and the teeth, nothing else",
+    )
+    parser.add_argument(
+        "--gate-weight",
+        type=float,
+        default=defaults.weights.gate,
+        help="of the term that keeps the source's own pixels: sharper, but what moves in the pixels is drawn less",
     )
     parser.add_argument("--portraits", type=int, default=defaults.portraits_per_batch, help="per batch")
     parser.add_argument("--targets", type=int, default=defaults.targets_per_portrait, help="per portrait")
     parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
-    parser.add_argument("--workers", type=int, default=1, help="data processes")
+    parser.add_argument("--workers", type=int, default=defaults.loop.workers, help="data processes")
     parser.add_argument("--seed", type=int, default=defaults.loop.seed)
-    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16")
+    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default=defaults.loop.mixed_precision)
     parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
     a = parser.parse_args(argv)
     loop = replace(
@@ -236,9 +253,11 @@ def main(argv: list[str] | None = None) -> int:
         adversarial_from=a.adversarial_from,
         adversarial_view=a.adversarial_view,
         last_level_only=a.last_level_only,
+        lpips=a.lpips,
+        weights=replace(defaults.weights, gate=a.gate_weight),
         loop=loop,
     )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    configure_logging()
     train_renderer(config, a.out, a.resume, a.start_from, a.cpu)
     return 0
 
