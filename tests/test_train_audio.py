@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from resuming import assert_resumed_equals_uninterrupted
 from tone_speech import TINY, tone_speech
 
 from imtalker.config import SAMPLE_RATE, AudioEncoderConfig
@@ -50,14 +51,9 @@ def test_training_lowers_the_loss_and_finds_held_out_phonemes(tmp_path, config):
 
 def test_resumed_equals_uninterrupted(tmp_path, config):
     config = replace(config, loop=replace(config.loop, steps=6))
-    whole = build_loop(config, tmp_path / "whole", cpu=True)
-    whole.run()
-    build_loop(config, tmp_path / "parts", cpu=True).run(until=3)
-    rest = build_loop(config, tmp_path / "parts", cpu=True)
-    rest.resume()
-    rest.run()
-    for a, b in zip(whole.raw["recogniser"].parameters(), rest.raw["recogniser"].parameters(), strict=True):
-        assert torch.equal(a, b)
+    assert_resumed_equals_uninterrupted(
+        lambda out: build_loop(config, out, cpu=True), tmp_path / "whole", tmp_path / "parts", 3, "recogniser"
+    )
 
 
 def test_exported_encoder_loads_and_gives_the_same_features(tmp_path, config):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from resuming import assert_resumed_equals_uninterrupted
 from tone_speech import TINY, tone_speech
 
 from imtalker.config import GeneratorConfig
@@ -85,14 +86,9 @@ def test_training_lowers_the_loss(out, config):
 def test_resumed_equals_uninterrupted(out, config):
     config = replace(config, batch_size=2, validation_clips=0, loop=replace(config.loop, steps=4))
     shutil.copytree(out, out / "parts")
-    whole = build_loop(config, out, cpu=True)
-    whole.run()
-    build_loop(config, out / "parts", cpu=True).run(until=2)
-    rest = build_loop(config, out / "parts", cpu=True)
-    rest.resume()
-    rest.run()
-    for a, b in zip(whole.raw["generator"].parameters(), rest.raw["generator"].parameters(), strict=True):
-        assert torch.equal(a, b)
+    assert_resumed_equals_uninterrupted(
+        lambda folder: build_loop(config, folder, cpu=True), out, out / "parts", 2, "generator"
+    )
 
 
 def test_exported_generator_loads(out, config):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from puppet_person import save_drawn_people
+from resuming import assert_resumed_equals_uninterrupted
 from test_renderer import TINY_SMALL
 
 from imtalker.config import RendererConfig
@@ -48,14 +49,9 @@ def test_loss_falls_and_the_weights_are_a_motion_encoder(config: MotionTrainingC
 
 def test_resumed_equals_uninterrupted(config: MotionTrainingConfig, tmp_path: Path) -> None:
     config = replace(config, loop=replace(config.loop, steps=4))
-    whole = build_loop(config, tmp_path / "whole", cpu=True)
-    whole.run()
-    build_loop(config, tmp_path / "parts", cpu=True).run(until=2)
-    rest = build_loop(config, tmp_path / "parts", cpu=True)
-    rest.resume()
-    rest.run()
-    for a, b in zip(whole.raw["motion"].parameters(), rest.raw["motion"].parameters(), strict=True):
-        assert torch.equal(a, b)
+    assert_resumed_equals_uninterrupted(
+        lambda out: build_loop(config, out, cpu=True), tmp_path / "whole", tmp_path / "parts", 2, "motion"
+    )
 
 
 def test_r_squared_is_one_for_the_truth_and_zero_for_the_mean() -> None:

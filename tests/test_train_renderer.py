@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from resuming import assert_resumed_equals_uninterrupted
 from test_metrics import save_random_alexnet
 from test_renderer import TINY_SMALL
 
@@ -102,15 +103,10 @@ def test_loss_falls_and_weights_come_out(tmp_path: Path) -> None:
 
 
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
-    whole = build_loop(config(4, correspondence_steps=2, adversarial_from=3), tmp_path / "a", cpu=True)
-    whole.run()
-    part = build_loop(config(4, correspondence_steps=2, adversarial_from=3), tmp_path / "b", cpu=True)
-    part.run(until=2)
-    resumed = build_loop(config(4, correspondence_steps=2, adversarial_from=3), tmp_path / "b", cpu=True)
-    resumed.resume()
-    resumed.run()
-    for a, b in zip(whole.raw["renderer"].parameters(), resumed.raw["renderer"].parameters(), strict=True):
-        torch.testing.assert_close(a, b, atol=0, rtol=0)
+    stages = config(4, correspondence_steps=2, adversarial_from=3)
+    assert_resumed_equals_uninterrupted(
+        lambda out: build_loop(stages, out, cpu=True), tmp_path / "a", tmp_path / "b", 2, "renderer"
+    )
 
 
 def test_last_level_only_leaves_the_rest_as_it_was(tmp_path: Path) -> None:

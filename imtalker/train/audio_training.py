@@ -7,7 +7,7 @@ phonemes, the mouth controls with coarticulation, voicing and loudness. The head
 import argparse
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder, nu
 from imtalker.presets import TINY_AUDIO
 from imtalker.train.augmentation import augment, change_speed, colored_noise
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
-from imtalker.train.options import config_from_json, configure_logging
+from imtalker.train.options import config_of_command, configure_logging
 from imtalker.train.phonemes import PHONEMES, VOICELESS, Segment, frame_labels
 from imtalker.train.speech_corpus import Utterance, load_corpus
 from imtalker.train.visemes import MOUTH_CONTROLS, VISEME_GROUPS, mouth_track
@@ -282,15 +282,13 @@ def export(loop: TrainingLoop, config: AudioTrainingConfig, out: Path) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Train the audio encoder."""
     parser = argparse.ArgumentParser(prog="imtalker train-audio", description=main.__doc__)
-    parser.add_argument("--config", type=Path, help="JSON with fields of AudioTrainingConfig; default: tiny")
-    parser.add_argument("--corpus", help="folder made by imtalker.train.speech_corpus")
+    defaults = config_of_command(AudioTrainingConfig, parser, argv)
+    parser.add_argument("--corpus", default=defaults.corpus, help="folder made by imtalker.train.speech_corpus")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args(argv)
     configure_logging()
-    changes = {} if options.corpus is None else {"corpus": options.corpus}
-    config = config_from_json(AudioTrainingConfig, options.config, **changes)
-    train_audio(config, options.out, options.resume)
+    train_audio(replace(defaults, corpus=options.corpus), options.out, options.resume)
 
 
 if __name__ == "__main__":

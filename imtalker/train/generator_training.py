@@ -26,7 +26,7 @@ from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.motion_clips import MotionClips, make_clips
 from imtalker.train.motion_scores import Speech, score_generator
 from imtalker.train.motion_space import EXPRESSION, MotionSpace, lid_gap
-from imtalker.train.options import config_from_json, configure_logging
+from imtalker.train.options import config_of_command, configure_logging
 from imtalker.train.puppet.topology import MEAN_NEUTRAL
 from imtalker.train.speech_corpus import load_corpus
 from imtalker.weight_file import load_module, load_weights, save_weights
@@ -262,20 +262,18 @@ def export(loop: TrainingLoop, config: GeneratorTrainingConfig, out: Path) -> No
 def main(argv: list[str] | None = None) -> None:
     """Train the motion generator."""
     parser = argparse.ArgumentParser(prog="imtalker train-generator", description=main.__doc__)
-    parser.add_argument("--config", type=Path, help="JSON with fields of GeneratorTrainingConfig; default: tiny")
-    parser.add_argument("--corpus", help="folder made by imtalker.train.speech_corpus")
-    parser.add_argument("--audio-encoder", dest="audio_encoder", help="audio_encoder.safetensors of train-audio")
-    parser.add_argument("--steps", type=int)
+    defaults = config_of_command(GeneratorTrainingConfig, parser, argv)
+    parser.add_argument("--corpus", default=defaults.corpus, help="folder made by imtalker.train.speech_corpus")
+    parser.add_argument(
+        "--audio-encoder", default=defaults.audio_encoder, help="audio_encoder.safetensors of train-audio"
+    )
+    parser.add_argument("--steps", type=int, default=defaults.loop.steps)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args(argv)
     configure_logging()
-    changes = {name: getattr(options, name) for name in ("corpus", "audio_encoder")}
-    config = config_from_json(
-        GeneratorTrainingConfig, options.config, **{name: value for name, value in changes.items() if value}
-    )
-    if options.steps:
-        config = replace(config, loop=replace(config.loop, steps=options.steps))
+    loop = replace(defaults.loop, steps=options.steps)
+    config = replace(defaults, corpus=options.corpus, audio_encoder=options.audio_encoder, loop=loop)
     train_generator(config, options.out, options.resume)
 
 

@@ -19,10 +19,10 @@ def configure_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
 
-def config_from_json(config_type: type[Config], path: Path | None, **changes: Any) -> Config:
+def config_from_json(config_type: type[Config], path: Path | None) -> Config:
     """A configuration dataclass (nested ones too) from a JSON object; missing fields keep their defaults.
 
-    ``changes`` override the file. Raises InputError for an unreadable file or an unknown field.
+    Raises InputError for an unreadable file or an unknown field.
     """
     values: Any = {}
     if path is not None:
@@ -30,8 +30,7 @@ def config_from_json(config_type: type[Config], path: Path | None, **changes: An
             values = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable JSON file ({error}); check the path and the commas") from error
-    config = _updated(config_type(), values, str(path))
-    return dataclasses.replace(config, **changes)  # pyright: ignore[reportArgumentType]
+    return _updated(config_type(), values, str(path))
 
 
 def config_of_command(config_type: type[Config], parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> Config:

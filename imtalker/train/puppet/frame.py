@@ -61,7 +61,7 @@ class RenderedFrame:
     layer: np.ndarray  # (size,size) uint8: background, skin and hair, mouth, right eye, left eye
     depth: np.ndarray  # (size,size) float32 cm toward the camera, -1e9 where there is no mesh
     geometry: FrameGeometry
-    teeth: np.ndarray  # (size,size) bool: a tooth or gum is seen
+    teeth: np.ndarray  # (2,128,256,4) uint8: the person's plates, upper first
 
     @property
     def size(self) -> int:
@@ -77,9 +77,10 @@ class RenderedFrame:
         photo = np.einsum("nij,nj->ni", maps, np.stack([x + 0.5, y + 0.5, np.ones(len(x))], -1))
         offset = (photo - eye[:, 2:4] - eye[:, 5:7]) / eye[:, 7:9]
         iris[y, x] = np.hypot(*offset.T) < eye[:, 4]
+        teeth = tooth_mask(mouth, self.teeth, self.geometry.upper_teeth, self.geometry.lower_teeth)
         cells = [
             cv2.resize(m.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-            for m in (mouth, eyes, iris, self.teeth)
+            for m in (mouth, eyes, iris, teeth)
         ]
         return np.round(255 * np.stack(cells)).astype(np.uint8)
 
@@ -218,5 +219,4 @@ def render(
         fine.lower_teeth, fine.mouth, asset.eye_plates, asset.irises, fine.eye_maps, fine.eyes, image, layer,
         out_depth,
     )  # fmt: skip
-    teeth = tooth_mask(layer == MOUTH, asset.teeth, geometry.upper_teeth, geometry.lower_teeth)
-    return RenderedFrame(image, layer, out_depth, geometry, teeth)
+    return RenderedFrame(image, layer, out_depth, geometry, asset.teeth)

@@ -9,10 +9,9 @@ from imtalker.train.puppet.raster import (
     interpolators,
     iris_point,
     map_point,
-    on_teeth,
     rasterize,
     sample_alpha,
-    teeth_point,
+    shows_tooth,
     under_crown,
 )
 from imtalker.train.puppet.topology import HOLE_UV, TRIANGLE_LAYER, TRIANGLES
@@ -53,18 +52,15 @@ def _match(
                     if not hair or sample_alpha(texture, u, v) < 0.5:
                         layer = 0
                 elif layer == 2:
-                    u, v = teeth_point(target_upper, px, py)
-                    if on_teeth(u, v) and sample_alpha(teeth[0], u, v) > 0.5:
+                    if shows_tooth(teeth[0], target_upper, px, py):
                         cx, cy = map_point(target_upper, px, py)
                         sx, sy = map_point(source_upper, cx, cy)
                     else:
-                        u, v = teeth_point(target_lower, px, py)
                         cx, cy = map_point(target_lower, px, py)
                         sx, sy = map_point(source_lower, cx, cy)
-                        known = on_teeth(u, v) and sample_alpha(teeth[1], u, v) > 0.5
+                        known = shows_tooth(teeth[1], target_lower, px, py)
                         if known:  # the upper row may hide it in the source
-                            u, v = teeth_point(source_upper_inverse, sx, sy)
-                            known = not (on_teeth(u, v) and sample_alpha(teeth[0], u, v) > 0.5)
+                            known = not shows_tooth(teeth[0], source_upper_inverse, sx, sy)
                 else:
                     e = layer - 3
                     qx, qy = map_point(target_eye_maps[e], px, py)

@@ -188,16 +188,20 @@ def _shade_mouth(px, py, hu, hv, teeth, upper, lower, mouth):
 
 
 @nb.njit(cache=True, fastmath=True)
+def shows_tooth(plate, matrix, x, y):
+    """Whether a plate of teeth is opaque at screen px x, y."""
+    u, v = teeth_point(matrix, x, y)
+    return on_teeth(u, v) and sample_alpha(plate, u, v) > 0.5
+
+
+@nb.njit(cache=True, fastmath=True)
 def tooth_mask(mouth, teeth, upper, lower):
     """(H,W) bool: pixels of the opening ``mouth (H,W)`` bool that show a tooth. upper, lower: screen px -> cm."""
     found = np.zeros_like(mouth)
     rows, columns = np.nonzero(mouth)
     for y, x in zip(rows, columns):  # noqa: B905 (numba has no strict)
-        u, v = teeth_point(upper, x + 0.5, y + 0.5)
-        found[y, x] = on_teeth(u, v) and sample_alpha(teeth[0], u, v) > 0.5
-        if not found[y, x]:
-            u, v = teeth_point(lower, x + 0.5, y + 0.5)
-            found[y, x] = on_teeth(u, v) and sample_alpha(teeth[1], u, v) > 0.5
+        px, py = x + 0.5, y + 0.5
+        found[y, x] = shows_tooth(teeth[0], upper, px, py) or shows_tooth(teeth[1], lower, px, py)
     return found
 
 
