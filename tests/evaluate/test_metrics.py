@@ -15,7 +15,7 @@ from imtalker.evaluate.stability import (
     longest_freeze,
     value_range,
 )
-from imtalker.faces.networks import canonical_face
+from imtalker.faces.canonical import canonical_face
 from imtalker.faces.readings import HeadFrame
 
 
