@@ -4,12 +4,16 @@ The official architecture ("base") and the small bundled one ("tiny") are two va
 fields whose comment says "tiny" switch on parts that the official networks do not have.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 SAMPLE_RATE = 16_000  # Hz, of all speech inside the package
 FRAME_RATE = 25  # video frames per second, of all motion and all output
+SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE  # of speech in one video frame
 MOTION_DIM = 32  # numbers in one motion latent
+
+Solver = Literal["euler", "midpoint", "heun"]
+Noise = Literal["stream", "repeat"]
 
 
 @dataclass(frozen=True)
@@ -123,16 +127,16 @@ class SamplingOptions:
     guidance_scale: float = 2.0  # on the audio; 1 switches guidance off
     pose_guidance: float = 1.0
     gaze_guidance: float = 1.0
-    solver: Literal["euler", "midpoint", "heun"] = "euler"
+    solver: Solver = "euler"
     seed: int = 25
-    noise: Literal["stream", "repeat"] = "stream"  # one noise stream per clip | upstream: the same in every window
+    noise: Noise = "stream"  # one noise stream per clip | upstream: the same in every window
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """Everything one preset needs to build its networks."""
-
-    renderer: RendererConfig = field(default_factory=RendererConfig)
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
-    audio_encoder: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
-    crop: CropConfig = field(default_factory=CropConfig)
+# What a number of ``SamplingOptions`` may be, smallest and largest. The app offers a narrower part of it.
+SAMPLING_LIMITS: dict[str, tuple[int | float, int | float]] = {
+    "num_steps": (1, 1000),
+    "guidance_scale": (0.0, 20.0),
+    "pose_guidance": (0.0, 20.0),
+    "gaze_guidance": (0.0, 20.0),
+    "seed": (0, 2**63 - 1),
+}

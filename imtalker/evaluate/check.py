@@ -31,10 +31,10 @@ from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.verdict import Finding
 from imtalker.faces.identity import identity_embedding
 from imtalker.faces.landmarks import find_faces
-from imtalker.media.audio import load_waveform
+from imtalker.media.audio import load_clip_sound, load_waveform
 from imtalker.media.image import load_portrait
 from imtalker.media.video import probe_video, read_frames
-from imtalker.media.video_writer import read_recipe
+from imtalker.pipeline.recipe import read_recipe, requested_controls
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def check_video(
     info = probe_video(video)
     recipe = read_recipe(video) if recipe is None else recipe
     expected = None if audio is None else len(load_waveform(audio)) / SAMPLE_RATE
-    waveform = _sound_of(video, info.audio_offset) if info.has_audio else None
+    waveform = load_clip_sound(video, info.audio_offset) if info.has_audio else None
     if waveform is not None and expected is None:
         expected = len(waveform) / SAMPLE_RATE
     if waveform is None and audio is not None:
@@ -141,19 +141,8 @@ def _findings(
         flicker_finding(measures),
         jitter_finding(measures),
         motion_finding(measures),
-        *asked_findings(measures, (recipe or {}).get("controls") or {}),
+        *asked_findings(measures, requested_controls(recipe)),
     ]
-
-
-def _sound_of(video: str | Path, offset: float) -> np.ndarray | None:
-    """The clip's own sound, beginning with its first picture; None when it is silent."""
-    try:
-        waveform = load_waveform(video)
-    except InputError as error:
-        logger.info("no usable sound: %s", error)
-        return None
-    shift = round(offset * SAMPLE_RATE)
-    return np.pad(waveform, (shift, 0)) if shift > 0 else waveform[-shift:]
 
 
 def _hear(waveform: np.ndarray | None) -> SpeechCues | str | None:

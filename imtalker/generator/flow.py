@@ -3,17 +3,16 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from imtalker.config import SamplingOptions
+from imtalker.config import SAMPLING_LIMITS, Noise, SamplingOptions
 from imtalker.errors import InputError
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x, t scalar) -> dx/dt, shaped like x
-Solver = Callable[[Velocity, Tensor, Tensor, Tensor], Tensor]  # (velocity, x, t, dt) -> x at t + dt
-MAX_GUIDANCE = 20.0
-MAX_STEPS = 1000
+Step = Callable[[Velocity, Tensor, Tensor, Tensor], Tensor]  # (velocity, x, t, dt) -> x at t + dt
 
 
 def euler_step(velocity: Velocity, x: Tensor, t: Tensor, dt: Tensor) -> Tensor:
@@ -32,7 +31,7 @@ def heun_step(velocity: Velocity, x: Tensor, t: Tensor, dt: Tensor) -> Tensor:
     return x + dt / 2 * (first + velocity(x + dt * first, t + dt))
 
 
-SOLVERS: dict[str, tuple[Solver, int]] = {  # step and its network evaluations
+SOLVERS: dict[str, tuple[Step, int]] = {  # step and its network evaluations
     "euler": (euler_step, 1),
     "midpoint": (midpoint_step, 2),
     "heun": (heun_step, 2),
@@ -44,22 +43,19 @@ def check_options(options: SamplingOptions) -> None:
     if options.solver not in SOLVERS:
         raise InputError(f"solver {options.solver!r} is unknown; choose one of {', '.join(SOLVERS)}")
     evaluations = SOLVERS[options.solver][1]
-    steps = options.num_steps
-    if not _is_int(steps) or not 1 <= steps <= MAX_STEPS:
-        raise InputError(f"num_steps is {steps!r}; give a whole number from 1 to {MAX_STEPS}")
-    if steps % evaluations:
+    for name, (lowest, highest) in SAMPLING_LIMITS.items():
+        value, whole = getattr(options, name), isinstance(lowest, int)
+        fits = _is_int(value) if whole else _is_number(value)
+        if not fits or not lowest <= value <= highest:
+            kind = "whole number" if whole else "number"
+            raise InputError(f"{name} is {value!r}; give a {kind} from {lowest:g} to {highest}")
+    if options.num_steps % evaluations:
         raise InputError(
-            f"num_steps is {steps}, but {options.solver} spends {evaluations} network evaluations per step; "
+            f"num_steps is {options.num_steps}, but {options.solver} spends {evaluations} evaluations per step; "
             f"give a multiple of {evaluations}"
         )
-    for name in ("guidance_scale", "pose_guidance", "gaze_guidance"):
-        value = getattr(options, name)
-        if not _is_number(value) or not 0 <= value <= MAX_GUIDANCE:
-            raise InputError(f"{name} is {value!r}; give a number from 0 to {MAX_GUIDANCE:g} (1 is off)")
-    if not _is_int(options.seed) or not 0 <= options.seed < 2**63:
-        raise InputError(f"seed is {options.seed!r}; give a whole number from 0 to 2**63 - 1")
-    if options.noise not in ("stream", "repeat"):
-        raise InputError(f"noise is {options.noise!r}; choose 'stream' or 'repeat'")
+    if options.noise not in get_args(Noise):
+        raise InputError(f"noise is {options.noise!r}; choose one of {', '.join(get_args(Noise))}")
 
 
 def _is_int(value: object) -> bool:

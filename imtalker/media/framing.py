@@ -8,7 +8,7 @@ import numpy as np
 from imtalker.config import CropConfig
 from imtalker.media.crop import CropBox, square_crop_box, whole_picture
 from imtalker.media.face_detector import FaceDetector, choose_face, stable_face_box
-from imtalker.media.video import probe_video, sample_frames
+from imtalker.media.video import VideoInfo, probe_video, sample_frames
 
 Crop = CropBox | Literal["auto"] | None  # a box; round the detected face; None: the whole picture
 
@@ -38,10 +38,15 @@ class Framing:
         found = choose_face(self.detector.detect(image), face, what)
         return square_crop_box(found.box, size, self._crop)
 
-    def of_clip(self, path: str | Path, crop: Crop = "auto", face: int | None = None) -> CropBox:
-        """One square for a whole clip, round the median position of the face; raises as ``of_picture``."""
+    def of_clip(
+        self, path: str | Path, crop: Crop = "auto", face: int | None = None, info: VideoInfo | None = None
+    ) -> CropBox:
+        """One square for a whole clip, round the median position of the face; raises as ``of_picture``.
+
+        ``info``: of the clip, where that has been read already.
+        """
         if crop != "auto":
-            info = probe_video(path)
+            info = info or probe_video(path)
             size = (info.height, info.width)
             return whole_picture(size) if crop is None else crop.check_inside(size)
         box, size = stable_face_box(sample_frames(path), self.detector, face, f"clip {path}")

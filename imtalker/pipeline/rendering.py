@@ -1,4 +1,4 @@
-"""Frames <-> tensors in batches: what the renderer is asked for, piece by piece, so that memory stays flat."""
+"""Batched encoding and rendering of frames; memory does not grow with the clip."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,14 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.pipeline.animation import FrameChunk
-from imtalker.pipeline.finishing import Finishing
+from imtalker.pipeline.inputs import DrivingClip
 from imtalker.pipeline.timing import Timings
 from imtalker.renderer import Renderer, SourceFeatures
 
 
-def suitable_batch(device: torch.device, output_size: int) -> int:
+def default_batch_size(device: torch.device, output_size: int) -> int:
     """Frames to render at a time: enough to keep the device busy, few enough to bound the memory."""
     if device.type == "cuda":
         return 16
@@ -39,36 +38,30 @@ def render_chunks(
     windows: Iterator[Tensor],
     total: int,
     batch: int,
-    finish: Finishing,
     timings: Timings,
 ) -> Iterator[FrameChunk]:
-    """Finished frames for motion windows ``(1, n, 32)``, at most ``batch`` in a chunk."""
+    """Rendered squares for motion windows ``(1, n, 32)``, at most ``batch`` in a chunk."""
     start = 0
-    batch = min(batch, finish.max_frames)
     for window in windows:
         for motion in window[0].to(features.motion).split(batch):
             with timings.measure("rendering"):
                 frames = to_frames(renderer.render(motion, features))
-            frames = finish(frames)
             yield FrameChunk(frames, start, max(total, start + len(frames)))
             start += len(frames)
 
 
 @torch.no_grad()
-def encode_frames(
-    renderer: Renderer, frames: Iterator[np.ndarray], box: CropBox, batch: int, timings: Timings
-) -> Iterator[Tensor]:
-    """Motion windows ``(1, n, 32)``, n up to ``batch``, of the square ``box`` in whole frames ``(H, W, 3)``."""
+def encode_clip(renderer: Renderer, clip: DrivingClip, batch: int, timings: Timings) -> Iterator[Tensor]:
+    """Motion windows ``(1, n, 32)``, n up to ``batch``, of a driving clip."""
     like = next(renderer.parameters())
-    size = renderer.config.input_size
-    squares = timings.iterate("decoding", (crop_and_resize(frame, box, size) for frame in frames))
+    squares = timings.iterate("decoding", clip.squares(renderer.config.input_size))
     while group := list(islice(squares, batch)):
         with timings.measure("motion_encoding"):
             motion = renderer.encode_motion(to_tensor(np.stack(group), like))
         yield motion[None]
 
 
-def up_to(windows: Iterator[Tensor], frames: int) -> Iterator[Tensor]:
+def take(windows: Iterator[Tensor], frames: int) -> Iterator[Tensor]:
     """Windows until ``frames`` frames are there; the rest is not computed."""
     count = 0
     for window in windows:
@@ -78,7 +71,7 @@ def up_to(windows: Iterator[Tensor], frames: int) -> Iterator[Tensor]:
             return
 
 
-def remembered(windows: Iterator[Tensor], kept: list[Tensor]) -> Iterator[Tensor]:
+def record(windows: Iterator[Tensor], kept: list[Tensor]) -> Iterator[Tensor]:
     """The same windows; copies on the CPU are appended to ``kept``."""
     for window in windows:
         kept.append(window.detach().to("cpu", torch.float32))

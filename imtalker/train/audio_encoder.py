@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig
-from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder, num_video_frames
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, AudioEncoderConfig
+from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
 from imtalker.train.options import config_of_command, configure_logging
 from imtalker.train.speech.augmentation import augment, change_speed, colored_noise

@@ -1,14 +1,13 @@
 """Training configurations from JSON files."""
 
 import argparse
-import dataclasses
 import json
 import logging
-import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from imtalker.config_json import config_from_dict
 from imtalker.errors import InputError
 
 Config = TypeVar("Config")
@@ -30,7 +29,7 @@ def config_from_json(config_type: type[Config], path: Path | None) -> Config:
             values = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable JSON file ({error}); check the path and the commas") from error
-    return _updated(config_type(), values, str(path))
+    return config_from_dict(config_type, values, str(path))
 
 
 def config_of_command(config_type: type[Config], parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> Config:
@@ -41,19 +40,3 @@ def config_of_command(config_type: type[Config], parser: argparse.ArgumentParser
             "--config", type=Path, help=f"JSON with fields of {config_type.__name__}; options override it"
         )
     return config_from_json(config_type, first.parse_known_args(argv)[0].config)
-
-
-def _updated(config: Any, values: Any, source: str) -> Any:
-    hints = typing.get_type_hints(type(config))
-    if not isinstance(values, dict) or not set(values) <= set(hints):
-        extra = sorted(set(values) - set(hints)) if isinstance(values, dict) else values
-        raise InputError(f"{source}: {extra} are not fields of {type(config).__name__}; use {', '.join(hints)}")
-    changed = {}
-    for name, value in values.items():
-        current = getattr(config, name)
-        changed[name] = _updated(current, value, source) if dataclasses.is_dataclass(current) else _tuples(value)
-    return dataclasses.replace(config, **changed)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

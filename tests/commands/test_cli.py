@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from imtalker.cli import ELSEWHERE, main
-from imtalker.media.video_writer import VideoWriter, read_recipe
+from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import load_motion
+from imtalker.pipeline.recipe import read_recipe
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import decode_video, tone, write_video, write_wav
 from tests.support.standin import save_small_models
@@ -67,10 +68,12 @@ def test_json_is_one_object_with_everything(things, tmp_path, capsys):
     )
 
 
-def test_clip_drives_and_is_compared(things, tmp_path):
-    assert animate(things, "--video", things / "clip.mp4", "-o", tmp_path / "v.mp4", "--compare", "--relative") == 0
+def test_clip_drives_and_is_shown_beside_the_result(things, tmp_path):
+    assert (
+        animate(things, "--video", things / "clip.mp4", "-o", tmp_path / "v.mp4", "--side-by-side", "--relative") == 0
+    )
     frames, _ = decode_video(tmp_path / "v.mp4")
-    pairs, facts = decode_video(tmp_path / "v-compare.mp4")
+    pairs, facts = decode_video(tmp_path / "v-side-by-side.mp4")
     assert len(frames) == len(pairs) == 8 and pairs[0].shape == (64, 128, 3) and facts["audio"] > 0.25
 
 
@@ -88,10 +91,10 @@ def test_controls_from_a_file_and_head_from_a_clip(things, tmp_path):
     (tmp_path / "c.csv").write_text("yaw,gaze_x\n" + "3,1\n" * 15)
     assert animate(things, "--controls", tmp_path / "c.csv", "--steps", 1, "-o", tmp_path / "a.mp4") == 0
     recipe = read_recipe(tmp_path / "a.mp4")
-    assert recipe is not None and recipe["controls"]["yaw"] == {"frames": 15, "mean": 3.0, "deviation": 0.0}
+    assert recipe is not None and recipe["controls"]["yaw"] == [3.0] * 15
     assert animate(things, "--head-from", things / "clip.mp4", "--steps", 1, "-o", tmp_path / "b.mp4") == 0
     recipe = read_recipe(tmp_path / "b.mp4")
-    assert recipe is not None and recipe["head_from"] == "clip.mp4" and recipe["controls"]["yaw"]["frames"] == 15
+    assert recipe is not None and recipe["head_from"]["file"] == "clip.mp4" and "controls" not in recipe
 
 
 def test_framing_options(things, tmp_path):
