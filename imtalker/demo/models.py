@@ -11,8 +11,8 @@ import imtalker
 from imtalker.config import SamplingOptions
 from imtalker.demo.settings import Settings
 from imtalker.errors import ImTalkerError, WeightsError
-from imtalker.pipeline import TalkingHeadPipeline, load_pipeline
-from imtalker.presets import PRESET_NAMES, get_preset
+from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
+from imtalker.weights.presets import PRESET_NAMES, get_preset
 
 logger = logging.getLogger(__name__)
 

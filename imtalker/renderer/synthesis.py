@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
 from imtalker.renderer.attention import attention_block
-from imtalker.renderer.blocks import SLOPE, ConvBlock, LinearUpsample, conv3
-from imtalker.renderer.layers import SLOPE as FINAL_SLOPE
+from imtalker.renderer.conv_blocks import SLOPE, ConvBlock, LinearUpsample, conv3
 from imtalker.renderer.motion_transfer import (
     Guide,
     resample_blocks,
@@ -17,6 +16,7 @@ from imtalker.renderer.motion_transfer import (
     resize_coordinates,
 )
 from imtalker.renderer.source import SourceFeatures
+from imtalker.renderer.style_layers import SLOPE as FINAL_SLOPE
 
 OFFSET_SCALE = 0.1  # of the refinement heads: they start at zero and should move slowly
 GATE_BIAS = 2.0  # the gate starts near "keep the source's pixels"

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.renderer import Renderer, SourceFeatures
-from imtalker.renderer.layers import EqualizedConv2d, EqualizedLinear, StyledConv
+from imtalker.renderer.style_layers import EqualizedConv2d, EqualizedLinear, StyledConv
 from imtalker.train import renderer_losses as losses
-from imtalker.train.motion_space import GAZE
+from imtalker.train.puppet.motion_space import GAZE
 
 # weights of the mouth, both eyes and the face against the rest of the picture (boxes in this order): lips and lids
 # are a fortieth of the picture, and what everybody looks at

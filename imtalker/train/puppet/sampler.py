@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from imtalker.errors import InputError
-from imtalker.train.motion_space import MotionSpace
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.augment import (
     cover,
@@ -27,8 +26,9 @@ from imtalker.train.puppet.controls import (
     sample_nearby,
     sample_view,
 )
-from imtalker.train.puppet.frame import express_asset, render
-from imtalker.train.puppet.matching import correspondence
+from imtalker.train.puppet.correspondence import correspondence
+from imtalker.train.puppet.motion_space import MotionSpace
+from imtalker.train.puppet.render import express_asset, render
 from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
 
 Split = Literal["train", "validation", "all"]

@@ -1,0 +1,141 @@
+"""A folder of speech with phoneme times: one ``.npz`` per voice, synthetic or recorded."""
+
+import argparse
+import csv
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from imtalker.config import SAMPLE_RATE
+from imtalker.errors import InputError
+from imtalker.train.speech.alignment import align
+from imtalker.train.speech.phonemes import INDEX, PHONEMES, SILENCE, Segment
+from imtalker.train.speech.sentences import sentence
+from imtalker.train.speech.voices import ALL_VOICES, Speech, hash_of, read_wave, speak
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance: waveform (N,) float32 mono 16 kHz, its phonemes with times, who said what."""
+
+    waveform: np.ndarray
+    segments: tuple[Segment, ...]
+    text: str
+    voice: str
+
+    @property
+    def duration(self) -> float:
+        return len(self.waveform) / SAMPLE_RATE
+
+
+def to_sample_rate(waveform: np.ndarray, rate: int) -> np.ndarray:
+    """(N,) at ``rate`` Hz to float32 at 16 kHz."""
+    if rate == SAMPLE_RATE:
+        return waveform.astype(np.float32)
+    common = gcd(rate, SAMPLE_RATE)
+    return resample_poly(waveform, SAMPLE_RATE // common, rate // common).astype(np.float32)
+
+
+def save_utterances(path: Path, utterances: Iterable[Utterance]) -> None:
+    """Write utterances of one voice to one compressed file."""
+    items = list(utterances)
+    waveforms = [np.round(np.clip(u.waveform, -1, 1) * 32767).astype(np.int16) for u in items]
+    rows = [(i, INDEX[s.phoneme], s.start, s.end) for i, u in enumerate(items) for s in u.segments]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        path,
+        waveform=np.concatenate(waveforms),
+        length=np.array([len(w) for w in waveforms]),
+        segments=np.array(rows, np.float64),
+        text=np.array([u.text for u in items]),
+        voice=np.array([u.voice for u in items]),
+    )
+
+
+def load_utterances(path: Path) -> list[Utterance]:
+    """Read a file written by :func:`save_utterances`."""
+    with np.load(path) as data:
+        ends = np.cumsum(data["length"])
+        flat, rows = data["waveform"], data["segments"]
+        texts, voices = data["text"], data["voice"]
+    out = []
+    for i, end in enumerate(ends):
+        start = 0 if i == 0 else ends[i - 1]
+        own = rows[rows[:, 0] == i]
+        segments = tuple(Segment(PHONEMES[int(p)], float(a), float(b)) for _, p, a, b in own)
+        waveform = flat[start:end].astype(np.float32) / 32767
+        out.append(Utterance(waveform, segments, str(texts[i]), str(voices[i])))
+    return out
+
+
+def load_corpus(folder: Path | str) -> list[Utterance]:
+    """Every utterance under ``folder``, in the order of the file names.
+
+    Raises
+    ------
+    InputError: the folder holds no corpus.
+    """
+    files = sorted(Path(folder).glob("*.npz"))
+    if not files:
+        raise InputError(f"no speech corpus in {folder}; make one with python -m imtalker.train.speech.corpus")
+    return [u for path in files for u in load_utterances(path)]
+
+
+def synthesize(voice: str, count: int, seed: int) -> Iterator[Utterance]:
+    """``count`` random sentences read by ``voice`` at varying pace."""
+    rng = np.random.default_rng((seed, hash_of(voice)))
+    for _ in range(count):
+        text = sentence(rng)
+        speech: Speech = speak(text, voice, float(rng.uniform(0.85, 1.25)))
+        waveform = to_sample_rate(speech[0], speech[1])
+        yield Utterance(waveform, tuple(speech[2]), text, voice)
+
+
+def _pronounce(word: str) -> list[str]:
+    return [s.phoneme for s in speak(word, "flite:slt")[2] if s.phoneme != SILENCE]
+
+
+def recordings(folder: Path, name: str) -> Iterator[Utterance]:
+    """Align every line of ``metadata.csv`` (file id | transcript) with the ``.wav`` of that id."""
+    with open(folder / "metadata.csv", newline="") as file:
+        for row in csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE):
+            waveform, rate = read_wave(folder / f"{row[0]}.wav")
+            waveform = to_sample_rate(waveform, rate)
+            try:
+                segments = align(waveform, row[-1], _pronounce)
+            except InputError as error:
+                logger.warning("left out %s: %s", row[0], error)
+                continue
+            yield Utterance(waveform, tuple(segments), row[-1], row[2] if len(row) > 3 else name)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Make one part of a corpus."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
+    parser.add_argument("--voices", nargs="*", default=[], help=f"engine:voice, such as {', '.join(ALL_VOICES[:6])}")
+    parser.add_argument("--count", type=int, default=100, help="sentences per voice")
+    parser.add_argument("--recordings", type=Path, help="folder with metadata.csv and wav files")
+    parser.add_argument("--name", default="recordings", help="voice name of the recordings")
+    parser.add_argument("--seed", type=int, default=25)
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for voice in options.voices:
+        path = options.out / f"{voice.replace(':', '_').replace('/', '_')}.npz"
+        save_utterances(path, synthesize(voice, options.count, options.seed))
+        logger.info("%s", path)
+    if options.recordings is not None:
+        path = options.out / f"{options.name}.npz"
+        save_utterances(path, recordings(options.recordings, options.name))
+        logger.info("%s", path)
+
+
+if __name__ == "__main__":
+    main()
