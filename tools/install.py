@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
 OLDEST = (3, 11)
-HEARTBEAT = 5  # seconds between signs of life
+HEARTBEAT = 10  # seconds between signs of life
 MARK = "imtalker-install.txt"  # in the environment: what it was built from, then each finished step
 
 
@@ -77,14 +77,14 @@ class Environment:
         if step in self._done():
             return
         say(f"installing {what}")
-        command = [str(self.python), "-m", "pip", "install", "--progress-bar", "off", *arguments]
+        command = [str(self.python), "-m", "pip", "install", "--no-compile", "--progress-bar", "off", *arguments]
         settings = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0"}
         settings.pop("PYTHONPATH", None)
         log, start = self._folder / "install.log", time.monotonic()
         with log.open("w", encoding="utf-8") as sink:
             process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=sink, stderr=subprocess.STDOUT)
             while (code := _wait(process)) is None:
-                say(f"  {time.monotonic() - start:.0f} s  {_last_line(log)}")
+                say(f"  {time.monotonic() - start:.0f} s  {self._progress(log)}")
         if code:
             tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
             raise InstallError(f"pip failed while installing {what}; the same command tries again\n{tail}")
@@ -94,6 +94,13 @@ class Environment:
 
     def _done(self) -> list[str]:
         return self._mark.read_text(encoding="utf-8").splitlines() if self._mark.exists() else []
+
+    def _progress(self, log: Path) -> str:
+        lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        steps = [line for line in lines if line.startswith(("Collecting", "Downloading", "Installing"))]
+        if not steps or steps[-1].startswith("Installing"):  # pip names nothing while it unpacks
+            return f"{len(list(self._folder.rglob('site-packages/*.dist-info')))} packages in place"
+        return steps[-1][:100]
 
     def _runs(self) -> bool:
         try:
@@ -110,12 +117,6 @@ def _wait(process: subprocess.Popen) -> int | None:
     except KeyboardInterrupt:
         process.wait()
         raise
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    steps = [line.strip() for line in lines if line.strip().startswith(("Collecting", "Downloading", "Installing"))]
-    return steps[-1][:100] if steps else "…"
 
 
 def _digest(*parts: bytes) -> str:

@@ -106,7 +106,7 @@ class _Animator:
         if dtype == "auto" and self._recipe:
             dtype = self._recipe.get("dtype", "auto")
         report = logger.warning  # shown without -v: a first download takes minutes
-        self._pipeline = load_pipeline(preset, arguments.device, dtype, progress=report)
+        self._pipeline = load_pipeline(preset, arguments.device, dtype, progress=report, size=arguments.size)
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)
         self._clips: dict[Path, DrivingClip] = {}
 

@@ -57,6 +57,7 @@ class Portrait(SourceImage):
     """An encoded portrait. Encode once, reuse for any number of runs."""
 
     features: SourceFeatures = field(repr=False)
+    size: int  # side of the frames it is animated in, pixels
 
 
 @dataclass(frozen=True, eq=False)

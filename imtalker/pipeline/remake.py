@@ -83,7 +83,11 @@ def remake(
     picture = recipe["portrait"]
     assert paths["portrait"] is not None
     portrait = pipeline.encode_source(
-        paths["portrait"], crop=_box(picture, "portrait"), background=_rgb(picture.get("background")), timings=timings
+        paths["portrait"],
+        crop=_box(picture, "portrait"),
+        background=_rgb(picture.get("background")),
+        size=recipe.get("size"),
+        timings=timings,
     )
     common: dict[str, Any] = {name: bool(recipe.get(name)) for name in ("paste_back", "label")} | {"timings": timings}
     if (path := paths["driving"]) is not None:

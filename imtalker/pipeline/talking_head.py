@@ -23,8 +23,17 @@ from imtalker.pipeline.finishing import Finisher
 from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, SourceImage, Speech, as_track, describe_file
 from imtalker.pipeline.motion_clip import MotionClip, check_motion, describe_motion
 from imtalker.pipeline.recipe import Mode, make_recipe
-from imtalker.pipeline.rendering import default_batch_size, encode_clip, record, render_chunks, take, to_tensor
+from imtalker.pipeline.rendering import (
+    default_batch_size,
+    encode_clip,
+    record,
+    render_chunks,
+    take,
+    to_tensor,
+    wide_picture,
+)
 from imtalker.pipeline.timing import Timings
+from imtalker.renderer import Painter
 from imtalker.renderer.fuse import fuse
 from imtalker.weights.load import Models, load_models
 
@@ -37,15 +46,20 @@ class TalkingHeadPipeline:
     Args:
         models: renderer, generator and audio encoder, on one device, and their preset.
         batch_size: frames rendered at a time; None: what suits the device and the resolution.
+        size: side of the frames, pixels; None: the best the preset has (tiny: 256 or 512, base: 512).
+
+    Raises:
+        InputError: the preset's renderer does not make frames of that size.
     """
 
-    def __init__(self, models: Models, batch_size: int | None = None):
+    def __init__(self, models: Models, batch_size: int | None = None, size: int | None = None):
         self.models = models
         self.preset = models.preset
         self.framing = Framing(self.preset.crop)
         self._like = next(models.renderer.parameters())
         self.device, self.dtype = self._like.device, self._like.dtype
         self.batch_size = batch_size or default_batch_size(self.device, models.renderer.config.output_size)
+        self.size = models.renderer.check_size(size or models.renderer.config.sizes[-1])
 
     # ---- inputs ----
 
@@ -56,6 +70,7 @@ class TalkingHeadPipeline:
         face: int | None = None,
         crop: Crop = "auto",
         background: tuple[int, int, int] = WHITE,
+        size: int | None = None,
         timings: Timings | None = None,
     ) -> Portrait:
         """Find the face, cut the square, compute everything that depends on the portrait alone.
@@ -66,19 +81,23 @@ class TalkingHeadPipeline:
             face: which face, 0 the largest; None: the largest.
             crop: "auto" round the face, a ``CropBox``, or None for the whole picture.
             background: RGB laid under transparent parts.
+            size: side of the frames this portrait is animated in, pixels; None: the pipeline's.
 
         Raises:
-            InputError: unusable picture or box; NoFaceError: no usable face.
+            InputError: unusable picture, box or size; NoFaceError: no usable face.
         """
         timings = timings or Timings()
+        renderer = self.models.renderer
+        size = renderer.check_size(size or self.size)
         with timings.measure("crop"):
             source = portrait
             if not isinstance(source, SourceImage):
                 source = SourceImage.read(source, self.framing, face, crop, background)
-            square = crop_and_resize(source.image, source.box, self.models.renderer.config.input_size)
+            square = crop_and_resize(source.image, source.box, renderer.config.input_size)
         with timings.measure("source_encoding"), torch.no_grad():
-            features = self.models.renderer.encode_source(to_tensor(square[None], self._like))
-        return Portrait(source.image, source.box, source.recipe, features)
+            wide = wide_picture(source.image, source.box, size, self._like) if renderer.config.pixel_gate else None
+            features = renderer.encode_source(to_tensor(square[None], self._like), wide=wide)
+        return Portrait(source.image, source.box, source.recipe, features, size)
 
     def encode_driver(
         self,
@@ -281,9 +300,9 @@ class TalkingHeadPipeline:
         audio_offset: float = 0.0,
     ) -> Animation:
         kept: list[Tensor] = []
-        renderer = self.models.renderer
-        finisher = Finisher(portrait, renderer.config.output_size, paste_back, label, timings)
-        squares = render_chunks(renderer, portrait.features, record(windows, kept), total, self.batch_size, timings)
+        finisher = Finisher(portrait, portrait.size, paste_back, label, timings)
+        painter = Painter(self.models.renderer, portrait.features, portrait.size)
+        squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
         recipe |= finisher.recipe
         return Animation(finisher.finish(squares), total, finisher.size, recipe, timings, audio, audio_offset, kept)
 
@@ -311,7 +330,9 @@ class TalkingHeadPipeline:
         controls: MotionControls | None = None,
         **inputs: Any,
     ) -> dict[str, Any]:
-        return make_recipe(self.models, self.dtype, mode, portrait.recipe, options, controls, **inputs)
+        return make_recipe(
+            self.models, self.dtype, mode, portrait.recipe, options, controls, size=portrait.size, **inputs
+        )
 
     def _check_named(self, clip: str | Path | DrivingClip) -> None:
         if self._motion_layout != "explicit":
@@ -341,6 +362,7 @@ def load_pipeline(
     *,
     progress: Callable[[str], None] | None = None,
     batch_size: int | None = None,
+    size: int | None = None,
 ) -> TalkingHeadPipeline:
     """A pipeline for a preset ("tiny", "base") or a folder of converted weights.
 
@@ -348,13 +370,18 @@ def load_pipeline(
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto, float32, float16 or bfloat16; of the renderer.
         progress: receives a line before every long step of the first use of "base".
+        batch_size, size: see ``TalkingHeadPipeline``.
 
     Raises:
-        InputError: unknown preset, device or type.
+        InputError: unknown preset, device, type or size.
         WeightsError: weights missing, damaged, or not to be fetched.
     """
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
     models = load_models(preset_or_dir, where, torch.float32, progress)
     renderer = fuse(models.renderer).to(precision)  # fused in full precision, then rounded once
-    return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size)
+    return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size, size)
+
+
+def _name(path: str | Path | None) -> str | None:
+    return None if path is None else Path(path).name
