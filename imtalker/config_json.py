@@ -26,16 +26,22 @@ def config_from_dict(config_type: type[Config], values: Any, source: str, base: 
     if not isinstance(values, Mapping):
         raise InputError(f"{source}: {values!r} is no JSON object; use the fields {', '.join(fields)}")
     base = _defaults(config_type) if base is None else base
+    unknown = [name for name in values if name not in fields]
+    if unknown:
+        raise InputError(
+            f"{source}: {', '.join(unknown)}: no fields of {config_type.__name__}; use {', '.join(fields)}"
+        )
     changed: dict[str, Any] = {}
+    wrong: list[str] = []
     for name, value in values.items():
-        if name not in fields:
-            raise InputError(f"{source}: {name} is no field of {config_type.__name__}; use {', '.join(fields)}")
         if dataclasses.is_dataclass(hints[name]):
             changed[name] = config_from_dict(hints[name], value, f"{source}: {name}", getattr(base, name, None))
             continue
         changed[name] = _tuples(value)
         if not _matches(changed[name], hints[name]):
-            raise InputError(f"{source}: {name} is {value!r}; it must be of the type {_shown(hints[name])}")
+            wrong.append(f"{name} is {value!r}, not {_shown(hints[name])}")
+    if wrong:
+        raise InputError(f"{source}: {', '.join(wrong)}; mend these fields of {config_type.__name__}")
     if base is not None:
         return dataclasses.replace(base, **changed)  # pyright: ignore[reportArgumentType]
     try:

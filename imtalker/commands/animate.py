@@ -12,7 +12,6 @@ from imtalker.commands.animate_options import (
     check_options,
     parse_colour,
     parse_controls,
-    parse_crop,
     parse_sampling,
     recipe_files,
 )
@@ -22,7 +21,7 @@ from imtalker.commands.progress import InterruptOnce, with_progress
 from imtalker.config import FRAME_RATE
 from imtalker.errors import ImTalkerError, InputError
 from imtalker.media.atomic import checked_target
-from imtalker.media.framing import Crop
+from imtalker.media.framing import Crop, parse_crop
 
 if TYPE_CHECKING:  # networks are loaded when there is something to animate
     from imtalker.pipeline.animation import Animation
@@ -30,6 +29,8 @@ if TYPE_CHECKING:  # networks are loaded when there is something to animate
     from imtalker.pipeline.timing import Timings
 
 logger = logging.getLogger(__name__)
+
+NAMES, EXTRA = ("animate",), None
 
 
 def add_parser(commands: Any) -> None:

@@ -1,11 +1,7 @@
-"""``imtalker check``: is one finished video in order? Each finding has a number, a verdict and plain words."""
+"""Is one finished video in order? Each finding has a number, a verdict and plain words."""
 
-import argparse
-import json
 import logging
 import math
-import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -162,28 +158,3 @@ def _portrait_identity(portrait: str | Path | np.ndarray) -> np.ndarray:
         name = portrait if isinstance(portrait, str | Path) else "the portrait"
         raise InputError(f"{name} shows no face to compare with; give another picture or none")
     return identity_embedding(image, faces[0])
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; 0: in order, 1: something is wrong."""
-    parser = argparse.ArgumentParser(prog="imtalker check", description="Check one finished video.")
-    parser.add_argument("video", metavar="VIDEO")
-    parser.add_argument("--audio", metavar="FILE", help="the speech it was made from")
-    parser.add_argument("--portrait", metavar="FILE", help="the picture it was made from")
-    parser.add_argument("--recipe", metavar="FILE", help="what was asked for, JSON; default: the one in the video")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    arguments = parser.parse_args(argv)
-    recipe = None if arguments.recipe is None else _read_json(arguments.recipe)
-    report = check_video(arguments.video, arguments.audio, arguments.portrait, recipe)
-    sys.stdout.write((json.dumps(report.as_dict(), indent=2) if arguments.json else str(report)) + "\n")
-    return 0 if report.ok else 1
-
-
-def _read_json(path: str) -> dict:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"recipe {path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"recipe {path} is not a JSON object; give the recipe of a run")
-    return content

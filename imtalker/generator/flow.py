@@ -1,18 +1,16 @@
 """Sampling as pure functions: time grid, solvers of the flow's ODE, classifier-free guidance, noise (eq. 12)."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import get_args
 
 import torch
 from torch import Tensor
 
-from imtalker.config import SAMPLING_LIMITS, Noise, SamplingOptions
+from imtalker.config import SAMPLING_LIMITS, SamplingOptions
 from imtalker.errors import InputError
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x, t scalar) -> dx/dt, shaped like x
-Step = Callable[[Velocity, Tensor, Tensor, Tensor], Tensor]  # (velocity, x, t, dt) -> x at t + dt
+Solver = Callable[[Velocity, Tensor, Tensor, Tensor], Tensor]  # (velocity, x, t, dt) -> x at t + dt
 
 
 def euler_step(velocity: Velocity, x: Tensor, t: Tensor, dt: Tensor) -> Tensor:
@@ -31,7 +29,7 @@ def heun_step(velocity: Velocity, x: Tensor, t: Tensor, dt: Tensor) -> Tensor:
     return x + dt / 2 * (first + velocity(x + dt * first, t + dt))
 
 
-SOLVERS: dict[str, tuple[Step, int]] = {  # step and its network evaluations
+SOLVERS: dict[str, tuple[Solver, int]] = {  # step and its network evaluations
     "euler": (euler_step, 1),
     "midpoint": (midpoint_step, 2),
     "heun": (heun_step, 2),
@@ -42,28 +40,16 @@ def check_options(options: SamplingOptions) -> None:
     """Raise ``InputError`` for the first option that cannot be used."""
     if options.solver not in SOLVERS:
         raise InputError(f"solver {options.solver!r} is unknown; choose one of {', '.join(SOLVERS)}")
+    for name, limits in SAMPLING_LIMITS.items():
+        limits.check(name, getattr(options, name), " (1 is off)" if "guidance" in name else "")
     evaluations = SOLVERS[options.solver][1]
-    for name, (lowest, highest) in SAMPLING_LIMITS.items():
-        value, whole = getattr(options, name), isinstance(lowest, int)
-        fits = _is_int(value) if whole else _is_number(value)
-        if not fits or not lowest <= value <= highest:
-            kind = "whole number" if whole else "number"
-            raise InputError(f"{name} is {value!r}; give a {kind} from {lowest:g} to {highest}")
     if options.num_steps % evaluations:
         raise InputError(
-            f"num_steps is {options.num_steps}, but {options.solver} spends {evaluations} evaluations per step; "
-            f"give a multiple of {evaluations}"
+            f"num_steps is {options.num_steps}, but {options.solver} spends {evaluations} network evaluations per "
+            f"step; give a multiple of {evaluations}"
         )
-    if options.noise not in get_args(Noise):
-        raise InputError(f"noise is {options.noise!r}; choose one of {', '.join(get_args(Noise))}")
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if options.noise not in ("stream", "repeat"):
+        raise InputError(f"noise is {options.noise!r}; choose 'stream' or 'repeat'")
 
 
 def time_grid(num_steps: int, solver: str = "euler") -> Tensor:
