@@ -119,7 +119,7 @@ def test_split_keeps_whole_voices_out(config):
 
 
 def test_missing_corpus_and_bad_options_are_told(tmp_path):
-    with pytest.raises(InputError, match="speech.corpus"):
+    with pytest.raises(InputError, match="no speech corpus"):
         load_corpus(tmp_path)
     (tmp_path / "bad.json").write_text('{"stepz": 3}')
     with pytest.raises(InputError, match="stepz"):
