@@ -86,7 +86,9 @@ class _Animator:
 
         self._motion = load_motion(arguments.motion) if arguments.motion else None
         report = logger.warning  # shown without -v: a first download takes minutes
-        self._pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, progress=report)
+        self._pipeline = load_pipeline(
+            arguments.preset, arguments.device, arguments.dtype, progress=report, size=arguments.size
+        )
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)
 
     def make(self, job: Job, stop: "_GentleStop") -> dict:

@@ -70,12 +70,12 @@ def preset_facts(name: str) -> dict[str, Any]:
         }
         sizes = {key: sum(p.numel() for p in net.parameters()) for key, net in networks.items()}
         facts = {"weights": str(preset.directory), "revision": models.revision, "parameters": sizes}
-    side = preset.renderer.output_size
+    sizes = [f"{side}x{side}" for side in reversed(preset.renderer.sizes)]
     return {
         "name": preset.name,
         **facts,
         "input": f"{preset.renderer.input_size}x{preset.renderer.input_size}",
-        "output": f"{side}x{side} at 25 frames per second",
+        "output": f"{' or '.join(sizes)} at 25 frames per second",
         "motion": preset.generator.motion_layout,
         "crop": asdict(preset.crop),
         "sampling": asdict(preset.sampling),

@@ -11,7 +11,8 @@ from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.finishing import Finishing
 from imtalker.pipeline.timing import Timings
-from imtalker.renderer import Renderer, SourceFeatures
+from imtalker.renderer import Painter, Renderer
+from imtalker.renderer.source import MARGIN
 
 
 def suitable_batch(device: torch.device, output_size: int) -> int:
@@ -26,16 +27,17 @@ def to_tensor(squares: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(squares).to(like.device).permute(0, 3, 1, 2).to(like.dtype).div(255)
 
 
-def to_frames(pictures: Tensor) -> np.ndarray:
-    """``(n, 3, H, W)`` in [0, 1] -> uint8 RGB ``(n, H, W, 3)`` on the CPU."""
-    scaled = pictures.float().mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+def wide_picture(image: np.ndarray, box: CropBox, size: int, like: Tensor) -> tuple[Tensor, float]:
+    """What ``Renderer.encode_source`` takes for ``wide``: the square at ``size`` pixels and more of the whole picture
+    round it, ``(1, 3, W, W)``; beyond the whole picture's border it is mirrored."""
+    margin = round(MARGIN * box.side)
+    outer = CropBox(box.left - margin, box.top - margin, box.side + 2 * margin)
+    reach = outer.side / box.side
+    return to_tensor(crop_and_resize(image, outer, round(size * reach), mirror=True)[None], like), reach
 
 
-@torch.inference_mode()
 def render_chunks(
-    renderer: Renderer,
-    features: SourceFeatures,
+    painter: Painter,
     windows: Iterator[Tensor],
     total: int,
     batch: int,
@@ -46,9 +48,9 @@ def render_chunks(
     start = 0
     batch = min(batch, finish.max_frames)
     for window in windows:
-        for motion in window[0].to(features.motion).split(batch):
+        for motion in window[0].to(painter.source.motion).split(batch):
             with timings.measure("rendering"):
-                frames = to_frames(renderer.render(motion, features))
+                frames = painter(motion)
             frames = finish(frames)
             yield FrameChunk(frames, start, max(total, start + len(frames)))
             start += len(frames)

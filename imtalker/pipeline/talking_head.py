@@ -26,9 +26,17 @@ from imtalker.pipeline.animation import Animation
 from imtalker.pipeline.finishing import Finishing
 from imtalker.pipeline.motion_clip import MotionClip, check_motion
 from imtalker.pipeline.recipe import make_recipe
-from imtalker.pipeline.rendering import encode_frames, remembered, render_chunks, suitable_batch, to_tensor, up_to
+from imtalker.pipeline.rendering import (
+    encode_frames,
+    remembered,
+    render_chunks,
+    suitable_batch,
+    to_tensor,
+    up_to,
+    wide_picture,
+)
 from imtalker.pipeline.timing import Timings
-from imtalker.renderer import SourceFeatures
+from imtalker.renderer import Painter, SourceFeatures
 from imtalker.renderer.fuse import fuse
 from imtalker.weights.load import Models, load_models
 
@@ -42,6 +50,7 @@ class Portrait:
     image: np.ndarray = field(repr=False)  # the whole picture, uint8 RGB (H, W, 3)
     box: CropBox  # the square that is animated
     features: SourceFeatures = field(repr=False)
+    size: int  # side of the frames it is animated in, pixels
 
 
 class TalkingHeadPipeline:
@@ -52,15 +61,20 @@ class TalkingHeadPipeline:
     Args:
         models: renderer, generator and audio encoder, on one device, and their preset.
         batch_size: frames rendered at a time; None: what suits the device and the resolution.
+        size: side of the frames, pixels; None: the best the preset has (tiny: 256 or 512, base: 512).
+
+    Raises:
+        InputError: the preset's renderer does not make frames of that size.
     """
 
-    def __init__(self, models: Models, batch_size: int | None = None):
+    def __init__(self, models: Models, batch_size: int | None = None, size: int | None = None):
         self.models = models
         self.preset = models.preset
         self.framing = Framing(self.preset.crop)
         self._like = next(models.renderer.parameters())
         self.device, self.dtype = self._like.device, self._like.dtype
         self.batch_size = batch_size or suitable_batch(self.device, models.renderer.config.output_size)
+        self.size = models.renderer.check_size(size or models.renderer.config.sizes[-1])
 
     # ---- portrait ----
 
@@ -71,6 +85,7 @@ class TalkingHeadPipeline:
         face: int | None = None,
         crop: Crop = "auto",
         background: tuple[int, int, int] = WHITE,
+        size: int | None = None,
         timings: Timings | None = None,
     ) -> Portrait:
         """Find the face, cut the square, compute everything that depends on the portrait alone.
@@ -80,19 +95,23 @@ class TalkingHeadPipeline:
             face: which face, 0 the largest; None: the largest.
             crop: "auto" round the face, a ``CropBox``, or None for the whole picture.
             background: RGB laid under transparent parts.
+            size: side of the frames this portrait is animated in, pixels; None: the pipeline's.
 
         Raises:
-            InputError: unusable picture or box; NoFaceError: no usable face.
+            InputError: unusable picture, box or size; NoFaceError: no usable face.
         """
         timings = timings or Timings()
+        renderer = self.models.renderer
+        size = renderer.check_size(size or self.size)
         with timings.measure("crop"):
             image = load_portrait(portrait, background)
             what = f"picture {portrait}" if isinstance(portrait, str | Path) else "the picture"
             box = self.framing.of_picture(image, crop, face, what)
-            square = crop_and_resize(image, box, self.models.renderer.config.input_size)
+            square = crop_and_resize(image, box, renderer.config.input_size)
         with timings.measure("source_encoding"), torch.no_grad():
-            features = self.models.renderer.encode_source(to_tensor(square[None], self._like))
-        return Portrait(image, box, features)
+            wide = wide_picture(image, box, size, self._like) if renderer.config.pixel_gate else None
+            features = renderer.encode_source(to_tensor(square[None], self._like), wide=wide)
+        return Portrait(image, box, features, size)
 
     # ---- motion ----
 
@@ -264,11 +283,10 @@ class TalkingHeadPipeline:
         audio: AudioTrack | None,
     ) -> Animation:
         kept: list[Tensor] = []
-        side = self.models.renderer.config.output_size
-        finish = Finishing(portrait.image, portrait.box, side, paste_back, label, timings)
+        finish = Finishing(portrait.image, portrait.box, portrait.size, paste_back, label, timings)
         windows = remembered(windows, kept)
-        renderer, batch = self.models.renderer, self.batch_size
-        chunks = render_chunks(renderer, portrait.features, windows, total, batch, finish, timings)
+        painter = Painter(self.models.renderer, portrait.features, portrait.size)
+        chunks = render_chunks(painter, windows, total, self.batch_size, finish, timings)
         return Animation(chunks, total, finish.size, recipe, timings, audio, windows=kept)
 
     def _head_of_clip(
@@ -316,6 +334,7 @@ def load_pipeline(
     *,
     progress: Callable[[str], None] | None = None,
     batch_size: int | None = None,
+    size: int | None = None,
 ) -> TalkingHeadPipeline:
     """A pipeline for a preset ("tiny", "base") or a folder of converted weights.
 
@@ -323,16 +342,17 @@ def load_pipeline(
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto, float32, float16 or bfloat16; of the renderer.
         progress: receives a line before every long step of the first use of "base".
+        batch_size, size: see ``TalkingHeadPipeline``.
 
     Raises:
-        InputError: unknown preset, device or type.
+        InputError: unknown preset, device, type or size.
         WeightsError: weights missing, damaged, or not to be fetched.
     """
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
     models = load_models(preset_or_dir, where, torch.float32, progress)
     renderer = fuse(models.renderer).to(precision)  # fused in full precision, then rounded once
-    return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size)
+    return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size, size)
 
 
 def _name(path: str | Path | None) -> str | None:

@@ -18,8 +18,7 @@ import torch
 from imtalker.config import RendererConfig
 from imtalker.faces.landmarks import find_faces
 from imtalker.faces.readings import FaceReading, read_face
-from imtalker.pipeline.rendering import to_frames
-from imtalker.renderer import Renderer
+from imtalker.renderer import Renderer, to_frames
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.train.puppet.render import render

@@ -41,6 +41,15 @@ def animate(things, *options: object) -> int:
     return main(["animate", "--preset", str(things / "weights"), *arguments])
 
 
+def test_size_is_asked_for(things, tmp_path, capsys):
+    for size in (64, 128):
+        assert animate(things, "--size", size, "-o", tmp_path / "v.mp4", "--steps", 2) == 0
+        assert decode_video(tmp_path / "v.mp4")[0][0].shape == (size, size, 3)
+    assert animate(things, "--size", 100, "-o", tmp_path / "w.mp4") == 2
+    assert "size 100: this renderer makes frames of 64 or 128 pixels" in capsys.readouterr().err
+    assert not (tmp_path / "w.mp4").exists()
+
+
 def test_speech_becomes_a_video(things, tmp_path, capsys):
     assert animate(things, "-o", tmp_path / "v.mp4", "--steps", 2) == 0
     frames, facts = decode_video(tmp_path / "v.mp4")
@@ -71,7 +80,7 @@ def test_clip_drives_and_is_compared(things, tmp_path):
     assert animate(things, "--video", things / "clip.mp4", "-o", tmp_path / "v.mp4", "--compare", "--relative") == 0
     frames, _ = decode_video(tmp_path / "v.mp4")
     pairs, facts = decode_video(tmp_path / "v-compare.mp4")
-    assert len(frames) == len(pairs) == 8 and pairs[0].shape == (64, 128, 3) and facts["audio"] > 0.25
+    assert len(frames) == len(pairs) == 8 and pairs[0].shape == (128, 256, 3) and facts["audio"] > 0.25
 
 
 def test_motion_is_saved_and_used_again(things, tmp_path):

@@ -112,7 +112,7 @@ def test_comparison(app):
         **files, kind="portraits", steps=2, second_portrait=handle_file(str(app.inputs.other)), api_name="/compare"
     )
     assert [row["variant"] for row in report["table"]] == ["first portrait", "second portrait"]
-    assert probe_video(video).width == 128 and len(frames_of(video)) == 25
+    assert probe_video(video).width == 256 and len(frames_of(video)) == 25
 
 
 def test_faces(app):

@@ -65,7 +65,7 @@ def test_speech_decides_the_length(pipeline, portrait, samples):
     assert animation.total == wanted == sum(len(chunk.frames) for chunk in chunks)
     assert [chunk.start for chunk in chunks] == list(np.cumsum([0] + [len(c.frames) for c in chunks[:-1]]))
     assert all(chunk.total == wanted and chunk.fps == 25 for chunk in chunks)
-    assert chunks[0].frames.dtype == np.uint8 and chunks[0].frames.shape[1:] == (64, 64, 3)
+    assert chunks[0].frames.dtype == np.uint8 and chunks[0].frames.shape[1:] == (128, 128, 3)
 
 
 def test_same_seed_same_frames(pipeline, portrait):
@@ -98,9 +98,50 @@ def test_streamed_frames_equal_frames_rendered_at_once(pipeline, portrait):
     windows = list(pipeline.motion_from_audio(portrait, speech(), options=FAST))
     assert same(streamed, again)
     assert torch.allclose(torch.cat(windows, dim=1)[0], animation.motion.motion, atol=1e-5)
-    whole = pipeline.models.renderer.render(animation.motion.motion, portrait.features)
+    whole = pipeline.models.renderer.render(animation.motion.motion, portrait.features, portrait.size)
     reference = whole.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     assert same(reference, streamed)
+
+
+@pytest.mark.parametrize("paste_back", [False, True])
+def test_both_sizes_show_the_same(pipeline, paste_back):
+    """The large result made small is the small result, whether the pipeline or the portrait asks for the size."""
+    motion = torch.randn(3, 32, generator=torch.Generator().manual_seed(4))
+    smaller = TalkingHeadPipeline(pipeline.models, size=64)
+    runs = []
+    for maker, size in ((pipeline, None), (smaller, None), (pipeline, 64)):
+        portrait = maker.encode_source(draw_face(), crop=BOX, size=size)
+        run = pipeline.render_motion(portrait, motion, paste_back=paste_back)
+        assert run.size == ((256, 256) if paste_back else (portrait.size, portrait.size))
+        runs.append(all_frames(run).astype(float))
+    large, small, again = runs
+    assert np.array_equal(small, again)
+    if not paste_back:
+        large = large.reshape(3, 64, 2, 64, 2, 3).mean((2, 4))
+    assert np.abs(large - small).mean() < 3
+
+
+def test_the_large_result_is_as_sharp_as_the_portrait(pipeline):
+    """A pattern finer than the networks see is in the result at the larger size: it is taken from the picture."""
+    seen = {}
+    for step in (1, 64):  # lines of one pixel are grey to the networks, wide ones are not
+        lines = np.where(np.arange(256) // step % 2, 180, 80).astype(np.uint8)
+        picture = np.broadcast_to(lines[:, None, None], (256, 256, 3))
+        for size in (64, 128):
+            portrait = pipeline.encode_source(picture, crop=CropBox(64, 64, 128), size=size)
+            frame = all_frames(pipeline.render_motion(portrait, portrait.features.motion))[0]
+            seen[step, size] = np.abs(np.diff(frame.astype(float), axis=0)).mean()
+    assert seen[1, 128] > 3 * seen[1, 64] and seen[1, 128] > 3 * seen[64, 128]
+
+
+def test_a_size_the_renderer_does_not_make_is_refused(pipeline):
+    official = small_pipeline("base").models
+    for make in (
+        lambda: pipeline.encode_source(draw_face(), size=100),
+        lambda: TalkingHeadPipeline(official, size=128),  # its network draws every pixel
+    ):
+        with pytest.raises(InputError, match=r"size 1\d\d: this renderer makes frames of 64"):
+            make()
 
 
 def test_batch_size_does_not_matter(pipeline, portrait):
