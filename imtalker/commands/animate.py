@@ -15,13 +15,12 @@ from imtalker.commands.animate_options import (
     check_options,
     parse_colour,
     parse_controls,
-    parse_crop,
     parse_sampling,
 )
 from imtalker.commands.batch import CLIPS, SOUNDS, Job, plan_jobs
 from imtalker.errors import ImTalkerError, InputError
 from imtalker.media.atomic import checked_target
-from imtalker.media.framing import Crop
+from imtalker.media.framing import Crop, parse_crop
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +106,8 @@ class _Animator:
             timings=timings,
         )
         animation = self._animate(portrait, job, timings)
+        for remark in animation.remarks:
+            logger.warning("%s: %s", job.driver.name if job.driver else job.portrait.name, remark)
         chunks = _watched(animation, stop)
         compare = None
         if self._arguments.compare:
@@ -120,6 +121,7 @@ class _Animator:
             "output": str(job.output) if timings.frames else None,
             "compare": str(compare) if compare else None,
             "motion": str(saved) if saved else None,
+            "remarks": [{"code": remark.code, "words": remark.words} for remark in animation.remarks],
             "stopped": stop.requested,
             "size": [animation.size[1], animation.size[0]],
             "duration_seconds": timings.frames / 25,
@@ -132,7 +134,12 @@ class _Animator:
 
     def _animate(self, portrait: Any, job: Job, timings: Any) -> Any:
         arguments = self._arguments
-        common = {"paste_back": arguments.paste_back, "label": arguments.label, "timings": timings}
+        common = {
+            "paste_back": arguments.paste_back,
+            "max_side": arguments.max_side,
+            "label": arguments.label,
+            "timings": timings,
+        }
         if self._motion is not None:
             return self._pipeline.render_motion(portrait, self._motion, audio=job.driver, **common)
         if job.driver is None:
@@ -162,7 +169,7 @@ class _Animator:
         else:
             still = portrait.image
             if not self._arguments.paste_back:
-                still = crop_and_resize(still, portrait.box, animation.size[0])
+                still = crop_and_resize(still, portrait.box.upright, animation.size[0])
             pair = SideBySide(still, ("portrait", "result"))
         writer = None
         try:

@@ -9,8 +9,6 @@ from PIL import ImageColor
 
 from imtalker.config import SamplingOptions
 from imtalker.errors import InputError
-from imtalker.media.crop import CropBox
-from imtalker.media.framing import Crop
 
 ANGLES = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
 SAMPLING = {
@@ -77,12 +75,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("framing").add_argument
     add("--face", type=int, metavar="N", help="which face of the portrait, 0 the largest")
-    add("--crop", default="auto", metavar="L,T,SIDE", help="square of the portrait in pixels: left, top, side")
+    add("--crop", default="auto", metavar="L,T,SIDE[,ANGLE]", help="square of the portrait: left, top, side in pixels")
     add("--no-crop", dest="crop", action="store_const", const="none", help="use the whole picture")
     add("--video-face", type=int, metavar="N", help="which face of the driving clip")
     add("--video-crop", default="auto", metavar="L,T,SIDE|none", help="square of the driving clip")
     add("--size", type=int, metavar="N", help="side of the result in pixels (tiny: 512 or 256; default: the larger)")
     add("--paste-back", action="store_true", help="put the result back into the whole picture")
+    add(
+        "--max-side",
+        type=int,
+        default=1920,
+        metavar="N",
+        help="longer side of a whole picture at most, 128 to 4096 pixels (default: 1920)",
+    )
     add("--background", default="white", metavar="COLOUR", help="behind transparent parts: a name or #rrggbb")
 
 
@@ -100,19 +105,6 @@ def check_options(arguments: argparse.Namespace) -> None:
             raise InputError(f"--{wrong[0].replace('_', '-')} is for --audio alone; leave it out")
     if arguments.relative and given != ["video"]:
         raise InputError("--relative is for --video; leave it out")
-
-
-def parse_crop(text: str) -> Crop:
-    """ "auto", "none" or "left,top,side"."""
-    if text == "auto":
-        return "auto"
-    if text == "none":
-        return None
-    try:
-        left, top, side = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"crop {text!r} is not left,top,side in whole pixels; for example 120,40,512") from error
-    return CropBox(left, top, side)
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:

@@ -7,12 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.media.crop import CropBox, crop_and_resize
+from imtalker.media.clip_framing import ClipFraming
+from imtalker.media.crop import crop_and_resize
 from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.finishing import Finishing
 from imtalker.pipeline.timing import Timings
 from imtalker.renderer import Painter, Renderer
 from imtalker.renderer.source import MARGIN
+
+EASE_FRAMES = 6  # in which a held pose is left for the driver's
 
 
 def suitable_batch(device: torch.device, output_size: int) -> int:
@@ -58,16 +61,76 @@ def render_chunks(
 
 @torch.no_grad()
 def encode_frames(
-    renderer: Renderer, frames: Iterator[np.ndarray], box: CropBox, batch: int, timings: Timings
+    renderer: Renderer, frames: Iterator[np.ndarray], framing: ClipFraming, batch: int, timings: Timings
 ) -> Iterator[Tensor]:
-    """Motion windows ``(1, n, 32)``, n up to ``batch``, of the square ``box`` in whole frames ``(H, W, 3)``."""
+    """Motion windows ``(1, n, 32)`` of the framed squares in whole frames ``(H, W, 3)``.
+
+    Frames without a face are not read for motion, see ``PoseHold``.
+    """
     like = next(renderer.parameters())
     size = renderer.config.input_size
-    squares = timings.iterate("decoding", (crop_and_resize(frame, box, size) for frame in frames))
-    while group := list(islice(squares, batch)):
+
+    def cut() -> Iterator[tuple[np.ndarray, bool]]:
+        for index, frame in enumerate(frames):
+            yield crop_and_resize(frame, framing.at(index), size), framing.sees_face(index)
+
+    def encode(squares: list[np.ndarray]) -> Tensor:
         with timings.measure("motion_encoding"):
-            motion = renderer.encode_motion(to_tensor(np.stack(group), like))
-        yield motion[None]
+            return renderer.encode_motion(to_tensor(np.stack(squares), like))
+
+    squares = timings.iterate("decoding", cut())
+    hold = PoseHold()
+    latest: np.ndarray | None = None
+    while group := list(islice(squares, batch)):
+        latest = group[-1][0]
+        seen = [square for square, has_face in group if has_face]
+        motion = hold(encode(seen) if seen else None, [has_face for _, has_face in group])
+        if motion is not None:
+            yield motion[None]
+    if hold.waiting and latest is not None:  # the face was there only between two frames
+        motion = hold(encode([latest]), [True])
+        assert motion is not None
+        yield motion[None, 1:]
+
+
+class PoseHold:
+    """Motion for frames in which the face is not seen: the pose before is held, and left gently when it comes back.
+
+    Before the face is seen for the first time its first pose is held.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = 0  # frames before the first face, whose motion is not known yet
+        self._last: Tensor | None = None  # (32,)
+        self._left: Tensor | None = None  # the held pose, while it is being left
+        self._hidden = False
+        self._step = 0
+
+    def __call__(self, motion: Tensor | None, seen: list[bool]) -> Tensor | None:
+        """Motion ``(m, 32)`` of the frames that show the face -> of all ``(n, 32)``, or None while there is none."""
+        given = iter(motion if motion is not None else ())
+        poses: list[Tensor] = []
+        for has_face in seen:
+            if has_face:
+                poses += self._show(next(given))
+            elif self._last is None:
+                self.waiting += 1
+            else:
+                self._hidden = True
+                poses.append(self._last)
+        return torch.stack(poses) if poses else None
+
+    def _show(self, pose: Tensor) -> list[Tensor]:
+        before, self.waiting = self.waiting, 0
+        if self._hidden:
+            self._left, self._step, self._hidden = self._last, 0, False
+        if self._left is not None:
+            self._step += 1
+            pose = torch.lerp(self._left, pose, self._step / EASE_FRAMES)
+            if self._step == EASE_FRAMES:
+                self._left = None
+        self._last = pose
+        return [pose] * (before + 1)
 
 
 def up_to(windows: Iterator[Tensor], frames: int) -> Iterator[Tensor]:

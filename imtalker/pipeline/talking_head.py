@@ -17,13 +17,15 @@ from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.controls import MotionControls
 from imtalker.generator.head_transfer import head_controls, relative_motion
 from imtalker.media.audio import Audio, load_waveform
+from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.framing import Crop, Framing
 from imtalker.media.image import WHITE, load_portrait
+from imtalker.media.remark import Remark
+from imtalker.media.sound_blocks import AudioTrack
 from imtalker.media.video import count_frames, probe_video, read_frames
-from imtalker.media.video_writer import AudioTrack
 from imtalker.pipeline.animation import Animation
-from imtalker.pipeline.finishing import Finishing
+from imtalker.pipeline.finishing import MAX_SIDE, Finishing, FinishOptions
 from imtalker.pipeline.motion_clip import MotionClip, check_motion
 from imtalker.pipeline.recipe import make_recipe
 from imtalker.pipeline.rendering import (
@@ -142,20 +144,23 @@ class TalkingHeadPipeline:
         video: str | Path,
         *,
         face: int | None = None,
-        crop: Crop = "auto",
+        crop: Crop | ClipFraming = "auto",
         timings: Timings | None = None,
     ) -> Iterator[Tensor]:
         """Motion windows ``(1, n, 32)`` of a driving clip, resampled to 25 frames per second.
 
-        One crop serves the whole clip: round the median position of the face, see ``stable_face_box``.
+        The square keeps its place where the head does, else it follows slowly, see ``ClipFraming``. Where no face is
+        seen the last pose is held.
+
+        Args:
+            crop: "auto", a ``CropBox``, None for whole pictures, or what ``framing.clip`` found for this clip.
 
         Raises:
             InputError: unusable clip; NoFaceError: no usable face in it.
         """
         timings = timings or Timings()
-        with timings.measure("crop"):
-            box = self.framing.of_clip(video, crop, face)
-        return encode_frames(self.models.renderer, read_frames(video), box, self.batch_size, timings)
+        framing = self._framed(video, face, crop, timings)
+        return encode_frames(self.models.renderer, read_frames(video), framing, self.batch_size, timings)
 
     # ---- runs ----
 
@@ -169,6 +174,8 @@ class TalkingHeadPipeline:
         head_from: str | Path | None = None,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Let a portrait speak.
@@ -180,8 +187,10 @@ class TalkingHeadPipeline:
             options: sampling; the preset's by default.
             head_from: a clip whose head motion and gaze are taken, repeated back and forth if it is shorter
                 than the speech. Needs a preset whose motion has named channels ("tiny").
-            paste_back: give whole pictures at the portrait's own resolution instead of the square.
+            paste_back: give whole pictures instead of the square.
             label: write "AI-generated" into a corner.
+            max_side: longer side of whole pictures at most, 128..4096 pixels.
+            bare: give the rendered squares untouched, to be finished by ``Finishing`` later.
 
         Raises:
             InputError: unusable input; raised here, before anything is generated.
@@ -192,12 +201,16 @@ class TalkingHeadPipeline:
             waveform = load_waveform(audio)
         total = num_video_frames(len(waveform))
         options = options or self.preset.sampling
+        remarks: tuple[Remark, ...] = ()
         if head_from is not None:
-            controls = self._head_of_clip(head_from, total, controls, timings)
+            controls, remarks = self._head_of_clip(head_from, total, controls, timings)
         windows = self.motion_from_audio(portrait, waveform, controls, options, timings=timings)
         track: AudioTrack = (SAMPLE_RATE, audio) if isinstance(audio, np.ndarray) else audio
         recipe = self._recipe("audio", audio, options, controls, head_from=_name(head_from))
-        return self._animation(portrait, windows, total, recipe, timings, paste_back, label, track)
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        run = self._animation(portrait, windows, total, recipe, timings, finish, track)
+        run.remarks = remarks
+        return run
 
     def animate_from_video(
         self,
@@ -205,18 +218,20 @@ class TalkingHeadPipeline:
         video: str | Path,
         *,
         face: int | None = None,
-        crop: Crop = "auto",
+        crop: Crop | ClipFraming = "auto",
         relative: bool = False,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Let a portrait move like the person in a clip; the clip's sound is kept.
 
         Args:
             video: the driving clip.
-            face: which face of the clip, 0 the largest in its first frame.
-            crop: of the clip: "auto", a ``CropBox``, or None for its whole pictures.
+            face: which face of the clip, 0 the largest in its first picture that shows one.
+            crop: of the clip, see ``motion_from_video``.
             relative: add the driver's change since the first frame to the portrait's own pose, instead of
                 taking the driver's pose as it is. Keeps the portrait's framing. With named channels (tiny)
                 this concerns head and camera only, else the whole motion latent.
@@ -227,14 +242,20 @@ class TalkingHeadPipeline:
         timings = timings or Timings()
         portrait = self._understood(portrait, timings)
         info = probe_video(video)
-        windows = self.motion_from_video(video, face=face, crop=crop, timings=timings)
+        framing = self._framed(video, face, crop, timings)
+        windows = self.motion_from_video(video, crop=framing, timings=timings)
         if relative:
             windows = relative_motion(windows, portrait.features.motion, self._motion_layout)
         total = count_frames(video)
         recipe = self._recipe("video", video, relative=relative)
         track = video if info.has_audio else None
-        run = self._animation(portrait, windows, total, recipe, timings, paste_back, label, track)
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        run = self._animation(portrait, windows, total, recipe, timings, finish, track)
         run.audio_offset = info.audio_offset
+        run.remarks = framing.remarks
+        if info.has_unusable_audio:
+            silent = Remark("silent_clip", "the clip's sound cannot be decoded and is left out; convert it to AAC")
+            run.remarks += (silent,)
         return run
 
     def render_motion(
@@ -246,6 +267,8 @@ class TalkingHeadPipeline:
         audio: AudioTrack | None = None,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Apply motion made before to any portrait, at the cost of rendering.
@@ -267,7 +290,8 @@ class TalkingHeadPipeline:
         if isinstance(motion, Tensor):
             motion = check_motion(motion, "the motion")[None]
             total, motion = motion.shape[1], [motion]
-        return self._animation(portrait, iter(motion), total or 0, recipe, timings, paste_back, label, audio)
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        return self._animation(portrait, iter(motion), total or 0, recipe, timings, finish, audio)
 
     # ---- inside ----
 
@@ -278,28 +302,34 @@ class TalkingHeadPipeline:
         total: int,
         recipe: dict,
         timings: Timings,
-        paste_back: bool,
-        label: bool,
+        options: FinishOptions,
         audio: AudioTrack | None,
     ) -> Animation:
         kept: list[Tensor] = []
-        finish = Finishing(portrait.image, portrait.box, portrait.size, paste_back, label, timings)
+        finish = Finishing(portrait.image, portrait.box, portrait.size, options, timings)
         windows = remembered(windows, kept)
         painter = Painter(self.models.renderer, portrait.features, portrait.size)
         chunks = render_chunks(painter, windows, total, self.batch_size, finish, timings)
         return Animation(chunks, total, finish.size, recipe, timings, audio, windows=kept)
 
+    def _framed(self, video: str | Path, face: int | None, crop: Crop | ClipFraming, timings: Timings) -> ClipFraming:
+        if isinstance(crop, ClipFraming):
+            return crop
+        with timings.measure("crop"):
+            return self.framing.clip(video, crop, face)
+
     def _head_of_clip(
         self, clip: str | Path, total: int, controls: MotionControls | None, timings: Timings
-    ) -> MotionControls:
+    ) -> tuple[MotionControls, tuple[Remark, ...]]:
         if self._motion_layout != "explicit":
             raise InputError(
                 f"preset {self.preset.name!r} has no readable head motion to take from {clip}; "
                 "use preset tiny, or give pose and gaze as a control file"
             )
-        windows = self.motion_from_video(clip, timings=timings)
+        framing = self._framed(clip, None, "auto", timings)
+        windows = self.motion_from_video(clip, crop=framing, timings=timings)
         frames = torch.cat([part[0].float().cpu() for part in up_to(windows, total)])
-        return head_controls(frames[:total], total, controls)
+        return head_controls(frames[:total], total, controls), framing.remarks
 
     def _understood(self, portrait: Portrait | Picture, timings: Timings) -> Portrait:
         return portrait if isinstance(portrait, Portrait) else self.encode_source(portrait, timings=timings)
