@@ -80,14 +80,15 @@ class _Animator:
         self._controls = parse_controls(arguments)  # before the models: a typing mistake should show at once
         self._arguments = arguments
 
+        from imtalker.pipeline.loading import load_working_pipeline
         from imtalker.pipeline.motion_clip import load_motion
-        from imtalker.pipeline.talking_head import load_pipeline
 
         self._motion = load_motion(arguments.motion) if arguments.motion else None
         report = logger.warning  # shown without -v: a first download takes minutes
-        self._pipeline = load_pipeline(
+        loaded = load_working_pipeline(
             arguments.preset, arguments.device, arguments.dtype, progress=report, size=arguments.size
         )
+        self._pipeline, self._loading_remarks = loaded.pipeline, loaded.remarks
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)
 
     def make(self, job: Job, stop: "_GentleStop") -> dict:
@@ -121,7 +122,9 @@ class _Animator:
             "output": str(job.output) if timings.frames else None,
             "compare": str(compare) if compare else None,
             "motion": str(saved) if saved else None,
-            "remarks": [{"code": remark.code, "words": remark.words} for remark in animation.remarks],
+            "remarks": [
+                {"code": remark.code, "words": remark.words} for remark in (*self._loading_remarks, *animation.remarks)
+            ],
             "stopped": stop.requested,
             "size": [animation.size[1], animation.size[0]],
             "duration_seconds": timings.frames / 25,
