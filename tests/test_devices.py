@@ -109,6 +109,16 @@ def test_the_end_of_the_ladder_is_an_error():
         load_working_pipeline("tiny", "teapot")
 
 
+def test_the_models_asked_for_can_be_kept(card):
+    card((8, 0))
+    load, asked = failing(lambda a: OUT_OF_MEMORY if a.device == "cuda" else None)
+    assert load_working_pipeline("base", keep_preset=True, load=load, try_out=print).attempt.preset == "base"
+    assert [(a.device, a.batch_size) for a in asked] == [("cuda", None), ("cuda", 1), ("cpu", None)]
+    load, _ = failing(lambda a: WeightsError("damaged"))
+    with pytest.raises(WeightsError, match="damaged"):
+        load_working_pipeline("base", keep_preset=True, load=load)
+
+
 @pytest.mark.parametrize("error", [OUT_OF_MEMORY, NO_KERNEL, WeightsError("x")])
 def test_every_ladder_ends(error):
     for start in (

@@ -86,7 +86,12 @@ class _Animator:
         self._motion = load_motion(arguments.motion) if arguments.motion else None
         report = logger.warning  # shown without -v: a first download takes minutes
         loaded = load_working_pipeline(
-            arguments.preset, arguments.device, arguments.dtype, progress=report, size=arguments.size
+            arguments.preset,
+            arguments.device,
+            arguments.dtype,
+            keep_preset=True,
+            progress=report,
+            size=arguments.size,
         )
         self._pipeline, self._loading_remarks = loaded.pipeline, loaded.remarks
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)

@@ -47,6 +47,7 @@ def load_working_pipeline(
     device: str = "auto",
     dtype: str = "auto",
     *,
+    keep_preset: bool = False,
     progress: Callable[[str], None] | None = None,
     size: int | None = None,
     load: Callable[..., Any] = load_pipeline,
@@ -59,6 +60,7 @@ def load_working_pipeline(
     for it, an old driver, numbers that are not finite in half precision) -> single precision, then the CPU.
 
     Args:
+        keep_preset: give up device and precision only, never the models that were asked for.
         size: of the finished square, see ``TalkingHeadPipeline``.
         load: ``load_pipeline``, or in tests anything with its signature.
         try_out: called with the pipeline; raises RuntimeError where it does not work. By default a picture is rendered
@@ -84,7 +86,7 @@ def load_working_pipeline(
             (try_out or render_once)(pipeline)
             return Loaded(pipeline, attempt, tuple(remarks))
         except (WeightsError, RuntimeError) as error:
-            following = next_attempt(attempt, error)
+            following = next_attempt(attempt, error, keep_preset)
             if following is None:
                 if isinstance(error, ImTalkerError):
                     raise
@@ -95,20 +97,19 @@ def load_working_pipeline(
         attempt = following
 
 
-def next_attempt(failed: Attempt, error: Exception) -> Attempt | None:
+def next_attempt(failed: Attempt, error: Exception, keep_preset: bool = False) -> Attempt | None:
     """What to try after a failure; None: there is nothing left."""
-    is_bundled, on_cpu = failed.preset == FALLBACK, failed.device == "cpu"
+    last = Attempt(failed.preset if keep_preset else FALLBACK, "cpu", "float32")
+    can_step_down = failed.preset != last.preset
     if isinstance(error, WeightsError):
-        return None if is_bundled else replace(failed, preset=FALLBACK)
-    if on_cpu:
-        return None if is_bundled else Attempt(FALLBACK, "cpu", "float32")
+        return replace(failed, preset=FALLBACK) if can_step_down else None
+    if failed.device == "cpu":
+        return last if can_step_down else None
     if _is_out_of_memory(error):
         if failed.batch_size != 1:
             return replace(failed, batch_size=1)
-        return Attempt(FALLBACK, "cpu", "float32") if is_bundled else replace(failed, preset=FALLBACK, batch_size=None)
-    if failed.dtype != "float32":
-        return replace(failed, dtype="float32")
-    return Attempt(FALLBACK, "cpu", "float32")
+        return replace(failed, preset=FALLBACK, batch_size=None) if can_step_down else last
+    return replace(failed, dtype="float32") if failed.dtype != "float32" else last
 
 
 def render_once(pipeline: TalkingHeadPipeline) -> None:
