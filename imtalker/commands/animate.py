@@ -90,10 +90,10 @@ class _Animator:
         self._controls = parse_controls(arguments)
         self._arguments = arguments
 
+        from imtalker.pipeline.loading import load_working_pipeline
         from imtalker.pipeline.motion_clip import load_motion
         from imtalker.pipeline.recipe import read_recipe
         from imtalker.pipeline.remake import check_recipe
-        from imtalker.pipeline.talking_head import load_pipeline
 
         self._recipe = None
         if arguments.recipe:
@@ -107,7 +107,10 @@ class _Animator:
         if dtype == "auto" and self._recipe:
             dtype = self._recipe.get("dtype", "auto")
         report = logger.warning  # shown without -v: a first download takes minutes
-        self._pipeline = load_pipeline(preset, arguments.device, dtype, progress=report, size=arguments.size)
+        loaded = load_working_pipeline(
+            preset, arguments.device, dtype, keep_preset=True, progress=report, size=arguments.size
+        )
+        self._pipeline, self._loading_remarks = loaded.pipeline, loaded.remarks
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)
         self._clips: dict[Path, DrivingClip] = {}
 
@@ -120,6 +123,8 @@ class _Animator:
         stop.armed = False  # nothing to save yet: Ctrl-C ends the program at once
         timings = Timings()
         portrait, clip, animation = self._remake(timings) if self._recipe else self._animate(job, timings)
+        for remark in animation.remarks:
+            logger.warning("%s: %s", job.driver.name if job.driver else job.portrait.name, remark)
         beside = []
         if self._arguments.side_by_side:
             beside = [_side_by_side(job.output, portrait, clip, animation)]
@@ -132,6 +137,9 @@ class _Animator:
             "output": str(job.output) if timings.frames else None,
             "side_by_side": str(beside[0].path) if beside else None,
             "motion": str(saved) if saved else None,
+            "remarks": [
+                {"code": remark.code, "words": remark.words} for remark in (*self._loading_remarks, *animation.remarks)
+            ],
             "stopped": stop.requested,
             "size": [animation.size[1], animation.size[0]],
             "duration_seconds": timings.frames / FRAME_RATE,
@@ -155,7 +163,8 @@ class _Animator:
         portrait = pipeline.encode_source(
             job.portrait, face=arguments.face, crop=self._crop, background=self._background, timings=timings
         )
-        common = {"paste_back": arguments.paste_back, "label": arguments.label, "timings": timings}
+        common: dict[str, Any] = {name: getattr(arguments, name) for name in ("paste_back", "max_side", "label")}
+        common["timings"] = timings
         if self._motion is not None:
             return portrait, None, pipeline.render_motion(portrait, self._motion, audio=job.driver, **common)
         if job.driver is None:

@@ -76,12 +76,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("framing").add_argument
     add("--face", type=int, metavar="N", help="which face of the portrait, 0 the largest")
-    add("--crop", default="auto", metavar="L,T,SIDE", help="square of the portrait in pixels: left, top, side")
+    add("--crop", default="auto", metavar="L,T,SIDE[,ANGLE]", help="square of the portrait: left, top, side in pixels")
     add("--no-crop", dest="crop", action="store_const", const="none", help="use the whole picture")
     add("--video-face", type=int, metavar="N", help="which face of the driving clip")
     add("--video-crop", default="auto", metavar="L,T,SIDE|none", help="square of the driving clip")
     add("--size", type=int, metavar="N", help="side of the result in pixels (tiny: 512 or 256; default: the larger)")
     add("--paste-back", action="store_true", help="put the result back into the whole picture")
+    add(
+        "--max-side",
+        type=int,
+        default=1920,
+        metavar="N",
+        help="longer side of a whole picture at most, 128 to 4096 pixels (default: 1920)",
+    )
     add("--background", default="white", metavar="COLOUR", help="behind transparent parts: a name or #rrggbb")
 
 

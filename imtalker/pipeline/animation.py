@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from imtalker.config import FRAME_RATE, MOTION_DIM
-from imtalker.media.video_writer import AudioTrack, VideoWriter
+from imtalker.media.remark import Remark
+from imtalker.media.sound_blocks import AudioTrack
+from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import MotionClip
 from imtalker.pipeline.timing import Timings
 
@@ -35,6 +37,7 @@ class Animation(Iterator[FrameChunk]):
     timings: Timings
     audio: AudioTrack | None = field(default=None, repr=False)  # sound of the finished video, at its own quality
     audio_offset: float = 0.0  # seconds by which that starts after the first frame
+    remarks: tuple[Remark, ...] = ()  # on what went in, for people
     windows: list[Tensor] = field(default_factory=list, repr=False)  # motion so far, (1, n, 32) each
 
     def __iter__(self) -> "Animation":

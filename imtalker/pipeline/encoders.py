@@ -9,6 +9,7 @@ from torch import Tensor
 from imtalker.config import SamplingOptions
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import MAX_SECONDS, Audio
+from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.crop import crop_and_resize
 from imtalker.media.framing import Crop, Framing
 from imtalker.media.image import WHITE
@@ -73,18 +74,18 @@ class Encoders:
         video: str | Path | DrivingClip,
         *,
         face: int | None = None,
-        crop: Crop = "auto",
+        crop: Crop | ClipFraming = "auto",
         max_seconds: float = MAX_SECONDS,
         timings: Timings | None = None,
     ) -> DrivingClip:
         """Open, probe and crop a driving clip, once for any number of runs.
 
-        One crop serves the whole clip: round the median position of the face, see ``stable_face_box``.
+        The square keeps its place where the head does, else it follows slowly, see ``ClipFraming``.
 
         Args:
             video: path; a ``DrivingClip`` is given back as it is.
-            face: which face of the clip, 0 the largest in its first frame with a face.
-            crop: "auto" round the face, a ``CropBox``, or None for the whole pictures.
+            face: which face of the clip, 0 the largest in its first picture that shows one.
+            crop: "auto", a ``CropBox``, None for whole pictures, or what ``framing.clip`` found for this clip.
             max_seconds: a longer clip is refused.
 
         Raises:
@@ -124,12 +125,12 @@ class Encoders:
         video: str | Path | DrivingClip,
         *,
         face: int | None = None,
-        crop: Crop = "auto",
+        crop: Crop | ClipFraming = "auto",
         timings: Timings | None = None,
     ) -> Iterator[Tensor]:
         """Motion windows ``(1, n, 32)`` of a driving clip, resampled to 25 frames per second.
 
-        Arguments and errors as ``encode_driver``.
+        Where no face is seen the last pose is held. Arguments and errors as ``encode_driver``.
         """
         timings = timings or Timings()
         clip = self.encode_driver(video, face=face, crop=crop, timings=timings)

@@ -14,11 +14,14 @@ from PIL import Image
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.errors import InputError
+from imtalker.folders import expanded
 from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.media.audio import MAX_SECONDS, Audio, load_clip_sound, load_waveform
+from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.framing import Crop, Framing
 from imtalker.media.image import WHITE, load_portrait
+from imtalker.media.remark import Remark
 from imtalker.media.sound_blocks import AudioTrack
 from imtalker.media.video import VideoInfo, count_frames, probe_video, read_frames
 from imtalker.renderer import SourceFeatures
@@ -87,7 +90,7 @@ class DrivingClip:
     path: Path
     info: VideoInfo
     num_frames: int  # at 25 frames per second
-    box: CropBox  # one square for the whole clip
+    framing: ClipFraming = field(repr=False)  # the square in each frame
     recipe: dict[str, Any] = field(repr=False)
 
     @classmethod
@@ -96,7 +99,7 @@ class DrivingClip:
         path: str | Path,
         framing: Framing,
         face: int | None = None,
-        crop: Crop = "auto",
+        crop: Crop | ClipFraming = "auto",
         max_seconds: float = MAX_SECONDS,
     ) -> "DrivingClip":
         """Probe a clip and follow its face. Arguments and errors as ``TalkingHeadPipeline.encode_driver``."""
@@ -104,8 +107,20 @@ class DrivingClip:
         if num_frames > max_seconds * FRAME_RATE:
             seconds = num_frames / FRAME_RATE
             raise InputError(f"clip {path} is {seconds:.1f} s long; the limit is {max_seconds:g} s, cut it first")
-        box = framing.of_clip(path, crop, face, info)
-        return cls(Path(path), info, num_frames, box, describe_file(path) | {"crop": asdict(box), "face": face})
+        found = crop if isinstance(crop, ClipFraming) else framing.clip(path, crop, face, info)
+        asked = asdict(crop) if isinstance(crop, CropBox) else "none" if crop is None else "auto"
+        return cls(Path(path), info, num_frames, found, describe_file(path) | {"crop": asked, "face": face})
+
+    @property
+    def box(self) -> CropBox:
+        """The square of the first picture with a face, where one for the whole clip is needed."""
+        return self.framing.box
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What people should know about it."""
+        silent = Remark("silent_clip", "the clip's sound cannot be decoded and is left out; convert it to AAC")
+        return (*self.framing.remarks, silent) if self.info.has_unusable_audio else self.framing.remarks
 
     @property
     def track(self) -> Path | None:
@@ -118,7 +133,8 @@ class DrivingClip:
 
     def squares(self, size: int) -> Iterator[np.ndarray]:
         """Its frames at 25 per second, cropped: uint8 RGB ``(size, size, 3)``."""
-        return (crop_and_resize(frame, self.box, size) for frame in read_frames(self.path))
+        frames = enumerate(read_frames(self.path))
+        return (crop_and_resize(frame, self.framing.at(index), size) for index, frame in frames)
 
 
 def as_track(audio: Audio) -> AudioTrack:
@@ -130,5 +146,5 @@ def describe_file(source: object) -> dict[str, Any]:
     """Name (folders may say who somebody is) and SHA-256 of a file; None for what is no file."""
     if not isinstance(source, str | Path):
         return {"file": None, "sha256": None}
-    path = Path(source).expanduser()
+    path = expanded(source)
     return {"file": path.name, "sha256": file_sha256(path)}

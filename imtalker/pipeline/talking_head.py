@@ -14,11 +14,13 @@ from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
 from imtalker.generator.head_transfer import head_controls, relative_motion
 from imtalker.media.audio import Audio
+from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.framing import Crop
+from imtalker.media.remark import Remark
 from imtalker.media.sound_blocks import AudioTrack
 from imtalker.pipeline.animation import Animation
 from imtalker.pipeline.encoders import Encoders
-from imtalker.pipeline.finishing import Finisher
+from imtalker.pipeline.finishing import MAX_SIDE, Finisher, FinishOptions
 from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, Speech, as_track, describe_file
 from imtalker.pipeline.motion_clip import MotionClip, check_motion, describe_motion
 from imtalker.pipeline.recipe import Mode, make_recipe
@@ -57,6 +59,8 @@ class TalkingHeadPipeline(Encoders):
         head_from: str | Path | DrivingClip | None = None,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Let a portrait speak.
@@ -68,8 +72,10 @@ class TalkingHeadPipeline(Encoders):
             options: sampling; the preset's by default.
             head_from: a clip whose head motion and gaze are taken, repeated back and forth if it is shorter
                 than the speech. Needs a preset whose motion has named channels ("tiny").
-            paste_back: give whole pictures at the portrait's own resolution instead of the square.
+            paste_back: give whole pictures instead of the square.
             label: write "AI-generated" into a corner.
+            max_side: longer side of whole pictures at most, 128..4096 pixels.
+            bare: give the rendered squares untouched, to be finished by a ``Finisher`` later.
 
         Raises:
             InputError: unusable input; raised here, before anything is generated.
@@ -79,15 +85,16 @@ class TalkingHeadPipeline(Encoders):
         speech = self._speech(audio, timings)
         options = options or self.preset.sampling
         recipe = self._recipe("audio", portrait, options, controls, speech=speech.recipe)
+        remarks: tuple[Remark, ...] = ()
         if head_from is not None:
             self._check_named(head_from)
             clip = self.encode_driver(head_from, timings=timings)
             controls = self._head_of_clip(clip, speech.num_frames, controls, timings)
-            recipe["head_from"] = clip.recipe
+            recipe["head_from"], remarks = clip.recipe, clip.framing.remarks
         windows = self.motion_from_audio(portrait, speech, controls, options, timings=timings)
-        return self._animation(
-            portrait, windows, speech.num_frames, recipe, timings, paste_back, label, audio=speech.track
-        )
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        total = speech.num_frames
+        return self._animation(portrait, windows, total, recipe, timings, finish, speech.track, remarks=remarks)
 
     def animate_from_video(
         self,
@@ -95,11 +102,13 @@ class TalkingHeadPipeline(Encoders):
         video: str | Path | DrivingClip,
         *,
         face: int | None = None,
-        crop: Crop = "auto",
+        crop: Crop | ClipFraming = "auto",
         relative: bool = False,
         keep_sound: bool = True,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Let a portrait move like the person in a clip; the clip's sound is kept.
@@ -123,7 +132,9 @@ class TalkingHeadPipeline(Encoders):
             windows = relative_motion(windows, portrait.features.motion, self._motion_layout)
         recipe = self._recipe("video", portrait, driving=clip.recipe, relative=relative, keep_sound=keep_sound)
         audio, offset = clip.track if keep_sound else None, clip.info.audio_offset
-        return self._animation(portrait, windows, clip.num_frames, recipe, timings, paste_back, label, audio, offset)
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        total = clip.num_frames
+        return self._animation(portrait, windows, total, recipe, timings, finish, audio, offset, clip.remarks)
 
     def render_motion(
         self,
@@ -135,6 +146,8 @@ class TalkingHeadPipeline(Encoders):
         audio_offset: float = 0.0,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Apply motion made before to any portrait, at the cost of rendering.
@@ -160,9 +173,8 @@ class TalkingHeadPipeline(Encoders):
             windows = [check_motion(motion, "the motion")[None]]
             total = windows[0].shape[1]
         track = None if audio is None else as_track(audio)
-        return self._animation(
-            portrait, iter(windows), total or 0, recipe, timings, paste_back, label, track, audio_offset
-        )
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        return self._animation(portrait, iter(windows), total or 0, recipe, timings, finish, track, audio_offset)
 
     # ---- inside ----
 
@@ -173,17 +185,18 @@ class TalkingHeadPipeline(Encoders):
         total: int,
         recipe: dict,
         timings: Timings,
-        paste_back: bool,
-        label: bool,
+        options: FinishOptions,
         audio: AudioTrack | None = None,
         audio_offset: float = 0.0,
+        remarks: tuple[Remark, ...] = (),
     ) -> Animation:
         kept: list[Tensor] = []
-        finisher = Finisher(portrait, portrait.size, paste_back, label, timings)
+        finisher = Finisher(portrait, portrait.size, options, timings)
         painter = Painter(self.models.renderer, portrait.features, portrait.size)
         squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
         recipe |= finisher.recipe
-        return Animation(finisher.finish(squares), total, finisher.size, recipe, timings, audio, audio_offset, kept)
+        chunks = finisher.finish(squares)
+        return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks, kept)
 
     def _head_of_clip(
         self, clip: DrivingClip, total: int, controls: MotionControls | None, timings: Timings

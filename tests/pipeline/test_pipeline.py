@@ -203,7 +203,7 @@ def test_a_driving_clip_is_read_once_for_any_number_of_runs(pipeline, portrait, 
 
     for name in ("probe_video", "count_frames"):
         monkeypatch.setattr(f"imtalker.pipeline.inputs.{name}", opened)
-    monkeypatch.setattr(pipeline.framing, "of_clip", opened)
+    monkeypatch.setattr(pipeline.framing, "clip", opened)
     for _ in range(2):
         assert same(all_frames(pipeline.animate_from_video(portrait, driver)), frames)
     assert pipeline.animate_from_video(portrait, driver, keep_sound=False).audio is None
@@ -217,7 +217,7 @@ def test_inputs_can_be_handed_to_another_process(pipeline, portrait, clip):
 
 
 def test_too_long_a_clip_is_refused_before_it_is_tracked(pipeline, clip, monkeypatch):
-    monkeypatch.setattr(pipeline.framing, "of_clip", lambda *_: pytest.fail("tracked"))
+    monkeypatch.setattr(pipeline.framing, "clip", lambda *_: pytest.fail("tracked"))
     with pytest.raises(InputError, match="limit"):
         pipeline.encode_driver(clip, max_seconds=1.0)
 

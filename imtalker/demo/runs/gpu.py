@@ -83,13 +83,13 @@ def _start(pipeline: TalkingHeadPipeline, job: ClipJob, timings: Timings) -> Ani
     portrait = pipeline.encode_source(job.source, timings=timings)
     if job.motion is not None:
         return pipeline.render_motion(
-            portrait, job.motion, audio=job.sound, audio_offset=job.sound_offset, timings=timings
+            portrait, job.motion, audio=job.sound, audio_offset=job.sound_offset, bare=True, timings=timings
         )
     if job.driving is not None:
         return pipeline.animate_from_video(
-            portrait, job.driving, relative=job.relative, keep_sound=job.keep_sound, timings=timings
+            portrait, job.driving, relative=job.relative, keep_sound=job.keep_sound, bare=True, timings=timings
         )
     assert job.speech is not None
     return pipeline.animate_from_audio(
-        portrait, job.speech, job.controls, job.options, head_from=job.head_clip, timings=timings
+        portrait, job.speech, job.controls, job.options, head_from=job.head_clip, bare=True, timings=timings
     )

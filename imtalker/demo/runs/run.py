@@ -21,7 +21,7 @@ from imtalker.errors import InputError
 from imtalker.media.side_by_side import SideBySide, SideBySideWriter
 from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.animation import FrameChunk, write_chunks
-from imtalker.pipeline.finishing import Finisher, input_pictures
+from imtalker.pipeline.finishing import Finisher, FinishOptions, input_pictures
 from imtalker.pipeline.motion_clip import MotionClip, save_motion
 from imtalker.pipeline.timing import Timings
 
@@ -89,7 +89,9 @@ def run_clip(
         if first is None:
             raise InputError("the run was stopped before the first picture was made; start it again")
         received = _Received(first, parts, should_stop)
-        finisher = Finisher(job.source, first.chunk.frames.shape[1], job.paste_back, job.label, timings)
+        finisher = Finisher(
+            job.source, first.chunk.frames.shape[1], FinishOptions(job.paste_back, job.label), timings
+        )
         recipe = first.recipe | finisher.recipe
         sound = {"audio": job.sound, "audio_offset": job.sound_offset, "recipe": recipe}
         video = VideoWriter(folder / f"{name}.mp4", finisher.size, **sound)
