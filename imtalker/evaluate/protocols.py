@@ -19,7 +19,7 @@ from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
 from imtalker.evaluate.scoring import identity_score, motion_curves, ruler_errors, speech_scores, stability_scores
 from imtalker.evaluate.syncnet import cut_faces
-from imtalker.generator.controls import MotionControls
+from imtalker.generator.controls import GAZE_NAMES, POSE_NAMES, MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.video import read_frames
@@ -223,7 +223,7 @@ class Evaluator:
 
 def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | None:
     """Head pose and gaze of a recorded clip as controls: exact ones of a rendered clip, else the measured ones."""
-    names = ("yaw", "pitch", "roll") * pose + ("gaze_x", "gaze_y") * gaze
+    names = (POSE_NAMES if pose else ()) + (GAZE_NAMES if gaze else ())
     curves = {}
     for name in names:
         curve = np.asarray((clip.clip.truth or {}).get(name, clip.measures.readings[name]), np.float64)
