@@ -137,7 +137,7 @@ def test_spoiled_rendered_people_are_caught():
     pytest.importorskip("hama")
     clip = BUNDLED_FOLDER / "talk_man.mp4"
     frames, waveform = list(read_frames(clip)), load_waveform(clip)
-    measures = measure_clip(frames, FRAME_RATE, expressions=False, identity_every=0)
+    measures = measure_clip(frames, FRAME_RATE, identity_every=0)
     for shift in (-0.2, 0.0, 0.2):
         moved = np.roll(waveform, round(shift * SAMPLE_RATE))
         offset, closure = lip_findings(measures, hear_speech(moved))
@@ -147,7 +147,7 @@ def test_spoiled_rendered_people_are_caught():
             assert closure.ok
     assert freeze_finding(measures).ok
     frozen = frames[:20] + [frames[20]] * 15 + frames[35:45]
-    found = freeze_finding(measure_clip(frozen, FRAME_RATE, face_every=100, expressions=False, identity_every=0))
+    found = freeze_finding(measure_clip(frozen, FRAME_RATE, face_every=100, identity_every=0))
     assert found.ok is False and found.value == pytest.approx(14 / 25, abs=0.05)
 
 
@@ -187,7 +187,7 @@ def test_identity_verdicts():
 
 
 def test_asked_angles_are_compared_with_measured_ones(frames):
-    meter = ClipMeter(25, expressions=False, identity_every=0)
+    meter = ClipMeter(25, identity_every=0)
     for _ in range(4):
         meter.add(draw_face(DrawnFace(angle=10), SIZE))
     measures = meter.result()

@@ -5,7 +5,6 @@ from torch import nn
 
 from imtalker.errors import InputError, WeightsError
 from imtalker.evaluate.face import aed, angular_error, apd, csim, finite_mean, gaze_direction, lip_distance
-from imtalker.evaluate.face_bundle import canonical_face
 from imtalker.evaluate.face_geometry import HeadFrame
 from imtalker.evaluate.image import FeatureNetwork, Lpips, frames_to_tensor, frechet_distance, psnr, ssim
 from imtalker.evaluate.phonemes import SpeechCues
@@ -17,6 +16,7 @@ from imtalker.evaluate.stability import (
     value_range,
 )
 from imtalker.evaluate.sync import closure_rate, lip_sync
+from imtalker.faces.canonical import canonical_face
 
 
 def noise(*shape, seed=0):

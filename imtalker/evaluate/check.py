@@ -109,7 +109,6 @@ def check_video(
             FRAME_RATE,
             face_every=2 if sparse else 1,
             identity_every=2 * FRAME_RATE if sparse else FRAME_RATE,
-            expressions=False,
         )
         cues = heard.result()
     return CheckReport(

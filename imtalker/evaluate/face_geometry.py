@@ -11,8 +11,8 @@ from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
-from imtalker.evaluate.face_bundle import canonical_face
 from imtalker.evaluate.face_mesh import FaceLandmarks
+from imtalker.faces.canonical import canonical_face
 
 CAMERA_DISTANCE = 100.0  # cm; portraits and talking heads are taken from about there
 # The canonical face looks down a little: the median pitch of 444 frontal portraits measured against it.

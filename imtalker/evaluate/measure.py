@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from imtalker.evaluate.face_geometry import HeadFrame, head_frame, read_faces
-from imtalker.evaluate.face_mesh import FaceLandmarks, blendshapes, find_faces, follow_face
+from imtalker.evaluate.face_mesh import FaceLandmarks, find_faces, follow_face
 from imtalker.evaluate.identity import identity_embedding
 from imtalker.evaluate.stability import background_mask, frame_change
 
@@ -22,7 +22,7 @@ class ClipMeasures:
     faces: list[FaceLandmarks | None]
     looked: list[bool]  # whether a face was searched in the frame
     readings: dict[str, np.ndarray]  # (T,) each: pose, gaze, lips, lids; see FaceReading
-    expressions: np.ndarray  # (T,52) blendshapes, NaN without a face or when not asked for
+    expressions: np.ndarray  # (T,52) blendshapes, NaN without a face
     embeddings: np.ndarray  # (K,128) identities of some frames
     embedded_frames: np.ndarray  # (K,) int, which ones
     changes: np.ndarray  # (T-1,) mean change of the picture since the frame before, grey levels
@@ -67,14 +67,12 @@ class ClipMeter:
         fps: frames per second.
         face_every: landmarks are searched in every n-th frame; the others have None.
         identity_every: identity is embedded in every n-th frame; 0: never.
-        expressions: also compute blendshapes.
     """
 
-    def __init__(self, fps: float, face_every: int = 1, identity_every: int = 25, expressions: bool = True) -> None:
+    def __init__(self, fps: float, face_every: int = 1, identity_every: int = 25) -> None:
         self._fps = fps
         self._face_every = face_every
         self._identity_every = identity_every
-        self._with_expressions = expressions
         self._faces: list[FaceLandmarks | None] = []
         self._expressions: list[np.ndarray] = []
         self._embeddings: list[np.ndarray] = []
@@ -93,8 +91,7 @@ class ClipMeter:
         self._size = frame.shape[:2]
         face = self._look(frame) if index % self._face_every == 0 else None
         self._faces.append(face)
-        if self._with_expressions:
-            self._expressions.append(blendshapes(face) if face is not None else np.full(52, np.nan, np.float32))
+        self._expressions.append(np.full(52, np.nan, np.float32) if face is None else face.blendshapes)
         if self._identity_every and face is not None:
             # An interval begins with the first frame that shows a face.
             if not self._embedded or index - self._embedded[-1] >= self._identity_every:
@@ -148,10 +145,9 @@ def measure_clip(
     *,
     face_every: int = 1,
     identity_every: int = 25,
-    expressions: bool = True,
 ) -> ClipMeasures:
     """Measure a whole clip; the options are those of ``ClipMeter``."""
-    meter = ClipMeter(fps, face_every, identity_every, expressions)
+    meter = ClipMeter(fps, face_every, identity_every)
     for frame in frames:
         meter.add(frame)
     return meter.result()
