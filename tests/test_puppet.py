@@ -11,6 +11,7 @@ from drawn_face import DrawnFace, draw_face
 from puppet_person import draw_person, drawn_asset, mean_landmarks, save_drawn_people
 
 from imtalker.errors import InputError, NoFaceError
+from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER
 from imtalker.presets import TINY_RENDERER
 from imtalker.renderer.teeth import TeethLayer
 from imtalker.train.puppet import (
@@ -31,15 +32,7 @@ from imtalker.train.puppet.sampler import (
     flip_coords,
     list_assets,
 )
-from imtalker.train.puppet.topology import (
-    BACKGROUND,
-    LEFT_EYE,
-    LIP_INNER_LOWER,
-    LIP_INNER_UPPER,
-    MIRROR,
-    MOUTH,
-    RIGHT_EYE,
-)
+from imtalker.train.puppet.topology import BACKGROUND, LEFT_EYE, MIRROR, MOUTH, RIGHT_EYE
 from imtalker.train.renderer_training import paint_teeth
 
 POSES = [

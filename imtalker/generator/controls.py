@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from imtalker.config import GeneratorConfig
 from imtalker.errors import InputError
+from imtalker.faces.rigid import rotation_matrix, rotation_vector
 from imtalker.generator.control_files import read_csv_columns, read_npz_columns
 from imtalker.generator.motion_layout import (
     ANGLE_UNIT,
@@ -194,22 +195,7 @@ def rotation_vectors(angles: FloatArray) -> FloatArray:
     The head turns by yaw, then pitches, then rolls, about axes fixed to the camera: x right, y up, z to the
     viewer. A right-handed turn about x lowers the nose, hence the sign of the pitch.
     """
-    yaw, pitch, roll = (np.radians(angles.astype(np.float64)) / 2).T
-    zero = np.zeros_like(yaw)
-    about_y = np.stack([np.cos(yaw), zero, np.sin(yaw), zero])
-    about_x = np.stack([np.cos(pitch), -np.sin(pitch), zero, zero])
-    about_z = np.stack([np.cos(roll), zero, zero, np.sin(roll)])
-    w, *axis = _quaternion_product(about_z, _quaternion_product(about_x, about_y))
-    sine = np.linalg.norm(axis, axis=0)
-    angle = 2 * np.arctan2(sine, w)
-    factor = np.where(sine > 1e-9, angle / np.maximum(sine, 1e-9), 2.0)
-    return (np.stack(axis) * factor).T.astype(np.float32)
-
-
-def _quaternion_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    real = a[0] * b[0] - (a[1:] * b[1:]).sum(0)
-    imaginary = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:], axis=0)
-    return np.concatenate([real[None], imaginary])
+    return rotation_vector(rotation_matrix(*angles.astype(np.float64).T)).astype(np.float32)
 
 
 def _columns(curves: list[Curve], rest: FloatArray, length: int) -> FloatArray | None:

@@ -25,25 +25,22 @@ import numpy as np
 
 from imtalker.config import MOTION_DIM
 from imtalker.errors import InputError
-from imtalker.train.puppet.asset import PuppetAsset
-from imtalker.train.puppet.controls import DEFAULTS, MOUTH_NAMES, VISEME_TARGETS, sample_expression
-from imtalker.train.puppet.expression import express
-from imtalker.train.puppet.topology import (
-    BROW_HANDLES,
+from imtalker.faces.mesh import (
     EYE_L_LOWER,
     EYE_L_UPPER,
     EYE_R_LOWER,
     EYE_R_UPPER,
     EYES,
-    LIP_HANDLES,
     LIP_INNER_LOWER,
     LIP_INNER_UPPER,
     LIP_OUTER_LOWER,
     LIP_OUTER_UPPER,
-    MEAN_NEUTRAL,
-    MIRROR,
     NUM_FACE,
 )
+from imtalker.train.puppet.asset import PuppetAsset
+from imtalker.train.puppet.controls import DEFAULTS, MOUTH_NAMES, VISEME_TARGETS, sample_expression
+from imtalker.train.puppet.expression import express
+from imtalker.train.puppet.topology import BROW_HANDLES, LIP_HANDLES, MEAN_NEUTRAL, MIRROR
 
 log = logging.getLogger(__name__)
 

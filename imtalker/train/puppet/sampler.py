@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from imtalker.errors import InputError
+from imtalker.faces.mesh import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
 from imtalker.train.motion_space import MotionSpace
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.augment import (
@@ -29,7 +30,6 @@ from imtalker.train.puppet.controls import (
 )
 from imtalker.train.puppet.frame import express_asset, render
 from imtalker.train.puppet.matching import correspondence
-from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
 
 Split = Literal["train", "validation", "all"]
 VALIDATION_SHARE = 0.118  # about 48 of 406 people
