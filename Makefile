@@ -1,35 +1,45 @@
 # Two commands: `make run` shows a talking video and opens the app, `make test` passes the tests.
-# Both set themselves up; TORCH=cuda installs the GPU build of torch instead of the CPU one.
-PYTHON ?= python3.11
-VENV := .venv
-BIN := $(VENV)/bin
+# Both set themselves up from the lock (locks/), and say so. Variables, on the command line:
+#   PYTHON=python3.12   another Python than the newest one found
+#   VENV=folder         another place for the environment than .venv
+#   OUTPUTS=folder      another place for finished videos than outputs
+#   TORCH_INDEX=url     where torch comes from, for a CPU or CUDA build that pip does not find by itself
+# No path is used as a target, so that all of them may contain spaces.
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+VENV ?= .venv
+OUTPUTS ?= outputs
+TORCH_INDEX ?=
+BIN = $(VENV)/bin
+INSTALL = "$(PYTHON)" tools/install.py --venv "$(VENV)" --torch-index "$(TORCH_INDEX)"
 
-.PHONY: run test lint setup setup-dev clean
+.PHONY: run test setup setup-dev update newest clean python
 
 run: setup
-	mkdir -p outputs
-	$(BIN)/imtalker animate --portrait assets/portraits/ada.jpg --audio assets/speech/welcome.wav -o outputs/hello.mp4
-	$(BIN)/python app.py
+	mkdir -p "$(OUTPUTS)"
+	"$(BIN)/imtalker" animate --portrait assets/portraits/ada.jpg --audio assets/speech/welcome.wav -o "$(OUTPUTS)/hello.mp4"
+	"$(BIN)/python" app.py
 
 test: setup-dev
-	$(BIN)/ruff check .
-	$(BIN)/pyright
-	$(BIN)/python -m pytest -n 2
+	"$(BIN)/ruff" check .
+	"$(BIN)/pyright" --pythonpath "$(BIN)/python"
+	"$(BIN)/python" -m pytest -n 2
 
-setup: $(VENV)/.runtime
-setup-dev: $(VENV)/.dev
+setup: python
+	@$(INSTALL)
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+setup-dev: python
+	@$(INSTALL) --dev
 
-$(VENV)/.runtime: requirements.txt constraints.txt pyproject.toml $(VENV)/bin/python
-	$(BIN)/pip install --quiet --upgrade-strategy only-if-needed -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e .
-	touch $@
+update: python
+	"$(PYTHON)" tools/lock.py
+	"$(MAKE)" test
 
-$(VENV)/.dev: $(VENV)/.runtime
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,train,evaluate]'
-	touch $@
+newest: python
+	"$(PYTHON)" tools/lock.py --report
+
+python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found: install it, or name it: make run PYTHON=/path/to/python"; exit 2; }
 
 clean:
-	rm -rf $(VENV) outputs runs build *.egg-info
+	rm -rf .venv outputs runs build

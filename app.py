@@ -14,16 +14,16 @@ from typing import Any
 import gradio as gr
 
 from imtalker.demo.api import Endpoints
-from imtalker.demo.compare_tab import CompareTab
+from imtalker.demo.page.compare_tab import CompareTab
 from imtalker.demo.models import ModelHost
-from imtalker.demo.samples import SampleResults, Samples
-from imtalker.demo.segments import can_stream
+from imtalker.demo.runs.samples import SampleResults, Samples
+from imtalker.demo.runs.segments import can_stream
 from imtalker.demo.settings import KEEP_SECONDS, MAX_UPLOAD, QUEUE_SIZE, Settings
-from imtalker.demo.stops import Stops
-from imtalker.demo.studio import Studio
-from imtalker.demo.tabs import audio_tab, video_tab
-from imtalker.demo.theme import ABOUT, CSS, HEAD, HEADER, NAMES, make_theme
-from imtalker.demo.widgets import CHECKED, PRIVATE, SamplingPanel
+from imtalker.demo.runs.cancellation import Stops
+from imtalker.demo.service import Studio
+from imtalker.demo.page.audio_video_tabs import audio_tab, video_tab
+from imtalker.demo.page.theme import ABOUT, CSS, HEAD, HEADER, NAMES, make_theme
+from imtalker.demo.page.widgets import CHECKED, PRIVATE, SamplingPanel
 from imtalker.errors import ImTalkerError
 from imtalker.media.audio import MIN_SECONDS
 

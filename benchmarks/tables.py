@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from imtalker.evaluate.bench_tables import summary_table, text_tables
+from imtalker.bench.tables import summary_table, text_tables
 
 FOLDER = Path(__file__).parent
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"

@@ -6,27 +6,28 @@ Names are imported on first use, so that ``import imtalker`` and the command lin
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from imtalker.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from imtalker.animation import Animation, FrameChunk, save_video
     from imtalker.config import CropConfig, SamplingOptions
     from imtalker.errors import ImTalkerError, InputError, NoFaceError, OutputError, WeightsError
     from imtalker.generator.controls import MotionControls
     from imtalker.media.crop import CropBox
-    from imtalker.motion_file import MotionClip, load_motion, save_motion
-    from imtalker.pipeline import Portrait, TalkingHeadPipeline, load_pipeline
-    from imtalker.timing import Timings
+    from imtalker.pipeline.animation import Animation, FrameChunk, save_video
+    from imtalker.pipeline.motion_clip import MotionClip, load_motion, save_motion
+    from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline, load_pipeline
+    from imtalker.pipeline.timing import Timings
 
-__version__ = "0.1.0"
 
-_HOMES = {
-    "imtalker.animation": ("Animation", "FrameChunk", "save_video"),
+_LAZY_EXPORTS = {
+    "imtalker.pipeline.animation": ("Animation", "FrameChunk", "save_video"),
     "imtalker.config": ("CropConfig", "SamplingOptions"),
     "imtalker.errors": ("ImTalkerError", "InputError", "NoFaceError", "OutputError", "WeightsError"),
     "imtalker.generator.controls": ("MotionControls",),
     "imtalker.media.crop": ("CropBox",),
-    "imtalker.motion_file": ("MotionClip", "load_motion", "save_motion"),
-    "imtalker.pipeline": ("Portrait", "TalkingHeadPipeline", "load_pipeline"),
-    "imtalker.timing": ("Timings",),
+    "imtalker.pipeline.motion_clip": ("MotionClip", "load_motion", "save_motion"),
+    "imtalker.pipeline.talking_head": ("Portrait", "TalkingHeadPipeline", "load_pipeline"),
+    "imtalker.pipeline.timing": ("Timings",),
 }
 
 __all__ = [  # noqa: RUF022 (in the order of use)
@@ -53,7 +54,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _HOMES.items():
+    for module, names in _LAZY_EXPORTS.items():
         if name in names:
             return getattr(import_module(module), name)
     raise AttributeError(f"module 'imtalker' has no attribute {name!r}")

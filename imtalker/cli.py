@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from imtalker import __version__
 from imtalker.errors import ImTalkerError, InputError
+from imtalker.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -16,13 +16,13 @@ PARTLY, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Commands that live beside what they run; each module has main(argv) -> exit code or None.
 ELSEWHERE = {
-    "bench": ("imtalker.evaluate.bench", "measure speed and memory"),
-    "evaluate": ("imtalker.evaluate.cli", "measure the quality of videos or of a preset"),
+    "bench": ("imtalker.bench.bench", "measure speed and memory"),
+    "evaluate": ("imtalker.commands.evaluate", "measure the quality of videos or of a preset"),
     "check": ("imtalker.evaluate.check", "check a finished video"),
-    "train-renderer": ("imtalker.train.renderer_training", "train the renderer"),
-    "train-motion": ("imtalker.train.motion_training", "train the renderer's motion encoder"),
-    "train-audio": ("imtalker.train.audio_training", "train the audio encoder"),
-    "train-generator": ("imtalker.train.generator_training", "train the motion generator"),
+    "train-renderer": ("imtalker.train.renderer", "train the renderer"),
+    "train-motion": ("imtalker.train.motion_encoder", "train the renderer's motion encoder"),
+    "train-audio": ("imtalker.train.audio_encoder", "train the audio encoder"),
+    "train-generator": ("imtalker.train.generator", "train the motion generator"),
 }
 PACKAGES = {"imtalker.train": "imtalker[train]", "imtalker.evaluate": "imtalker[evaluate]"}
 

@@ -63,6 +63,12 @@ class RendererConfig:
     def num_levels(self) -> int:
         return len(self.channels)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sides of the frames that can be made, pixels, the best last: source pixels may be moved at twice the
+        network's own resolution."""
+        return (self.output_size, 2 * self.output_size) if self.pixel_gate else (self.output_size,)
+
     def level_size(self, level: int) -> int:
         """Side of a level's feature map, cells."""
         return 8 * 2**level

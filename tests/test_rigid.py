@@ -95,8 +95,8 @@ def test_a_drawn_head_is_read_back(pose: tuple[float, float, float]) -> None:
 def test_bundled_clips_have_the_angles_of_their_pictures(clip: Path) -> None:
     from itertools import islice
 
-    from imtalker.evaluate.face_geometry import read_faces
-    from imtalker.evaluate.face_mesh import track_face
+    from imtalker.faces.landmarks import track_face
+    from imtalker.faces.readings import read_faces
     from imtalker.media.video import read_frames
 
     truth = json.loads(clip.read_text(encoding="utf-8"))

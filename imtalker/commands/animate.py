@@ -81,19 +81,21 @@ class _Animator:
         self._controls = parse_controls(arguments)  # before the models: a typing mistake should show at once
         self._arguments = arguments
 
-        from imtalker.motion_file import load_motion
-        from imtalker.pipeline import load_pipeline
+        from imtalker.pipeline.motion_clip import load_motion
+        from imtalker.pipeline.talking_head import load_pipeline
 
         self._motion = load_motion(arguments.motion) if arguments.motion else None
         report = logger.warning  # shown without -v: a first download takes minutes
-        self._pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, progress=report)
+        self._pipeline = load_pipeline(
+            arguments.preset, arguments.device, arguments.dtype, progress=report, size=arguments.size
+        )
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)
 
     def make(self, job: Job, stop: "_GentleStop") -> dict:
         """Make one video; returns the facts for ``--json``."""
-        from imtalker.animation import save_video
-        from imtalker.motion_file import save_motion
-        from imtalker.timing import Timings
+        from imtalker.pipeline.animation import save_video
+        from imtalker.pipeline.motion_clip import save_motion
+        from imtalker.pipeline.timing import Timings
 
         stop.armed = False  # nothing to save yet: Ctrl-C ends the program at once
         timings = Timings()
@@ -150,8 +152,8 @@ class _Animator:
 
     def _compared(self, chunks: Iterator, animation: Any, portrait: Any, job: Job, path: Path) -> Iterator:
         """The same chunks; a second video beside the first shows input and result."""
-        from imtalker.media.comparison import SideBySide
         from imtalker.media.crop import crop_and_resize
+        from imtalker.media.side_by_side import SideBySide
         from imtalker.media.video import read_frames
         from imtalker.media.video_writer import VideoWriter
 

@@ -81,6 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--no-crop", dest="crop", action="store_const", const="none", help="use the whole picture")
     add("--video-face", type=int, metavar="N", help="which face of the driving clip")
     add("--video-crop", default="auto", metavar="L,T,SIDE|none", help="square of the driving clip")
+    add("--size", type=int, metavar="N", help="side of the result in pixels (tiny: 512 or 256; default: the larger)")
     add("--paste-back", action="store_true", help="put the result back into the whole picture")
     add("--background", default="white", metavar="COLOUR", help="behind transparent parts: a name or #rrggbb")
 

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert and say where the result is."""
     import torch
 
-    from imtalker.convert import convert_checkpoints
+    from imtalker.weights.convert import convert_checkpoints
 
     folder = convert_checkpoints(
         arguments.renderer,

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def versions() -> dict[str, str]:
     """Versions of this package and of what it stands on."""
-    from imtalker import __version__
+    from imtalker.version import __version__
 
     found = {"imtalker": __version__, "python": platform.python_version()}
     for name in PACKAGES:
@@ -52,8 +52,8 @@ def devices() -> dict[str, str]:
 
 def preset_facts(name: str) -> dict[str, Any]:
     """Configuration, weights and size of a preset. Nothing is downloaded."""
-    from imtalker.checkpoint import load_models
-    from imtalker.presets import PRESET_NAMES, get_preset
+    from imtalker.weights.load import load_models
+    from imtalker.weights.presets import PRESET_NAMES, get_preset
 
     preset = get_preset(name) if name in PRESET_NAMES else None
     if preset is not None and preset.files:
@@ -70,12 +70,12 @@ def preset_facts(name: str) -> dict[str, Any]:
         }
         sizes = {key: sum(p.numel() for p in net.parameters()) for key, net in networks.items()}
         facts = {"weights": str(preset.directory), "revision": models.revision, "parameters": sizes}
-    side = preset.renderer.output_size
+    sizes = [f"{side}x{side}" for side in reversed(preset.renderer.sizes)]
     return {
         "name": preset.name,
         **facts,
         "input": f"{preset.renderer.input_size}x{preset.renderer.input_size}",
-        "output": f"{side}x{side} at 25 frames per second",
+        "output": f"{' or '.join(sizes)} at 25 frames per second",
         "motion": preset.generator.motion_layout,
         "crop": asdict(preset.crop),
         "sampling": asdict(preset.sampling),

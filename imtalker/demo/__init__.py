@@ -1,1 +1,1 @@
-"""The parts of the Gradio demo that need no browser; ``app.py`` puts them on a page."""
+"""The Gradio demo: ``page`` is what a visitor sees, ``runs`` what happens, ``api`` the endpoints."""

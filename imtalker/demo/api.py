@@ -14,14 +14,14 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from imtalker.demo.compare import CompareProgress, Comparison
-from imtalker.demo.jobs import ClipJob
-from imtalker.demo.messages import explained
-from imtalker.demo.preview import describe_faces, draw
-from imtalker.demo.run import Finished
+from imtalker.demo.errors import explained
+from imtalker.demo.page.crop_preview import describe_faces, draw
+from imtalker.demo.page.widgets import as_sent
+from imtalker.demo.runs.compare import CompareProgress, Comparison
+from imtalker.demo.runs.jobs import ClipJob
+from imtalker.demo.runs.run import Finished
+from imtalker.demo.service import Studio
 from imtalker.demo.settings import GPU_QUEUE, SOLVERS
-from imtalker.demo.studio import Studio
-from imtalker.demo.widgets import as_sent
 from imtalker.errors import InputError
 from imtalker.media.image import load_portrait
 

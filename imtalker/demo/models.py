@@ -11,8 +11,8 @@ import imtalker
 from imtalker.config import SamplingOptions
 from imtalker.demo.settings import Settings
 from imtalker.errors import ImTalkerError, WeightsError
-from imtalker.pipeline import TalkingHeadPipeline, load_pipeline
-from imtalker.presets import PRESET_NAMES, get_preset
+from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
+from imtalker.weights.presets import PRESET_NAMES, get_preset
 
 logger = logging.getLogger(__name__)
 
@@ -69,14 +69,13 @@ class ModelHost:
     def describe(self) -> dict[str, Any]:
         """Facts about what is in use, JSON-able; waits for the models."""
         pipeline = self.pipeline()
-        renderer = pipeline.models.renderer.config
         return {
             "software": f"imtalker {imtalker.__version__}",
             "preset": pipeline.preset.name,
             "weights": pipeline.models.revision,
             "device": device_name(pipeline.device),
             "precision": str(pipeline.dtype).removeprefix("torch."),
-            "output_size": renderer.output_size,
+            "output_size": pipeline.size,
             "note": self.note,
         }
 

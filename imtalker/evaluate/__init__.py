@@ -1,1 +1,1 @@
-"""Measuring: face mesh, metrics as pure functions, evaluation protocols, the check of one result, speed."""
+"""Quality of videos: metrics as pure functions, the paper's protocols, reports, the check of one result."""

@@ -14,8 +14,8 @@ import numpy as np
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.errors import InputError, WeightsError
-from imtalker.evaluate.face import csim
-from imtalker.evaluate.face_mesh import find_faces
+from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
+from imtalker.evaluate.face_metrics import csim
 from imtalker.evaluate.findings import (
     asked_findings,
     duration_finding,
@@ -27,10 +27,10 @@ from imtalker.evaluate.findings import (
     lip_findings,
     motion_finding,
 )
-from imtalker.evaluate.identity import identity_embedding
-from imtalker.evaluate.measure import ClipMeasures, measure_clip
 from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.verdict import Finding
+from imtalker.faces.identity import identity_embedding
+from imtalker.faces.landmarks import find_faces
 from imtalker.media.audio import load_waveform
 from imtalker.media.image import load_portrait
 from imtalker.media.video import probe_video, read_frames
@@ -87,7 +87,7 @@ def check_video(
         video: the clip. Its own sound is what the lips are compared with.
         audio: the speech it was made from; its length is compared, and it stands in for a missing sound track.
         portrait: the picture it was made from; identity is compared with it, else with the first frame.
-        recipe: what was asked for, as ``imtalker.recipe`` writes it; by default the one inside the video.
+        recipe: what was asked for, as ``imtalker.pipeline.recipe`` writes it; by default the one inside the video.
 
     Raises:
         InputError: a file is missing or damaged, or the portrait shows no face.

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from imtalker import __version__
+from imtalker.bench.stopwatch import describe_machine
 from imtalker.config import SamplingOptions
 from imtalker.errors import InputError
-from imtalker.evaluate.bench_tools import describe_machine
-from imtalker.evaluate.catalogue import PAPER, PROTOCOLS, Mode, metrics_of
 from imtalker.evaluate.dataset import Dataset, Skipped
+from imtalker.evaluate.metrics import PAPER, PROTOCOLS, Mode, metrics_of
 from imtalker.evaluate.protocols import ClipScore, Evaluator, PreparedClip, controls_of
+from imtalker.version import __version__
 
 logger = logging.getLogger(__name__)
 

@@ -5,13 +5,13 @@ import math
 import numpy as np
 
 from imtalker.config import FRAME_RATE
-from imtalker.evaluate.face import finite_mean
-from imtalker.evaluate.identity import SAME_PERSON
-from imtalker.evaluate.measure import ClipMeasures
+from imtalker.evaluate.clip_measures import ClipMeasures
+from imtalker.evaluate.face_metrics import finite_mean
+from imtalker.evaluate.lip_sync import LipSync, closure_rate, lip_sync
 from imtalker.evaluate.phonemes import SpeechCues
 from imtalker.evaluate.stability import landmark_jitter, longest_freeze, value_range
-from imtalker.evaluate.sync import LipSync, closure_rate, lip_sync
 from imtalker.evaluate.verdict import Finding, finding
+from imtalker.faces.identity import SAME_PERSON
 
 MAX_LIP_OFFSET = 0.1  # seconds; viewers begin to notice (ITU-R BT.1359: 0.045 early sound, 0.125 late sound)
 # Below it no offset can be told: 95 of 100 lips beside a foreign sound stay below it (90 pairs of 3 to 9 seconds).

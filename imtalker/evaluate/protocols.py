@@ -8,14 +8,13 @@ from itertools import islice
 
 import numpy as np
 
-from imtalker.animation import Animation
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
 from imtalker.errors import InputError
-from imtalker.evaluate.catalogue import Mode
+from imtalker.evaluate.clip_measures import ClipMeasures, ClipMeter
 from imtalker.evaluate.dataset import MIN_FRAMES, Clip
-from imtalker.evaluate.face import finite_mean
-from imtalker.evaluate.image import frames_to_tensor, psnr, ssim
-from imtalker.evaluate.measure import ClipMeasures, ClipMeter
+from imtalker.evaluate.face_metrics import finite_mean
+from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
+from imtalker.evaluate.metrics import Mode
 from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
 from imtalker.evaluate.scoring import identity_score, motion_curves, ruler_errors, speech_scores, stability_scores
@@ -24,7 +23,8 @@ from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.video import read_frames
-from imtalker.pipeline import Portrait, TalkingHeadPipeline
+from imtalker.pipeline.animation import Animation
+from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from imtalker.errors import InputError
-from imtalker.evaluate.image import FeatureNetwork, Lpips, frechet_distance
+from imtalker.evaluate.image_metrics import FeatureNetwork, Lpips, frechet_distance
 from imtalker.evaluate.syncnet import SyncNet, load_syncnet
 
 logger = logging.getLogger(__name__)

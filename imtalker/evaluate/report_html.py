@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from imtalker.config import FRAME_RATE
-from imtalker.evaluate.catalogue import OUR_NETWORKS, PAPER, PROTOCOLS, Metric, Mode, metrics_of
 from imtalker.evaluate.evaluation import EvaluationReport
+from imtalker.evaluate.metrics import OUR_NETWORKS, PAPER, PROTOCOLS, Metric, Mode, metrics_of
 from imtalker.evaluate.protocols import ClipScore
 from imtalker.evaluate.report_text import format_value
 from imtalker.evaluate.svg import line_plot, stacked_bar, strip_plot

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imtalker.evaluate.catalogue import OTHER_DATA, OUR_NETWORKS, PAPER, PROTOCOLS, Metric, metrics_of
 from imtalker.evaluate.evaluation import EvaluationReport
+from imtalker.evaluate.metrics import OTHER_DATA, OUR_NETWORKS, PAPER, PROTOCOLS, Metric, metrics_of
 
 _ABLATION_KEYS = ("fid", "fvd", "sync_c", "sync_d", "lip_correlation", "lip_offset", "closure_rate", "csim", "lmd")
 _ARROWS = {"higher": "+", "lower": "-", "none": " "}

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from imtalker.evaluate.face import aed, angular_error, apd, csim, finite_mean, gaze_direction, lip_distance
-from imtalker.evaluate.measure import ClipMeasures
+from imtalker.evaluate.clip_measures import ClipMeasures
+from imtalker.evaluate.face_metrics import aed, angular_error, apd, csim, finite_mean, gaze_direction, lip_distance
+from imtalker.evaluate.lip_sync import closure_rate, lip_sync
 from imtalker.evaluate.phonemes import SpeechCues
 from imtalker.evaluate.stability import landmark_jitter, value_range
-from imtalker.evaluate.sync import closure_rate, lip_sync
 
 
 def motion_curves(result: ClipMeasures, target: ClipMeasures) -> dict[str, np.ndarray]:

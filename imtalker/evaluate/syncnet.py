@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.errors import WeightsError
-from imtalker.evaluate.face_mesh import FaceLandmarks
+from imtalker.faces.landmarks import FaceLandmarks
 
 MAX_SHIFT = 15  # frames tried on both sides
 _FACE_SIZE = 224  # pixels

@@ -1,0 +1,1 @@
+"""Faces in pictures: landmarks, what they say (pose, gaze, lips, lids), identity."""

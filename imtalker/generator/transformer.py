@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.config import GeneratorConfig
-from imtalker.generator.blocks import (
+from imtalker.generator.transformer_block import (
     TransformerBlock,
     band_mask,
     modulate,

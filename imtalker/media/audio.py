@@ -9,11 +9,13 @@ from av.audio.resampler import AudioResampler
 
 from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
-from imtalker.media.container import decode, open_media
+from imtalker.media.container import decode, open_media, usable_sound
+from imtalker.media.timeline import Timeline
 
 MIN_SECONDS = 0.2  # five video frames: less holds no syllable
 MAX_SECONDS = 3600.0
 MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
+JITTER = 0.04  # seconds that timestamps may disagree with the number of samples before silence is put in
 SILENCE = 1e-4  # peak, -80 dB: below it nothing was recorded
 
 Audio = str | Path | np.ndarray | tuple[int, np.ndarray]
@@ -43,19 +45,56 @@ def load_waveform(source: Audio, max_seconds: float = MAX_SECONDS) -> np.ndarray
     return _checked(_decode_file(source, max_seconds), f"audio file {source}", max_seconds)
 
 
-def resample(frames: Iterable[AudioFrame], layout: str, rate: int, format: str = "flt") -> Iterator[AudioFrame]:
-    """Convert decoded audio to one layout, rate and sample format; the source may change its own midway."""
+def timed_samples(frames: Iterable[AudioFrame], layout: str, rate: int) -> Iterator[np.ndarray]:
+    """Decoded audio in one layout and rate, each sound at its own time after the first: float32 ``(C, n)`` pieces.
+
+    Where the timestamps leave a gap (dropped packets, a muted microphone, DTX) there is silence, where they overlap the
+    later sound is cut; the source may change its own rate and layout midway. Jitter below ``JITTER`` is not touched.
+
+    Args:
+        layout: "mono" or "stereo".
+        rate: of the samples given, Hz.
+    """
+    channels = 1 if layout == "mono" else 2
     resampler, setup = None, None
-    for frame in frames:
+    timeline = Timeline()
+    start = anchor = fed = 0.0  # seconds: of the first sound, of the last alignment, of sound taken since that
+    done = surplus = 0  # samples given, and samples to leave out because their time has passed
+    for index, frame in enumerate(frames):
+        length = frame.samples / frame.sample_rate
+        begin = timeline.place(frame.time, length)
+        start = begin if index == 0 else start
         frame_setup = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if resampler is None or frame_setup != setup:
-            if resampler is not None:
-                yield from resampler.resample(None)
-            resampler, setup = AudioResampler(format, layout, rate, options={"rematrix_maxval": "1.0"}), frame_setup
-        frame.pts = None  # gaps in the timestamps are not filled: the samples simply follow each other
-        yield from resampler.resample(frame)
-    if resampler is not None:
-        yield from resampler.resample(None)
+        aligned = abs(begin - anchor - fed) <= JITTER
+        if resampler is None or frame_setup != setup or not aligned:
+            for piece in _converted(resampler, None):
+                done += piece.shape[1]
+                yield piece
+            resampler, setup = AudioResampler("fltp", layout, rate, options={"rematrix_maxval": "1.0"}), frame_setup
+        if not aligned or index == 0:
+            anchor, fed = begin, 0.0
+            missing = round((begin - start) * rate) - done
+            surplus = max(0, -missing)
+            for first in range(0, missing, rate):
+                silence = np.zeros((channels, min(rate, missing - first)), np.float32)
+                done += silence.shape[1]
+                yield silence
+        fed += length
+        for piece in _converted(resampler, frame):
+            kept = piece[:, surplus:]
+            surplus -= piece.shape[1] - kept.shape[1]
+            done += kept.shape[1]
+            yield kept
+    yield from _converted(resampler, None)
+
+
+def _converted(resampler: AudioResampler | None, frame: AudioFrame | None) -> Iterator[np.ndarray]:
+    if resampler is None:
+        return
+    if frame is not None:
+        frame.pts = None  # time is kept by the caller; the resampler's own would fill gaps twice
+    for part in resampler.resample(frame):
+        yield part.to_ndarray()
 
 
 def array_frames(rate: int, samples: np.ndarray) -> Iterator[AudioFrame]:
@@ -86,17 +125,16 @@ def _array_frames(rate: int, samples: np.ndarray) -> Iterator[AudioFrame]:
 
 
 def _decode_file(path: str | Path, max_seconds: float) -> np.ndarray:
+    track = usable_sound(path)
     with open_media(path, "audio file") as container:
-        if not container.streams.audio:
-            raise InputError(f"audio file {path} has no sound track; give a file with speech")
-        frames = decode(container, container.streams.audio[0], path)
+        frames = decode(container, container.streams[track.index], path)  # pyright: ignore[reportArgumentType]
         return _gathered(frames, f"audio file {path}", max_seconds)
 
 
 def _gathered(frames: Iterable[AudioFrame], name: str, max_seconds: float) -> np.ndarray:
     samples = bytearray()  # grows in place: long speech is never held twice
-    for frame in resample(frames, "mono", SAMPLE_RATE):
-        samples += frame.to_ndarray().tobytes()
+    for piece in timed_samples(frames, "mono", SAMPLE_RATE):
+        samples += piece.tobytes()
         if len(samples) > (max_seconds + 1) * SAMPLE_RATE * 4:
             raise InputError(f"{name} is longer than the limit of {max_seconds:g} s; cut it first")
     return np.frombuffer(samples, np.float32)

@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from imtalker.errors import InputError
@@ -31,20 +34,23 @@ def existing_file(path: str | Path, what: str) -> Path:
     Raises:
         InputError: it does not exist, is not a file, is empty, or may not be read.
     """
-    path = Path(path).expanduser()
     try:
-        if not path.exists():
-            raise InputError(f"{what} {path} does not exist; check the path")
-        if not path.is_file():
-            raise InputError(f"{what} {path} is not a file; give the path of one file")
-        if path.stat().st_size == 0:
-            raise InputError(f"{what} {path} is empty (0 bytes); export or record it again")
-        with path.open("rb"):
-            return path
+        path = Path(path).expanduser()
+        exists, is_file = path.exists(), path.is_file()
+        size = path.stat().st_size if is_file else 0
+        if is_file:
+            path.open("rb").close()
     except OSError as error:
         raise InputError(f"{what} {path} cannot be read ({error.strerror}); check its permissions") from error
-    except ValueError as error:  # a null character in the path
+    except (ValueError, RuntimeError) as error:  # a null character in the path; "~" where nobody has a home
         raise InputError(f"{what} {str(path)!r} is not a valid path ({error}); check the path") from error
+    if not exists:
+        raise InputError(f"{what} {path} does not exist; check the path")
+    if not is_file:
+        raise InputError(f"{what} {path} is not a file; give the path of one file")
+    if size == 0:
+        raise InputError(f"{what} {path} is empty (0 bytes); export or record it again")
+    return path
 
 
 @contextmanager
@@ -81,6 +87,67 @@ def decode(container: InputContainer, stream: AudioStream | VideoStream, path: s
                     raise InputError(f"{path} is too damaged to read ({_reason(error)}); export it again") from error
     except FFmpegError as error:  # the container ends in the middle of a packet: keep what was there
         logger.warning("%s: ends early (%s)", path, _reason(error))
+
+
+@dataclass(frozen=True)
+class SoundTrack:
+    """A sound track that can be decoded."""
+
+    index: int  # of the stream in its file
+    start: float  # seconds, time of the first sound
+
+
+def sound_track(path: str | Path, what: str = "audio file") -> SoundTrack | None:
+    """The sound track to use: the first that can be decoded, those flagged as default first; None if there is none.
+
+    Phones write tracks nobody can decode beside a usable one, and films carry several languages.
+
+    Raises:
+        InputError: missing, unreadable, or not audio or video.
+    """
+    with open_media(path, what) as container:
+        tracks = [(stream.index, bool(stream.disposition & Disposition.default)) for stream in container.streams.audio]
+    for index, _ in sorted(tracks, key=lambda track: not track[1]):
+        with open_media(path, what) as container:  # anew: what was demuxed for one track is lost for the next
+            frame = _first_sound(container, index)
+            if frame is not None:
+                return SoundTrack(index, frame.time or 0.0)
+    return None
+
+
+def usable_sound(path: str | Path) -> SoundTrack:
+    """As ``sound_track``, for a file that is there for its sound.
+
+    Raises:
+        InputError: also where there is no sound track, or none that can be decoded.
+    """
+    track = sound_track(path)
+    if track is not None:
+        return track
+    with open_media(path, "audio file") as container:
+        count = len(container.streams.audio)
+    if count:
+        raise InputError(f"no sound track of audio file {path} can be decoded; convert it to WAV or MP3")
+    raise InputError(f"audio file {path} has no sound track; give a file with speech")
+
+
+def _first_sound(container: InputContainer, index: int) -> AudioFrame | None:
+    stream = container.streams[index]
+    if not isinstance(stream, AudioStream) or stream.codec_context is None:  # a codec FFmpeg does not know
+        return None
+    bad = 0
+    try:
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    return frame if isinstance(frame, AudioFrame) else None
+            except DecodeError:
+                bad += 1
+                if bad > MAX_BAD_PACKETS:
+                    return None
+    except FFmpegError:
+        return None
+    return None
 
 
 def _reason(error: BaseException) -> str:

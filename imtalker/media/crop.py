@@ -65,15 +65,19 @@ def whole_picture(image_size: tuple[int, int]) -> CropBox:
     return CropBox((width - side) // 2, (height - side) // 2, side)
 
 
-def crop_and_resize(image: np.ndarray, box: CropBox, size: int) -> np.ndarray:
-    """Cut the square out of uint8 RGB ``(H, W, 3)`` and scale it to ``(size, size, 3)``."""
+def crop_and_resize(image: np.ndarray, box: CropBox, size: int, mirror: bool = False) -> np.ndarray:
+    """Cut the square out of uint8 RGB ``(H, W, 3)`` and scale it to ``(size, size, 3)``.
+
+    Beyond the picture's border its edge pixels are repeated, or with ``mirror`` the picture is mirrored.
+    """
     height, width = image.shape[:2]
     left, top = max(box.left, 0), max(box.top, 0)
     right, bottom = min(box.left + box.side, width), min(box.top + box.side, height)
     part = image[top:bottom, left:right]
     border = (top - box.top, box.top + box.side - bottom, left - box.left, box.left + box.side - right)
     if any(border):
-        part = cv2.copyMakeBorder(part, *border, borderType=cv2.BORDER_REPLICATE)
+        beyond = cv2.BORDER_REFLECT_101 if mirror else cv2.BORDER_REPLICATE
+        part = cv2.copyMakeBorder(part, *border, borderType=beyond)
     if box.side == size:
         return np.ascontiguousarray(part)
     interpolation = cv2.INTER_AREA if box.side > size else cv2.INTER_CUBIC

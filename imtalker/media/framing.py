@@ -7,7 +7,7 @@ import numpy as np
 
 from imtalker.config import CropConfig
 from imtalker.media.crop import CropBox, square_crop_box, whole_picture
-from imtalker.media.face import FaceDetector, choose_face, stable_face_box
+from imtalker.media.face_detector import FaceDetector, choose_face, stable_face_box
 from imtalker.media.video import probe_video, sample_frames
 
 Crop = CropBox | Literal["auto"] | None  # a box; round the detected face; None: the whole picture

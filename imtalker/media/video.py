@@ -1,5 +1,6 @@
 """Driving clips: any common video file -> upright uint8 RGB frames at a constant rate, streamed."""
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,28 +16,31 @@ from av.video.stream import VideoStream
 
 from imtalker.config import FRAME_RATE
 from imtalker.errors import InputError
-from imtalker.media.container import decode, open_media
+from imtalker.media.container import decode, open_media, sound_track
+from imtalker.media.frame_conversion import FrameConverter
+from imtalker.media.timeline import RESTART, Timeline
+
+logger = logging.getLogger(__name__)
 
 MAX_SECONDS = 3600.0
-MAX_SIDE = 8192  # pixels
-KEYFRAMES_ONLY_SECONDS = 30.0  # longer clips are sampled at their key frames
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the header of a video file says."""
+    """What a video file says about itself."""
 
-    width: int  # upright, pixels
+    width: int  # upright, with square pixels
     height: int
     duration: float | None  # seconds; None: the file does not say
     rate: float | None  # average frames per second
     codec: str
-    has_audio: bool
+    has_audio: bool  # there is a sound track that can be decoded
     audio_offset: float  # seconds by which the sound starts after the first picture
+    has_unusable_audio: bool = False  # there are sound tracks, but none can be decoded
 
 
 def probe_video(path: str | Path) -> VideoInfo:
-    """Read a clip's properties without decoding more than its first frame.
+    """Read a clip's properties; no more than the first frames are decoded.
 
     Raises:
         InputError: missing, damaged, or no video stream in it.
@@ -49,99 +53,134 @@ def probe_video(path: str | Path) -> VideoInfo:
         duration = _seconds(stream.duration, stream.time_base)
         if duration is None:
             duration = _seconds(container.duration, Fraction(1, av.time_base))
-        width, height = frame.width, frame.height
-        if (frame.rotation // 90) % 2:
-            width, height = height, width
-        audio = container.streams.audio[0] if container.streams.audio else None
-        offset = 0.0
-        if audio is not None:
-            audio_start = _seconds(audio.start_time, audio.time_base)
-            offset = (audio_start or 0.0) - (frame.time or 0.0)
+        converter = FrameConverter(stream, path)
+        height, width = converter(frame).shape[:2]
+        tracks = len(container.streams.audio)
         rate = float(stream.average_rate) if stream.average_rate else None
-        return VideoInfo(width, height, duration, rate, stream.codec_context.name, audio is not None, offset)
+        codec = stream.codec_context.name
+    sound = sound_track(path, "video file") if tracks else None
+    offset = 0.0 if sound is None else sound.start - (frame.time or 0.0)
+    if tracks and sound is None:
+        logger.warning("%s: its sound cannot be decoded and is left out", path)
+    return VideoInfo(width, height, duration, rate, codec, sound is not None, offset, bool(tracks) and sound is None)
 
 
 def read_frames(path: str | Path, fps: int = FRAME_RATE, max_seconds: float = MAX_SECONDS) -> Iterator[np.ndarray]:
     """Stream a clip's frames, uint8 RGB ``(H, W, 3)``, resampled by their timestamps to ``fps``.
 
-    A source frame belongs to the output frame nearest to its timestamp (FFmpeg's ``fps`` filter): gaps
-    repeat the last frame, surplus frames are dropped, so the result lasts as long as the clip. The rotation
-    a phone notes in the file is applied.
+    A source frame belongs to the output frame nearest to its timestamp (FFmpeg's ``fps`` filter): gaps repeat the last
+    frame, surplus frames are dropped, so the result lasts as long as the clip. See ``FrameConverter`` for what is done
+    to each picture, and ``Timeline`` for frames without a usable timestamp.
 
     Raises:
         InputError: missing, damaged, no video stream, a side over 8192 pixels, over ``max_seconds`` long.
     """
     with open_media(path, "video file") as container:
         stream = _video_stream(container, path)
-        start: float | None = None
-        held: VideoFrame | None = None  # the frame on screen, converted only when it is needed
-        picture: np.ndarray | None = None
-        emitted, end = 0, 0.0
-        spacing = 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / fps
-        for frame in decode(container, stream, path):
-            time = frame.time if frame.time is not None else end + (start or 0.0)
-            start = time if start is None else start
-            slot = _slot(time - start, fps)
-            if held is not None:
-                while emitted < slot:
-                    picture = to_rgb(held, path) if picture is None else picture
-                    yield picture
-                    emitted += 1
-                    if emitted > max_seconds * fps:
-                        raise InputError(
-                            f"video file {path} is longer than the limit of {max_seconds:g} s; cut it first"
-                        )
-            if slot >= emitted or held is None:
-                held, picture = frame, None
-            length = float(frame.duration * frame.time_base) if frame.duration else spacing
-            end = max(end, time - start + length)
-        if held is None:
-            raise InputError(f"video file {path} holds no picture that can be decoded; export it again")
-        picture = to_rgb(held, path) if picture is None else picture
-        for _ in range(max(_slot(end, fps), emitted + 1) - emitted):
-            yield picture
+        convert = FrameConverter(stream, path)
+        for frame, count in _shown_frames(container, stream, path, fps, max_seconds):
+            picture = convert(frame)
+            for _ in range(count):
+                yield picture
 
 
-def count_frames(path: str | Path, fps: int = FRAME_RATE) -> int:
-    """How many frames ``read_frames`` will give, from the timestamps alone (nothing is decoded)."""
+def count_frames(path: str | Path, fps: int = FRAME_RATE, max_seconds: float = MAX_SECONDS) -> int:
+    """How many frames ``read_frames`` will give.
+
+    From the timestamps alone where they can be relied on; a file without them is decoded.
+
+    Raises:
+        InputError: as ``read_frames``; a file without timestamps is given up once ``max_seconds`` are passed.
+    """
+    with open_media(path, "video file") as container:
+        span = _span(container, _video_stream(container, path), fps)
+    if span is not None:
+        return span
     with open_media(path, "video file") as container:
         stream = _video_stream(container, path)
-        spacing = 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / fps
-        start, last, end = math.inf, 0.0, 0.0
-        for packet in container.demux(stream):
-            if packet.pts is None or packet.time_base is None or packet.is_discard:
-                continue
-            time = float(packet.pts * packet.time_base)
-            start, last = min(start, time), max(last, time)
-            end = max(end, time + (float(packet.duration * packet.time_base) if packet.duration else spacing))
-    return max(_slot(end - start, fps), _slot(last - start, fps) + 1) if math.isfinite(start) else 0
+        return sum(count for _, count in _shown_frames(container, stream, path, fps, max_seconds))
 
 
 def sample_frames(path: str | Path, every: int = 5, limit: int = 200) -> Iterator[np.ndarray]:
-    """Some frames of a clip to find the face in: every n-th one, or key frames if the clip is long."""
-    duration = probe_video(path).duration
+    """Every n-th frame of a clip, at most ``limit``."""
     with open_media(path, "video file") as container:
         stream = _video_stream(container, path)
-        if duration is not None and duration > KEYFRAMES_ONLY_SECONDS:
-            stream.codec_context.skip_frame = "NONKEY"
-            every = max(1, int(duration / 10 / limit))  # about one key frame in ten seconds
-        taken = 0
+        convert = FrameConverter(stream, path)
         for index, frame in enumerate(decode(container, stream, path)):
-            if index % every == 0:
-                yield to_rgb(frame, path)
-                taken += 1
-            if taken >= limit:
+            if index // every >= limit:
                 return
+            if index % every == 0:
+                yield convert(frame)
 
 
-def to_rgb(frame: VideoFrame, path: str | Path) -> np.ndarray:
-    """A decoded frame as upright uint8 RGB ``(H, W, 3)``."""
-    width, height = frame.width, frame.height
-    if max(width, height) > MAX_SIDE:
-        raise InputError(f"video file {path} has {width}x{height} pixels; the limit is {MAX_SIDE}")
-    picture = frame.to_ndarray(format="rgb24")
-    turns = (frame.rotation // 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+def timed_frames(container: InputContainer, path: str | Path) -> Iterator[tuple[VideoFrame, float]]:
+    """Each decoded frame of a clip and its time, seconds from the first one."""
+    stream = _video_stream(container, path)
+    timeline, start = Timeline(), None
+    for frame in decode(container, stream, path):
+        time = timeline.place(frame.time, _length(frame, stream, FRAME_RATE))
+        start = time if start is None else start
+        yield frame, time - start
+
+
+def _shown_frames(
+    container: InputContainer, stream: VideoStream, path: str | Path, fps: int, max_seconds: float
+) -> Iterator[tuple[VideoFrame, int]]:
+    """Decoded frames that are shown, each with the number of output frames it stands for."""
+    timeline = Timeline()
+    start: float | None = None
+    held: VideoFrame | None = None  # the frame on screen
+    emitted = 0
+    for frame in decode(container, stream, path):
+        time = timeline.place(frame.time, _length(frame, stream, fps))
+        start = time if start is None else start
+        slot = _slot(time - start, fps)
+        if held is not None and slot > emitted:
+            _check_length(slot, fps, max_seconds, path)
+            yield held, slot - emitted
+            emitted = slot
+        if slot >= emitted or held is None:
+            held = frame
+    if held is None or start is None:
+        raise InputError(f"video file {path} holds no picture that can be decoded; export it again")
+    total = max(_slot(timeline.end - start, fps), emitted + 1)
+    _check_length(total - 1, fps, max_seconds, path)
+    yield held, total - emitted
+
+
+def _check_length(frames: int, fps: int, max_seconds: float, path: str | Path) -> None:
+    if frames > max_seconds * fps:
+        raise InputError(f"video file {path} is longer than the limit of {max_seconds:g} s; cut it first")
+
+
+def _span(container: InputContainer, stream: VideoStream, fps: int) -> int | None:
+    """Output frames by the packets' timestamps; None where these cannot be relied on."""
+    start, last, end = math.inf, 0.0, 0.0
+    reached = -math.inf  # in decoding order
+    seen: set[int] = set()
+    for packet in container.demux(stream):
+        if packet.size == 0 or packet.is_discard:
+            continue
+        if packet.pts is None or packet.time_base is None or packet.pts in seen:
+            return None
+        seen.add(packet.pts)
+        time = float(packet.pts * packet.time_base)
+        if time < reached - RESTART:
+            return None
+        reached = max(reached, time)
+        start, last = min(start, time), max(last, time)
+        length = float(packet.duration * packet.time_base) if packet.duration else _spacing(stream, fps)
+        end = max(end, time + length)
+    return max(_slot(end - start, fps), _slot(last - start, fps) + 1) if math.isfinite(start) else 0
+
+
+def _length(frame: VideoFrame, stream: VideoStream, fps: int) -> float:
+    """Seconds a frame is shown."""
+    return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else _spacing(stream, fps)
+
+
+def _spacing(stream: VideoStream, fps: int) -> float:
+    return 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / fps
 
 
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:

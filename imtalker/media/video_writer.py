@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -11,15 +10,13 @@ from types import TracebackType
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 
 from imtalker.config import FRAME_RATE
-from imtalker.errors import InputError
 from imtalker.media.atomic import checked_target, hidden_sibling, write_error
-from imtalker.media.audio import array_frames, resample
-from imtalker.media.container import decode, open_media
+from imtalker.media.container import open_media
+from imtalker.media.sound_blocks import AudioTrack, SoundBlocks
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +24,8 @@ SUFFIXES = (".mp4",)
 AI_NOTICE = "AI-generated video (imtalker)"  # the disclosure in the file's comment tag, before the recipe
 # Without macroblock-tree rate control: x264's makes another file of the same frames each time at some sizes.
 X264_OPTIONS = {"crf": "18", "preset": "veryfast", "x264-params": "mbtree=0"}
-AUDIO_BLOCK = 1024  # samples in one AAC frame
 AUDIO_BIT_RATE = 192_000
 BT709 = 1  # H.273 code point of the colour space, primaries and transfer
-
-AudioTrack = str | Path | tuple[int, np.ndarray]
 
 
 class VideoWriter:
@@ -70,7 +64,7 @@ class VideoWriter:
         self._hidden = hidden_sibling(self.path)
         self._resources = ExitStack()
         try:
-            self._sound = self._resources.enter_context(_Sound(audio, audio_offset)) if audio is not None else None
+            self._sound = self._resources.enter_context(SoundBlocks(audio, audio_offset)) if audio is not None else None
             self._container = self._open(recipe)
         except BaseException:
             self._discard()
@@ -163,73 +157,6 @@ class VideoWriter:
             self.close()
         else:
             self._discard()
-
-
-class _Sound:
-    """A sound track as AAC-sized blocks at its own quality, read only as far as the pictures have come."""
-
-    def __init__(self, audio: AudioTrack, offset: float):
-        self._resources = ExitStack()
-        try:
-            frames = self._frames_of(audio)
-        except BaseException:
-            self._resources.close()
-            raise
-        self._samples = self._arrays(frames)
-        self._buffer = np.zeros((self._channels, max(0, round(offset * self.rate))), np.float32)
-        self._skip = max(0, round(-offset * self.rate))
-        self._done = 0
-
-    def _frames_of(self, audio: AudioTrack) -> Iterator[AudioFrame]:
-        if isinstance(audio, tuple):
-            rate, samples = audio
-            frames = array_frames(rate, samples)
-            channels = 2 if np.ndim(samples) == 2 and np.shape(samples)[1] == 2 else 1
-        else:
-            container = self._resources.enter_context(open_media(audio, "audio file"))
-            if not container.streams.audio:
-                raise InputError(f"audio file {audio} has no sound track; give a file with sound")
-            stream = container.streams.audio[0]
-            rate, channels = stream.rate or 48_000, stream.channels
-            frames = decode(container, stream, audio)
-        self.rate = 44_100 if rate % 11_025 == 0 else 48_000
-        self.layout = "mono" if channels == 1 else "stereo"
-        self._channels = min(channels, 2)
-        return resample(frames, self.layout, self.rate, "fltp")
-
-    def _arrays(self, frames: Iterator[AudioFrame]) -> Iterator[np.ndarray]:
-        for frame in frames:
-            samples = np.nan_to_num(frame.to_ndarray()).clip(-1.0, 1.0)  # a 5.1 downmix may exceed 1
-            skipped = min(self._skip, samples.shape[1])
-            self._skip -= skipped
-            yield samples[:, skipped:]
-
-    def blocks(self, end: int) -> Iterator[AudioFrame]:
-        """Audio frames up to sample ``end``, silence once the source has ended."""
-        while self._done < end:
-            count = min(AUDIO_BLOCK, end - self._done)
-            frame = AudioFrame.from_ndarray(self._take(count), format="fltp", layout=self.layout)
-            frame.sample_rate, frame.pts, frame.time_base = self.rate, self._done, Fraction(1, self.rate)
-            self._done += count
-            yield frame
-
-    def _take(self, count: int) -> np.ndarray:
-        parts, have = [self._buffer], self._buffer.shape[1]
-        while have < count:
-            part = next(self._samples, None)
-            if part is None:
-                part = np.zeros((self._channels, count - have), np.float32)
-            parts.append(part)
-            have += part.shape[1]
-        joined = np.concatenate(parts, axis=1)
-        self._buffer = joined[:, count:]
-        return np.ascontiguousarray(joined[:, :count])
-
-    def __enter__(self) -> "_Sound":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._resources.close()
 
 
 def read_recipe(path: str | Path) -> dict | None:

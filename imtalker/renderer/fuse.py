@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from imtalker.renderer.attention import WindowBlock, attend_in_windows, join_windows, split_windows
-from imtalker.renderer.blocks import SLOPE as BLOCK_SLOPE
-from imtalker.renderer.blocks import ConvBlock, ResidualBlock
-from imtalker.renderer.layers import (
+from imtalker.renderer.conv_blocks import SLOPE as BLOCK_SLOPE
+from imtalker.renderer.conv_blocks import ConvBlock, ResidualBlock
+from imtalker.renderer.motion_encoder import DownResidual
+from imtalker.renderer.renderer import Renderer
+from imtalker.renderer.style_layers import (
     FUSED_GAIN,
     SLOPE,
     Blur,
@@ -24,8 +26,6 @@ from imtalker.renderer.layers import (
     FusedLeakyReLU,
     StyledConv,
 )
-from imtalker.renderer.motion_encoder import DownResidual
-from imtalker.renderer.renderer import Renderer
 
 # Pairs of attributes by which a block's forward applies a batch norm directly to a convolution's result.
 FOLDED = (("conv1", "norm1"), ("conv2", "norm2"), ("conv1", "norm"), ("stem", "stem_norm"))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
-from imtalker.renderer.layers import EqualizedLinear, EqualizedMLP
+from imtalker.renderer.style_layers import EqualizedLinear, EqualizedMLP
 
 
 class IdentityAdapter(nn.Module):

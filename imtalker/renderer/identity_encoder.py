@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
-from imtalker.renderer.blocks import ConvBlock
-from imtalker.renderer.layers import EqualizedMLP
+from imtalker.renderer.conv_blocks import ConvBlock
+from imtalker.renderer.style_layers import EqualizedMLP
 
 SKIP_SIDE = 4  # cells of the map that the linear path to the identity vector sees
 

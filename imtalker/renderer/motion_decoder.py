@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
-from imtalker.renderer.layers import StyledConv
+from imtalker.renderer.style_layers import StyledConv
 
 
 class MotionDecoder(nn.Module):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
-from imtalker.renderer.layers import SLOPE, Blur, EqualizedConv2d, EqualizedMLP, FusedLeakyReLU
+from imtalker.renderer.style_layers import SLOPE, Blur, EqualizedConv2d, EqualizedMLP, FusedLeakyReLU
 
 
 class DownResidual(nn.Module):

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from imtalker.errors import InputError
 from imtalker.renderer.attention import GlobalBlock, WindowBlock, join_windows, shifted_window_mask, split_windows
-from imtalker.renderer.layers import Blur, StyledConv
 from imtalker.renderer.motion_transfer import CrossAttention, to_map, to_tokens
 from imtalker.renderer.renderer import Renderer
+from imtalker.renderer.style_layers import Blur, StyledConv
 
 TOP_CELLS = 1  # source cells whose blocks the resampler mixes
 

@@ -7,7 +7,7 @@ import torch
 
 from imtalker.config import RendererConfig
 from imtalker.renderer import Renderer
-from imtalker.weight_file import load_module, load_weights, save_weights
+from imtalker.weights.file import load_module, load_weights, save_weights
 
 # two files, so that each stays below the 10 MB a repository takes without large-file storage
 PARTS = {"motion_encoder.": "motion_encoder.safetensors"}

@@ -15,16 +15,15 @@ import numpy as np
 import torch
 
 from imtalker.config import RendererConfig
-from imtalker.evaluate.face_geometry import FaceReading, read_face
-from imtalker.evaluate.face_mesh import FaceLandmarks, find_faces
-from imtalker.evaluate.identity import identity_embedding
-from imtalker.renderer import Renderer
-from imtalker.rendering import to_frames
-from imtalker.train.motion_space import MotionSpace
+from imtalker.faces.identity import identity_embedding
+from imtalker.faces.landmarks import FaceLandmarks, find_faces
+from imtalker.faces.readings import FaceReading, read_face
+from imtalker.renderer import Renderer, to_frames
+from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.train.puppet.sampler import PuppetSampler
 from imtalker.train.renderer_objective import as_images
 from imtalker.train.renderer_validation import FACE, MOUTH, box_psnr, gradient_energy
-from imtalker.weight_file import load_module
+from imtalker.weights.file import load_module
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.renderer import Renderer, SourceFeatures
-from imtalker.renderer.layers import EqualizedConv2d, EqualizedLinear, StyledConv
+from imtalker.renderer.style_layers import EqualizedConv2d, EqualizedLinear, StyledConv
 from imtalker.train import renderer_losses as losses
-from imtalker.train.motion_space import GAZE
+from imtalker.train.puppet.motion_space import GAZE
 
 # weights of the mouth, both eyes and the face against the rest of the picture (boxes in this order): lips and lids
 # are a fortieth of the picture, and what everybody looks at
@@ -49,7 +49,7 @@ def repeat_source(source: SourceFeatures, times: int) -> SourceFeatures:
             return tuple(rep(v) for v in value)
         return value.repeat_interleave(times, 0) if isinstance(value, Tensor) else value
 
-    names = ("identity", "motion", "keys", "values", "fine", "image")
+    names = ("identity", "motion", "keys", "values", "fine", "picture")
     return replace(source, **{name: rep(getattr(source, name)) for name in names})
 
 

@@ -16,16 +16,15 @@ import numpy as np
 import torch
 
 from imtalker.config import RendererConfig
-from imtalker.evaluate.face_geometry import FaceReading, read_face
-from imtalker.evaluate.face_mesh import find_faces
-from imtalker.renderer import Renderer
-from imtalker.rendering import to_frames
-from imtalker.train.motion_space import MotionSpace
+from imtalker.faces.landmarks import find_faces
+from imtalker.faces.readings import FaceReading, read_face
+from imtalker.renderer import Renderer, to_frames
 from imtalker.train.puppet.asset import PuppetAsset
-from imtalker.train.puppet.frame import render
+from imtalker.train.puppet.motion_space import MotionSpace
+from imtalker.train.puppet.render import render
 from imtalker.train.puppet.sampler import list_assets
 from imtalker.train.renderer_objective import as_images
-from imtalker.weight_file import load_module
+from imtalker.weights.file import load_module
 
 logger = logging.getLogger(__name__)
 

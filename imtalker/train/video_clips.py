@@ -13,7 +13,7 @@ import numpy as np
 
 from imtalker.config import FRAME_RATE, CropConfig
 from imtalker.errors import ImTalkerError, InputError
-from imtalker.evaluate.face_mesh import track_face
+from imtalker.faces.landmarks import track_face
 from imtalker.media.crop import crop_and_resize
 from imtalker.media.framing import Framing
 from imtalker.media.video import read_frames

@@ -6,21 +6,17 @@ With IMTALKER_SCREENSHOTS set to a folder, pictures of the page are left there.
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # helpers of the tests
-
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 
-from demo_setup import clip_file, portrait_file, served, speech_file  # noqa: E402
-
-from imtalker.demo.samples import Samples  # noqa: E402
-from imtalker.demo.segments import can_stream  # noqa: E402
+from imtalker.demo.runs.samples import Samples  # noqa: E402
+from imtalker.demo.runs.segments import can_stream  # noqa: E402
+from tests.support.demo_setup import clip_file, portrait_file, served, speech_file  # noqa: E402
 
 expect = playwright.expect
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -9,8 +9,8 @@ from imtalker.train.puppet.controls import (
     sample_controls,
     sample_expression,
 )
-from imtalker.train.puppet.frame import RenderedFrame, render
-from imtalker.train.puppet.matching import correspondence
+from imtalker.train.puppet.correspondence import correspondence
+from imtalker.train.puppet.render import RenderedFrame, render
 
 __all__ = [
     "CONTROL_NAMES",

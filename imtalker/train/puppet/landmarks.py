@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from imtalker.errors import NoFaceError
-from imtalker.evaluate.face_mesh import find_faces
+from imtalker.faces.landmarks import find_faces
 from imtalker.train.puppet.geometry import TEXTURE_SIZE
 
 CROP_SCALE = 1.70  # side of the crop / longer side of the landmarks' box

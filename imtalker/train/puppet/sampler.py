@@ -12,7 +12,6 @@ import numpy as np
 
 from imtalker.errors import InputError
 from imtalker.faces.mesh import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
-from imtalker.train.motion_space import MotionSpace
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.augment import (
     cover,
@@ -28,8 +27,9 @@ from imtalker.train.puppet.controls import (
     sample_nearby,
     sample_view,
 )
-from imtalker.train.puppet.frame import express_asset, render
-from imtalker.train.puppet.matching import correspondence
+from imtalker.train.puppet.correspondence import correspondence
+from imtalker.train.puppet.motion_space import MotionSpace
+from imtalker.train.puppet.render import express_asset, render
 
 Split = Literal["train", "validation", "all"]
 VALIDATION_SHARE = 0.118  # about 48 of 406 people

@@ -1,0 +1,93 @@
+"""The one function that needs the accelerator. ``spaces`` lends a GPU for it where the app runs on ZeroGPU."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import spaces
+import torch
+
+from imtalker.pipeline.animation import Animation
+from imtalker.demo.runs.jobs import ClipJob
+from imtalker.demo.models import ModelHost
+from imtalker.errors import ImTalkerError
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
+from imtalker.pipeline.timing import Timings
+
+WINDOW_FRAMES = 50  # of motion made at a time
+START_SECONDS = 10  # until a lent GPU holds the weights
+FRAMES_PER_SECOND = 20  # rendered, cautiously
+EVALUATION_SECONDS = 0.03  # of the motion generator
+MAX_GPU_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rendered frames and everything learnt since the part before; on the CPU."""
+
+    frames: np.ndarray  # squares, uint8 RGB (n, S, S, 3)
+    motion: list[np.ndarray]  # windows (m, 32) float32 that are new
+    recipe: dict
+    seconds: dict[str, float]  # per stage, so far
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that could not go on. Exceptions would lose their text on the way out of a GPU process."""
+
+    message: str
+
+
+RenderClip = Callable[[ClipJob], Iterator[Part | Failure]]
+
+
+def gpu_seconds(job: ClipJob) -> int:
+    """How long a GPU is needed at most: what ZeroGPU counts against the visitor's quota."""
+    seconds = START_SECONDS + job.total / FRAMES_PER_SECOND
+    if job.options is not None:
+        windows = math.ceil(job.total / WINDOW_FRAMES)
+        seconds += windows * job.options.num_steps * EVALUATION_SECONDS
+    return min(MAX_GPU_SECONDS, math.ceil(seconds))
+
+
+def make_renderer(host: ModelHost) -> RenderClip:
+    """The GPU function for a set of models; one entry per clip."""
+
+    @spaces.GPU(duration=gpu_seconds)
+    def render_clip(job: ClipJob) -> Iterator[Part | Failure]:
+        try:
+            yield from _parts(host.pipeline(), job)
+        except ImTalkerError as error:
+            yield Failure(str(error))
+        except torch.OutOfMemoryError:
+            yield Failure("the memory of the GPU is used up; try again with a shorter clip")
+
+    return render_clip
+
+
+def _parts(pipeline: TalkingHeadPipeline, job: ClipJob) -> Iterator[Part]:
+    timings = Timings()
+    run = _start(pipeline, job, timings)
+    told = 0
+    try:
+        for chunk in run:
+            windows = [window[0].numpy() for window in run.windows[told:]]
+            told = len(run.windows)
+            yield Part(chunk.frames, windows, run.recipe, dict(timings.stages))
+    finally:
+        run.close()
+
+
+def _start(pipeline: TalkingHeadPipeline, job: ClipJob, timings: Timings) -> Animation:
+    portrait = pipeline.encode_source(job.image, crop=job.box, timings=timings)
+    if job.motion is not None:
+        return pipeline.render_motion(portrait, job.motion, timings=timings)
+    if job.driving is not None:
+        return pipeline.animate_from_video(
+            portrait, job.driving, crop=job.driving_box, relative=job.relative, timings=timings
+        )
+    assert job.waveform is not None
+    return pipeline.animate_from_audio(
+        portrait, job.waveform, job.controls, job.options, head_from=job.head_clip, timings=timings
+    )

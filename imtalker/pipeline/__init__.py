@@ -1,0 +1,18 @@
+"""The pipeline: portrait and speech, a driving clip or saved motion -> frames.
+
+Names are imported on first use, so that the light modules of this package (timing, recipe) load no network.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline, load_pipeline
+
+__all__ = ["Portrait", "TalkingHeadPipeline", "load_pipeline"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("imtalker.pipeline.talking_head"), name)
+    raise AttributeError(f"module 'imtalker.pipeline' has no attribute {name!r}")

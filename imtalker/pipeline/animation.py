@@ -1,0 +1,106 @@
+"""A run of the pipeline: an iterator of finished frames that knows its length, recipe and timings."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from imtalker.config import FRAME_RATE, MOTION_DIM
+from imtalker.media.video_writer import AudioTrack, VideoWriter
+from imtalker.pipeline.motion_clip import MotionClip
+from imtalker.pipeline.timing import Timings
+
+
+@dataclass(frozen=True)
+class FrameChunk:
+    """Finished frames, in order, on the CPU."""
+
+    frames: np.ndarray  # uint8 RGB (n, H, W, 3)
+    start: int  # index of the first one in the clip
+    total: int  # frames of the whole clip
+    fps: int = FRAME_RATE
+
+
+@dataclass
+class Animation(Iterator[FrameChunk]):
+    """Iterate over it for ``FrameChunk``s; nothing is computed before that. ``close`` ends it early."""
+
+    chunks: Iterator[FrameChunk]
+    total: int  # frames
+    size: tuple[int, int]  # height, width of the frames
+    recipe: dict
+    timings: Timings
+    audio: AudioTrack | None = field(default=None, repr=False)  # sound of the finished video, at its own quality
+    audio_offset: float = 0.0  # seconds by which that starts after the first frame
+    windows: list[Tensor] = field(default_factory=list, repr=False)  # motion so far, (1, n, 32) each
+
+    def __iter__(self) -> "Animation":
+        return self
+
+    def __next__(self) -> FrameChunk:
+        chunk = next(self.chunks)
+        self.timings.count(len(chunk.frames))
+        return chunk
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """The same, one frame ``(H, W, 3)`` at a time."""
+        for chunk in self:
+            yield from chunk.frames
+
+    def close(self) -> None:
+        """Stop computing and release what the run holds."""
+        close = getattr(self.chunks, "close", None)
+        if close is not None:
+            close()
+
+    @property
+    def motion(self) -> MotionClip:
+        """The motion rendered so far, with the recipe; all of it once the iteration has ended."""
+        windows = self.windows or [torch.zeros(1, 0, MOTION_DIM)]
+        return MotionClip(torch.cat(windows, dim=1)[0], self.recipe)
+
+
+def save_video(
+    chunks: Iterable[FrameChunk],
+    path: str | Path,
+    audio: AudioTrack | None = None,
+    recipe: dict | None = None,
+    audio_offset: float = 0.0,
+    timings: Timings | None = None,
+) -> Path:
+    """Write an animation as MP4 (H.264 + AAC), complete or not at all; returns the path.
+
+    ``audio`` (a path, or ``(sample_rate, samples)``), ``recipe`` and ``timings`` (where the time spent on
+    encoding is noted) default to the animation's own.
+
+    Raises:
+        OutputError: the file cannot be written.
+        InputError: whatever the run itself raises. Without any chunk nothing is written.
+    """
+    if isinstance(chunks, Animation):
+        timings = timings or chunks.timings
+        audio, audio_offset = (chunks.audio, chunks.audio_offset) if audio is None else (audio, audio_offset)
+        recipe = chunks.recipe if recipe is None else recipe
+    timings = timings or Timings()
+    writer: VideoWriter | None = None
+    try:
+        for chunk in chunks:
+            with timings.measure("encoding"):
+                if writer is None:
+                    size = (chunk.frames.shape[1], chunk.frames.shape[2])
+                    writer = VideoWriter(path, size, chunk.fps, audio, audio_offset, recipe)
+                writer.write(chunk.frames)
+        if writer is not None:
+            with timings.measure("encoding"):
+                writer.close()
+    finally:
+        if writer is not None:
+            writer.abort()  # does nothing to a finished file
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+    timings.finish()
+    return Path(path)

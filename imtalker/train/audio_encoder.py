@@ -1,0 +1,295 @@
+"""Stage 2a: train the small audio encoder as a frame-wise phoneme classifier.
+
+Its last hidden states are the motion generator's audio condition, so the heads ask for what moves a face:
+phonemes, the mouth controls with coarticulation, voicing and loudness. The heads are thrown away afterwards.
+"""
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig
+from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder, num_video_frames
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.options import config_of_command, configure_logging
+from imtalker.train.speech.augmentation import augment, change_speed, colored_noise
+from imtalker.train.speech.corpus import Utterance, load_corpus
+from imtalker.train.speech.phonemes import PHONEMES, VOICELESS, Segment, frame_labels
+from imtalker.train.speech.visemes import MOUTH_CONTROLS, VISEME_GROUPS, mouth_track
+from imtalker.weights.file import load_weights, save_weights
+from imtalker.weights.presets import TINY_AUDIO
+
+logger = logging.getLogger(__name__)
+
+_MOUTH_WEIGHTS = [3.0 if name in ("close", "fv") else 1.0 for name in MOUTH_CONTROLS]  # contacts are short
+MARGIN_FRAMES = 12  # of silence round an utterance that is scored
+
+
+@dataclass(frozen=True)
+class AudioTrainingConfig:
+    """Stage 2a."""
+
+    corpus: str = "speech"  # folder made by speech_corpus
+    encoder: AudioEncoderConfig = TINY_AUDIO
+    start_from: str | None = None  # audio_encoder.safetensors to begin with
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(steps=2500, learning_rate=1e-3, warmup_steps=100, weight_decay=0.01)
+    )
+    batch_size: int = 16
+    seconds: tuple[float, float] = (2.0, 6.0)  # range of the length of training pieces
+    holdout_voices: tuple[str, ...] = ("flite:rms", "librivox", "digits:theo", "digits:nicolas")
+    holdout_every: int = 20  # every 20th utterance of each voice is kept out too
+    # share of the batches by the beginning of the voice's name; others split what is left
+    shares: tuple[tuple[str, float], ...] = (
+        ("allison", 0.28),
+        ("lj", 0.10),
+        ("digits", 0.04),
+        ("hibari", 0.19),
+        ("piper", 0.17),
+        ("espeak", 0.07),
+        ("festival", 0.05),
+        ("flite", 0.10),
+    )
+    augmentation: float = 1.0  # strength, 0..1
+
+
+def is_real(voice: str) -> bool:
+    """Whether a voice is recorded connected speech."""
+    return voice in ("lj", "allison", "librivox")
+
+
+class PhonemeRecogniser(nn.Module):
+    """The audio encoder with linear heads: phonemes (40), mouth controls (10), voicing, loudness."""
+
+    def __init__(self, config: AudioEncoderConfig):
+        super().__init__()
+        self.encoder = AudioEncoder(config)
+        self.heads = nn.Linear(config.hidden_size, len(PHONEMES) + len(MOUTH_CONTROLS) + 2)
+        initialise_filters(self.encoder)
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T * 640) normalised speech to phoneme logits, mouth controls, (voicing logit, loudness)."""
+        features = self.encoder(waveform, waveform.shape[1] // SAMPLES_PER_FRAME)
+        sizes = [len(PHONEMES), len(MOUTH_CONTROLS), 2]
+        phonemes, mouth, rest = self.heads(features).split(sizes, dim=-1)
+        return phonemes, mouth, rest
+
+
+@torch.no_grad()
+def initialise_filters(encoder: AudioEncoder) -> None:
+    """Start the first convolution from windowed sinusoids, mel-spaced, each in four phases.
+
+    Their rectified sum is a spectrogram, so that a small corpus suffices; training moves them freely.
+    """
+    first: Any = encoder.wav2vec2.feature_extractor.conv_layers[0]
+    weight: Tensor = first.conv.weight
+    channels, _, size = weight.shape
+    bands = channels // 4
+    if size < 128 or bands < 8:
+        return
+    mel = np.linspace(2595 * np.log10(1 + 80 / 700), 2595 * np.log10(1 + 7600 / 700), bands)
+    frequency = 700 * (10 ** (mel / 2595) - 1)
+    time = (np.arange(size) - (size - 1) / 2) / SAMPLE_RATE
+    phase = np.arange(4) * np.pi / 2
+    wave = np.cos(2 * np.pi * frequency[:, None, None] * time + phase[:, None]) * np.hanning(size)
+    wave /= np.sqrt((wave**2).sum(-1, keepdims=True))
+    weight[: 4 * bands, 0] = torch.from_numpy(wave.reshape(4 * bands, size)).to(weight)
+
+
+def split_corpus(
+    utterances: Sequence[Utterance], config: AudioTrainingConfig
+) -> tuple[list[Utterance], list[Utterance]]:
+    """(training, kept out): whole voices and every n-th utterance of the others are kept out."""
+    train: list[Utterance] = []
+    kept: list[Utterance] = []
+    seen: dict[str, int] = {}
+    for utterance in utterances:
+        seen[utterance.voice] = count = seen.get(utterance.voice, 0) + 1
+        out = utterance.voice in config.holdout_voices or count % config.holdout_every == 0
+        (kept if out else train).append(utterance)
+    return train, kept
+
+
+def normalise(waveform: np.ndarray) -> np.ndarray:
+    """Zero mean, unit variance, as the encoder expects its input."""
+    return ((waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)).astype(np.float32)
+
+
+class AudioBatches:
+    """Random augmented pieces of utterances with frame labels; a pure function of index and rng."""
+
+    def __init__(self, utterances: Sequence[Utterance], config: AudioTrainingConfig):
+        self.utterances, self.config = list(utterances), config
+        groups: list[list[int]] = [[] for _ in config.shares]
+        for i, utterance in enumerate(self.utterances):
+            for group, (prefix, _) in zip(groups, config.shares, strict=True):
+                if utterance.voice.startswith(prefix):
+                    group.append(i)
+                    break
+        shares = [share for _, share in config.shares]
+        self.groups = [g for g in groups if g] or [list(range(len(self.utterances)))]
+        kept = np.array([s for s, g in zip(shares, groups, strict=True) if g] or [1.0])
+        self.probability = kept / kept.sum()
+
+    def __call__(self, index: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        frames = round(rng.uniform(*self.config.seconds) * FRAME_RATE)
+        items = [self._piece(frames, rng) for _ in range(self.config.batch_size)]
+        return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
+
+    def _piece(self, frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        group = self.groups[rng.choice(len(self.groups), p=self.probability)]
+        utterance = self.utterances[group[rng.integers(len(group))]]
+        length = frames * SAMPLES_PER_FRAME
+        factor = round(25 * float(np.exp(rng.normal(0, 0.1)))) / 25
+        available = len(utterance.waveform) / factor
+        # The piece may begin before and end after the utterance: silence is learned from the padding.
+        low = -min(length // 2, SAMPLE_RATE)
+        start = int(rng.integers(low, max(low + 1, int(available) - length // 2)))
+        piece = np.zeros(length, np.float32)
+        segments: list[Segment] = []
+        if rng.random() < 0.03:
+            piece += (0.01 * colored_noise(length, rng)).astype(np.float32)
+        else:
+            first = max(0, round(start * factor))
+            sound, _ = change_speed(utterance.waveform[first : round((start + length) * factor)], factor)
+            offset = max(0, -start)
+            sound = sound[: length - offset]
+            piece[offset : offset + len(sound)] = sound
+            shift = start / SAMPLE_RATE
+            segments = [
+                Segment(s.phoneme, s.start / factor - shift, s.end / factor - shift) for s in utterance.segments
+            ]
+        energy = np.sqrt((piece.reshape(frames, -1) ** 2).mean(1))
+        loudness = np.log(energy / (energy.max() + 1e-6) + 0.01)
+        labels = frame_labels(segments, frames)
+        mouth = mouth_track(segments, frames)
+        voiceless = [i for i, p in enumerate(PHONEMES) if p in VOICELESS]
+        return {
+            "waveform": normalise(augment(piece, rng, self.config.augmentation)),
+            "phonemes": labels,
+            "mouth": np.stack([mouth[name] for name in MOUTH_CONTROLS], -1).astype(np.float32),
+            "voicing": (1 - labels[:, voiceless].sum(1)).clip(0, 1),
+            "loudness": loudness.astype(np.float32),
+        }
+
+
+def recogniser_loss(modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+    """Cross-entropy with soft labels plus small regressions."""
+    phonemes, mouth, rest = modules["recogniser"](batch["waveform"])
+    target = batch["phonemes"]
+    cross = -(target * F.log_softmax(phonemes.float(), -1)).sum(-1).mean()
+    articulation = ((mouth.float() - batch["mouth"]).square() * mouth.new_tensor(_MOUTH_WEIGHTS)).mean()
+    voicing = F.binary_cross_entropy_with_logits(rest[..., 0].float(), batch["voicing"])
+    loudness = F.mse_loss(rest[..., 1].float(), batch["loudness"])
+    accuracy = (phonemes.argmax(-1) == target.argmax(-1)).float().mean()
+    loss = cross + 10 * articulation + 0.2 * voicing + 0.05 * loudness
+    return {"loss": loss, "phonemes": cross, "mouth": articulation, "accuracy": accuracy}
+
+
+def groups_of_phonemes() -> np.ndarray:
+    """Index of the viseme group of every phoneme, (40,)."""
+    return np.array([next(g for g, names in enumerate(VISEME_GROUPS) if p in names) for p in PHONEMES])
+
+
+@torch.no_grad()
+def recognise(recogniser: PhonemeRecogniser, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Phoneme log-probabilities (T, 40) and mouth controls (T, 10) of one waveform at 16 kHz."""
+    features = recogniser.encoder.encode(waveform)
+    phonemes, mouth, _ = recogniser.heads(features).split([len(PHONEMES), len(MOUTH_CONTROLS), 2], dim=-1)
+    return phonemes.log_softmax(-1)[0].cpu().numpy(), mouth[0].cpu().numpy()
+
+
+def frame_scores(recogniser: PhonemeRecogniser, utterances: Sequence[Utterance]) -> dict[str, float]:
+    """Share of frames whose phoneme and viseme group are found; correlation of the jaw and of closures."""
+    groups = groups_of_phonemes()
+    found, asked, jaws, closes = [], [], [], []
+    for utterance in utterances:
+        frames = num_video_frames(len(utterance.waveform))
+        # A little silence round it, as in use; a bare word of half a second is nothing the encoder has to know.
+        padded = np.pad(utterance.waveform, MARGIN_FRAMES * SAMPLES_PER_FRAME)
+        scores, mouth = (x[MARGIN_FRAMES : MARGIN_FRAMES + frames] for x in recognise(recogniser, padded))
+        labels = frame_labels(utterance.segments, frames)
+        track = mouth_track(utterance.segments, frames)
+        found.append(scores.argmax(1))
+        asked.append(labels.argmax(1))
+        jaws.append(np.stack([mouth[:, MOUTH_CONTROLS.index("jaw")], track["jaw"]]))
+        closes.append(np.stack([mouth[:, MOUTH_CONTROLS.index("close")], track["close"]]))
+    f, a = np.concatenate(found), np.concatenate(asked)
+    return {
+        "phonemes": float((f == a).mean()),
+        "visemes": float((groups[f] == groups[a]).mean()),
+        "jaw_correlation": float(np.corrcoef(np.concatenate(jaws, 1))[0, 1]),
+        "closure_correlation": float(np.corrcoef(np.concatenate(closes, 1))[0, 1]),
+    }
+
+
+def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
+    """The recogniser, its data and its validation, ready to run."""
+    train, kept = split_corpus(load_corpus(config.corpus), config)
+    sets: dict[str, list[Utterance]] = {"synthetic": [], "real": [], "digits": []}
+    for utterance in kept:
+        name = "digits" if utterance.voice.startswith("digits") else "synthetic"
+        sets["real" if is_real(utterance.voice) else name].append(utterance)
+
+    def validate(modules: Mapping[str, nn.Module], step: int) -> dict[str, float]:
+        recogniser: Any = modules["recogniser"]
+        numbers: dict[str, float] = {}
+        for name, utterances in sets.items():
+            for key, value in (frame_scores(recogniser, utterances[:60]) if utterances else {}).items():
+                numbers[f"{name}_{key}"] = value
+        return numbers
+
+    torch.manual_seed(config.loop.seed)
+    recogniser = PhonemeRecogniser(config.encoder)
+    if config.start_from is not None:
+        load_weights(recogniser.encoder, config.start_from)
+    modules = {"recogniser": recogniser}
+    objective = Objective("audio", ("recogniser",), recogniser_loss)
+    return TrainingLoop(config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu)
+
+
+def train_audio(config: AudioTrainingConfig, out: Path | str, resume: bool = False) -> dict[str, float]:
+    """Train and write ``audio_encoder.safetensors`` (EMA weights, half precision) into ``out``.
+
+    Raises
+    ------
+    InputError: the corpus is missing, or there is nothing to resume.
+    """
+    out = Path(out)
+    loop = build_loop(config, out)
+    if resume:
+        loop.resume()
+    numbers = loop.run()
+    export(loop, config, out)
+    return numbers
+
+
+def export(loop: TrainingLoop, config: AudioTrainingConfig, out: Path) -> None:
+    """Write the encoder of the EMA recogniser in the preset format."""
+    recogniser: Any = loop.ema["recogniser"]
+    path = out / "audio_encoder.safetensors"
+    save_weights(recogniser.encoder, config.encoder, path, dtype=torch.float16, step=str(loop.step))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train the audio encoder."""
+    parser = argparse.ArgumentParser(prog="imtalker train-audio", description=main.__doc__)
+    defaults = config_of_command(AudioTrainingConfig, parser, argv)
+    parser.add_argument("--corpus", default=defaults.corpus, help="folder made by imtalker.train.speech.corpus")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true")
+    options = parser.parse_args(argv)
+    configure_logging()
+    train_audio(replace(defaults, corpus=options.corpus), options.out, options.resume)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""Stage 1: train the renderer on pictures whose correspondence is known exactly.
+
+First only the correspondence (the renderer never waits for the motion encoder: motion latents come from the
+exact controls), then drawing, then a discriminator. ``imtalker train-renderer --help`` shows the options.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from imtalker.config import RendererConfig
+from imtalker.errors import InputError
+from imtalker.evaluate.image_metrics import Lpips
+from imtalker.renderer import Renderer
+from imtalker.renderer.teeth import TeethLayer
+from imtalker.train import renderer_losses as losses
+from imtalker.train.discriminator import PatchDiscriminator
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.options import config_of_command, configure_logging
+from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
+from imtalker.train.puppet.teeth import draw_teeth
+from imtalker.train.renderer_objective import (
+    EQUALIZED_RATES,
+    LossWeights,
+    RendererTrainee,
+    channels_last,
+    renderer_terms,
+)
+from imtalker.train.renderer_validation import RendererValidation
+from imtalker.train.video_clips import VideoSample, VideoSampler
+from imtalker.weights.file import read_weights, save_weights
+from imtalker.weights.presets import TINY_RENDERER
+
+logger = logging.getLogger(__name__)
+
+CROP_SIZE = 64  # side of the squares the discriminator looks at, pixels
+
+
+@dataclass(frozen=True)
+class RendererTrainingConfig:
+    """Everything a run depends on."""
+
+    assets: tuple[str, ...] = ()  # folders of puppet assets
+    clips: str | None = None  # cache of prepared video clips (imtalker.train.video_clips), instead of puppets
+    model: RendererConfig = TINY_RENDERER
+    portraits_per_batch: int = 4
+    targets_per_portrait: int = 2
+    correspondence_steps: int = 1500  # nothing is drawn before this step
+    adversarial_from: int = 10**9  # the discriminator starts here
+    # what the discriminator looks at: squares round mouth and eyes, where most is synthesised and everybody looks,
+    # at a tenth of the cost of whole frames
+    adversarial_view: Literal["frame", "features"] = "features"
+    last_level_only: bool = False  # train the finest level of synthesis and the teeth, nothing else
+    lpips: str | None = None  # AlexNet's weights, alexnet-owt-7be5be79.pth: adds the perceptual term (paper eq. 7)
+    motion_noise: float = 0.05  # added to the source's motion latent
+    weights: LossWeights = field(default_factory=LossWeights)
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            steps=8000, learning_rate=1e-3, ema_decay=0.998, mixed_precision="bf16", clip_norm=2.0, workers=1
+        )
+    )
+
+
+def collate(samples: Sequence[RendererSample] | Sequence[VideoSample]) -> dict[str, Tensor]:
+    """Samples -> tensors with a leading portrait axis."""
+    names = ("source", "source_motion", "targets", "target_motions", "coords", "valid", "regions", "teeth", "boxes")
+    present = [n for n in names if hasattr(samples[0], n)]
+    return {n: torch.from_numpy(np.stack([getattr(s, n) for s in samples])) for n in present}
+
+
+def make_sampler(config: RendererTrainingConfig, split: Literal["train", "validation"]) -> PuppetSampler | VideoSampler:
+    """Puppets, or real video where clips are given."""
+    if config.clips is not None:
+        return VideoSampler(Path(config.clips), split, config.targets_per_portrait)
+    return PuppetSampler(config.assets, split, targets_per_source=config.targets_per_portrait)
+
+
+def paint_teeth(layer: TeethLayer, seed: int = 0) -> None:
+    """Begin the texture of teeth with a drawn denture of average colour."""
+    rng = np.random.default_rng(seed)
+    height, width = layer.texture.shape[2:]
+    for row in range(len(layer.texture)):
+        plate = draw_teeth(rng, row == 0, 0.5, np.full(3, 0.9)) / 255
+        plate = cv2.resize((plate + plate[:, ::-1]) / 2, (width, height), interpolation=cv2.INTER_AREA)
+        opacity = plate[..., 3:]
+        plate[..., :3] = np.where(opacity > 0.02, plate[..., :3] / np.maximum(opacity, 0.02), 0.5)
+        with torch.no_grad():
+            layer.texture[row] = torch.from_numpy(plate).permute(2, 0, 1).clamp(0.01, 0.99).logit()
+
+
+def load_grown(network: nn.Module, path: Path) -> None:
+    """Load weights of the same or of a smaller configuration: what the file lacks stays as it was initialised.
+
+    Raises WeightsError when the file is missing or damaged, InputError when it does not fit into the network.
+    """
+    tensors, _ = read_weights(path)
+    state = network.state_dict()
+    for name, value in tensors.items():
+        there = state.get(name)
+        if (
+            there is None
+            or there.ndim != value.ndim
+            or any(a < b for a, b in zip(there.shape, value.shape, strict=True))
+        ):
+            raise InputError(
+                f"{path}: {name} {tuple(value.shape)} does not fit into the network; start from another file"
+            )
+        there[tuple(slice(n) for n in value.shape)] = value.to(there.dtype)
+    network.load_state_dict(state)
+
+
+def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
+    """The training loop of this stage; ``loop.raw["renderer"].renderer`` is the network."""
+    torch.manual_seed(config.loop.seed)
+    sampler = make_sampler(config, "train")
+    trainee = channels_last(RendererTrainee(Renderer(config.model)))
+    if trainee.renderer.teeth is not None:
+        paint_teeth(trainee.renderer.teeth)
+    # puppets give exact motion, and imtalker.train.motion_encoder teaches the motion encoder; with real video
+    # the encoder is part of the chain, as in the paper
+    trainee.renderer.motion_encoder.requires_grad_(config.clips is not None)
+    trainee.region_head.requires_grad_(config.clips is None)  # real video has no exact regions to learn from
+    if config.last_level_only:
+        trainee.train_last_level_only()
+    weights = config.weights
+    perceptual = None if config.lpips is None else Lpips(Path(config.lpips))
+
+    def viewed(pictures: Mapping[str, Tensor], name: str) -> Tensor:
+        if config.adversarial_view == "frame":
+            return pictures[name]
+        return losses.crop_boxes(pictures[name], pictures["features"], CROP_SIZE)
+
+    def make_batch(index: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        return collate(sampler.batch(rng, config.portraits_per_batch))
+
+    def renderer_loss(modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int) -> dict[str, Tensor]:
+        draw, adversarial = step >= config.correspondence_steps, step >= config.adversarial_from
+        terms, pictures = renderer_terms(modules["renderer"], batch, draw, config.motion_noise)
+        if draw and perceptual is not None:
+            frame, target = pictures["frame"].float(), pictures["target"]
+            terms["perceptual"] = perceptual.to(frame.device).distance(frame, target).mean()
+        if adversarial:
+            fake_logits, fake = modules["discriminator"](viewed(pictures, "frame"))
+            with torch.no_grad():
+                _, real = modules["discriminator"](viewed(pictures, "target"))
+            terms["adversarial"] = losses.generator_loss(fake_logits)
+            terms["features"] = losses.feature_matching_loss(real, fake)
+        total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
+        return {"loss": total, **terms}
+
+    def discriminator_loss(
+        modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int
+    ) -> dict[str, Tensor]:
+        with torch.no_grad():
+            _, pictures = renderer_terms(modules["renderer"], batch, True, config.motion_noise)
+        real, _ = modules["discriminator"](viewed(pictures, "target"))
+        fake, _ = modules["discriminator"](viewed(pictures, "frame"))
+        return {"loss": losses.discriminator_loss(real, fake)}
+
+    modules: dict[str, nn.Module] = {"renderer": trainee}
+    objectives = [Objective("renderer", ("renderer",), renderer_loss, type_rates=EQUALIZED_RATES)]
+    if config.adversarial_from < config.loop.steps:
+        modules["discriminator"] = PatchDiscriminator()
+        objectives.append(
+            Objective("discriminator", ("discriminator",), discriminator_loss, starts=config.adversarial_from)
+        )
+    validation = RendererValidation(make_sampler(config, "validation"), out)
+    return TrainingLoop(config.loop, out, modules, objectives, make_batch, validation, ema=("renderer",), cpu=cpu)
+
+
+def train_renderer(
+    config: RendererTrainingConfig,
+    out: Path,
+    resume: bool = False,
+    start_from: Path | None = None,
+    cpu: bool = False,
+) -> dict[str, float]:
+    """Train, and write ``renderer.safetensors`` (half precision) into ``out``."""
+    loop = build_loop(config, out, cpu)
+    (out / "config.json").write_text(json.dumps(asdict(config), indent=1))
+    if start_from is not None:
+        for trainee in (loop.raw["renderer"], loop.ema["renderer"]):
+            assert isinstance(trainee, RendererTrainee)
+            load_grown(trainee.renderer, start_from)
+    if resume:
+        loop.resume()
+    numbers = loop.run()
+    trainee = loop.ema["renderer"]
+    assert isinstance(trainee, RendererTrainee)
+    save_weights(trainee.renderer, config.model, out / "renderer.safetensors", dtype=torch.float16)
+    return numbers
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``imtalker train-renderer``."""
+    parser = argparse.ArgumentParser(prog="imtalker train-renderer", description=__doc__)
+    defaults = config_of_command(RendererTrainingConfig, parser, argv)
+    data = parser.add_mutually_exclusive_group(required=not (defaults.assets or defaults.clips))
+    data.add_argument("--assets", nargs="+", default=defaults.assets, help="folders of puppet assets")
+    data.add_argument("--clips", default=defaults.clips, help="cache made by python -m imtalker.train.video_clips")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and sheets")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--start-from", type=Path, help="renderer.safetensors to begin with")
+    parser.add_argument("--lpips", default=defaults.lpips, help="alexnet-owt-7be5be79.pth: adds the perceptual term")
+    parser.add_argument("--steps", type=int, default=defaults.loop.steps)
+    parser.add_argument("--correspondence-steps", type=int, default=defaults.correspondence_steps)
+    parser.add_argument("--adversarial-from", type=int, default=defaults.adversarial_from)
+    parser.add_argument("--adversarial-view", choices=("frame", "features"), default=defaults.adversarial_view)
+    parser.add_argument(
+        "--last-level-only",
+        action="store_true",
+        default=defaults.last_level_only,
+        help="train the finest level of synthesis and the teeth, nothing else",
+    )
+    parser.add_argument(
+        "--gate-weight",
+        type=float,
+        default=defaults.weights.gate,
+        help="of the term that keeps the source's own pixels: sharper, but what moves in the pixels is drawn less",
+    )
+    parser.add_argument("--portraits", type=int, default=defaults.portraits_per_batch, help="per batch")
+    parser.add_argument("--targets", type=int, default=defaults.targets_per_portrait, help="per portrait")
+    parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
+    parser.add_argument("--workers", type=int, default=defaults.loop.workers, help="data processes")
+    parser.add_argument("--seed", type=int, default=defaults.loop.seed)
+    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default=defaults.loop.mixed_precision)
+    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    a = parser.parse_args(argv)
+    loop = replace(
+        defaults.loop,
+        steps=a.steps,
+        learning_rate=a.learning_rate,
+        workers=a.workers,
+        seed=a.seed,
+        mixed_precision=a.precision,
+    )
+    config = replace(
+        defaults,
+        assets=tuple(a.assets),
+        clips=a.clips,
+        portraits_per_batch=a.portraits,
+        targets_per_portrait=a.targets,
+        correspondence_steps=a.correspondence_steps,
+        adversarial_from=a.adversarial_from,
+        adversarial_view=a.adversarial_view,
+        last_level_only=a.last_level_only,
+        lpips=a.lpips,
+        weights=replace(defaults.weights, gate=a.gate_weight),
+        loop=loop,
+    )
+    configure_logging()
+    train_renderer(config, a.out, a.resume, a.start_from, a.cpu)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Speech with phoneme times for training: voices, alignment, augmentation, corpora."""

@@ -1,0 +1,119 @@
+"""Phonemes -> mouth controls of the puppet at 25 fps, with coarticulation (dominance functions).
+
+After Cohen and Massaro (1993): every segment pulls the mouth towards its target with a dominance that falls
+off around it, so that lips round before the rounded vowel is heard. Closures (m b p) and lip-teeth contacts
+(f v) are separate pulses, because they must be reached, whatever the neighbours want.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from imtalker.config import FRAME_RATE
+from imtalker.train.puppet.controls import MOUTH_NAMES, VISEME_TARGETS
+from imtalker.train.speech.phonemes import SILENCE, Segment
+
+# viseme class: (dominance, reach in seconds)
+_DOMINANCE: dict[str, tuple[float, float]] = {
+    "sil": (0.35, 0.10), "PBM": (1.6, 0.06), "FV": (1.5, 0.06), "TH": (1.0, 0.06), "TD": (0.6, 0.06),
+    "L": (0.7, 0.06), "SZ": (1.2, 0.06), "SH": (1.2, 0.09), "KG": (0.5, 0.06), "R": (0.9, 0.09),
+    "W": (1.4, 0.12),
+    "HH": (0.25, 0.06), "Y": (0.7, 0.08), "AA": (1.1, 0.11), "AE": (1.1, 0.11), "AH": (0.9, 0.10),
+    "AO": (1.1, 0.12), "EH": (1.0, 0.10), "ER": (0.9, 0.10), "IH": (0.9, 0.09), "IY": (1.1, 0.11),
+    "OW": (1.2, 0.13), "UH": (1.0, 0.11), "UW": (1.3, 0.13),
+}  # fmt: skip
+
+# phoneme: its viseme classes in order (diphthongs move from one to the next)
+VISEMES: dict[str, tuple[str, ...]] = {
+    "sil": ("sil",), "p": ("PBM",), "b": ("PBM",), "m": ("PBM",), "f": ("FV",), "v": ("FV",), "th": ("TH",),
+    "dh": ("TH",), "t": ("TD",), "d": ("TD",), "n": ("TD",), "s": ("SZ",), "z": ("SZ",), "sh": ("SH",),
+    "zh": ("SH",), "ch": ("SH",), "jh": ("SH",), "k": ("KG",), "g": ("KG",), "ng": ("KG",), "l": ("L",),
+    "r": ("R",), "w": ("W",), "y": ("Y",), "hh": ("HH",), "aa": ("AA",), "ae": ("AE",), "ah": ("AH",),
+    "ao": ("AO",), "eh": ("EH",), "er": ("ER",), "ih": ("IH",), "iy": ("IY",), "ow": ("OW",), "uh": ("UH",),
+    "uw": ("UW",), "aw": ("AA", "UW"), "ay": ("AA", "IY"), "ey": ("EH", "IY"), "oy": ("AO", "IY"),
+}  # fmt: skip
+LIP_CLOSING = frozenset(("p", "b", "m"))
+LIP_TEETH = frozenset(("f", "v"))
+ROUNDED = frozenset(("uw", "w", "ow", "ao", "uh", "oy"))
+
+# coarse groups for scoring what a viewer sees
+VISEME_GROUPS: tuple[tuple[str, ...], ...] = (
+    ("sil",),
+    ("p", "b", "m"),
+    ("f", "v"),
+    ("th", "dh", "t", "d", "n", "l", "s", "z", "k", "g", "ng", "hh", "y"),
+    ("sh", "zh", "ch", "jh", "r", "er"),
+    ("uw", "w", "ow", "uh", "ao", "oy"),
+    ("aa", "ae", "ay", "aw", "ah", "eh", "ey"),
+    ("ih", "iy"),
+)
+
+MOUTH_CONTROLS = (*MOUTH_NAMES, "close", "press", "fv")
+_LEAD = 0.015  # s by which lips are ahead of the sound
+_RAMP = 0.045  # s to close or open the lips for a consonant
+_LONG_PAUSE = 0.18  # s; in a longer silence the mouth comes to rest
+
+
+@dataclass(frozen=True)
+class _Pull:
+    viseme: str
+    start: float
+    end: float
+    dominance: float
+
+
+def _pulls(segments: Iterable[Segment]) -> list[_Pull]:
+    out = []
+    for segment in segments:
+        classes = VISEMES[segment.phoneme]
+        middle = segment.start + 0.55 * segment.duration
+        times = (segment.start, segment.end) if len(classes) == 1 else (segment.start, middle, segment.end)
+        for i, name in enumerate(classes):
+            dominance = _DOMINANCE[name][0]
+            if segment.phoneme == SILENCE and segment.duration > _LONG_PAUSE:
+                dominance = 1.2
+            out.append(_Pull(name, times[i] - _LEAD, times[i + 1] - _LEAD, dominance))
+    return out
+
+
+def _pulse(segments: Sequence[Segment], phonemes: frozenset[str], time: np.ndarray) -> np.ndarray:
+    """1 during each of the phonemes, ramps beside it; at least the frame nearest its middle is fully 1."""
+    pulse = np.zeros(len(time))
+    for segment in segments:
+        if segment.phoneme not in phonemes or not len(time):
+            continue
+        start, end = segment.start - _LEAD + 0.01, segment.end - _LEAD - 0.01
+        distance = np.maximum(np.maximum(start - time, time - end), 0)
+        pulse = np.maximum(pulse, np.clip(1.3 - distance / _RAMP, 0, 1))
+        middle = 0.5 * (segment.start + segment.end) - _LEAD
+        if time[0] - 0.02 <= middle <= time[-1] + 0.02:
+            pulse[np.argmin(np.abs(time - middle))] = 1
+    return pulse
+
+
+def mouth_track(segments: Sequence[Segment], num_frames: int, amplitude: float = 1.0) -> dict[str, np.ndarray]:
+    """Mouth controls ``MOUTH_CONTROLS``, each (T,), for phonemes with times in seconds.
+
+    ``amplitude`` scales the openings (0.6 mumbling, 1.3 clear speech); closures stay exact.
+    """
+    time = (np.arange(num_frames) + 0.5) / FRAME_RATE
+    pulls = _pulls(segments) or [_Pull("sil", 0.0, num_frames / FRAME_RATE, 1.0)]
+    start = np.array([p.start for p in pulls])[:, None]
+    end = np.array([p.end for p in pulls])[:, None]
+    dominance = np.array([p.dominance for p in pulls])[:, None]
+    reach = np.array([_DOMINANCE[p.viseme][1] for p in pulls])[:, None]
+    first, last = start + 0.25 * (end - start), end - 0.35 * (end - start)
+    distance = np.maximum(np.maximum(first - time, time - last), 0)
+    weight = dominance * np.exp(-((distance / (0.42 * reach)) ** 1.5))
+    targets = np.array([VISEME_TARGETS[p.viseme] for p in pulls])
+    targets[[p.viseme == "sil" for p in pulls]] = 0
+    values = weight.T @ targets / (weight.sum(0) + 1e-4)[:, None]
+    values[:, :6] *= amplitude  # the tongue keeps its place
+    track = {name: values[:, i] for i, name in enumerate(MOUTH_NAMES)}
+    close = _pulse(segments, LIP_CLOSING, time)
+    track["close"], track["press"] = close, 0.45 * close
+    track["fv"] = _pulse(segments, LIP_TEETH, time) * (1 - close)
+    for name in ("ulr", "lld", "funnel"):
+        track[name] = track[name] * (1 - 0.8 * close)
+    return track

@@ -1,0 +1,1 @@
+"""Weights: presets, files, the Hub, conversion of official checkpoints, loading all networks of a preset."""

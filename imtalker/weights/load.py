@@ -1,0 +1,93 @@
+"""Load the networks of a preset or of a folder of weight files."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from imtalker.config import AudioEncoderConfig, GeneratorConfig, RendererConfig
+from imtalker.errors import WeightsError
+from imtalker.generator.audio_encoder import AudioEncoder
+from imtalker.generator.motion_generator import MotionGenerator
+from imtalker.renderer import Renderer
+from imtalker.weights.file import load_module, load_weights, read_metadata, save_weights
+from imtalker.weights.presets import PRESET_NAMES, Preset, get_preset
+
+__all__ = ["Models", "find_weights", "load_models", "load_weights", "save_weights"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """The networks of one set of weights, in evaluation mode."""
+
+    renderer: Renderer
+    generator: MotionGenerator
+    audio_encoder: AudioEncoder
+    preset: Preset  # with the configurations found inside the files
+    revision: str  # identifies the weights: the official revision or "bundled", and the start of a checksum
+    metadata: Mapping[str, Mapping[str, str]]  # of each file
+
+
+def load_models(
+    preset: str | os.PathLike,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Callable[[str], None] | None = None,
+) -> Models:
+    """All networks of a preset, or of a folder of weight files.
+
+    Args:
+        preset: a name ("tiny", "base") or a folder, for example one made by ``imtalker convert``.
+        dtype: of the renderer, which is nearly all of the work; the other networks stay in single precision.
+        progress: receives a line before every long step of the first use of an official preset.
+    Raises:
+        InputError: neither a preset nor a folder.
+        WeightsError: weights are missing, damaged, do not fit, or cannot be fetched.
+    """
+    known, folder = find_weights(preset, progress)
+    renderer, renderer_config, about_renderer = load_module(folder / "renderer.safetensors", RendererConfig, Renderer)
+    generator, generator_config, about_generator = load_module(
+        folder / "generator.safetensors", GeneratorConfig, MotionGenerator
+    )
+    audio_encoder, audio_config, about_audio = load_module(
+        folder / "audio_encoder.safetensors", AudioEncoderConfig, AudioEncoder
+    )
+    metadata = {"renderer": about_renderer, "generator": about_generator, "audio_encoder": about_audio}
+    return Models(
+        renderer.to(device, dtype),
+        generator.to(device),
+        audio_encoder.to(device),
+        dataclasses.replace(known, renderer=renderer_config, generator=generator_config, audio=audio_config),
+        _revision(metadata),
+        metadata,
+    )
+
+
+def _revision(metadata: Mapping[str, Mapping[str, str]]) -> str:
+    checksums = "".join(about["checksum"] for about in metadata.values())
+    name = metadata["renderer"].get("revision", "bundled")
+    return f"{name}-{hashlib.sha256(checksums.encode()).hexdigest()[:8]}"
+
+
+def find_weights(preset: str | os.PathLike, progress: Callable[[str], None] | None = None) -> tuple[Preset, Path]:
+    """The preset behind a name or a folder, and the folder its weight files are in. See ``load_models``."""
+    folder = Path(preset)
+    if str(preset) not in PRESET_NAMES and folder.is_dir():
+        # a folder says itself whose defaults for cropping and sampling it wants
+        name = read_metadata(folder / "renderer.safetensors").get("preset", "tiny")
+        known = get_preset(name if name in PRESET_NAMES else "tiny")
+        return dataclasses.replace(known, directory=folder, files=()), folder
+    known = get_preset(str(preset))
+    if known.files:
+        from imtalker.weights.hub import official_weights  # only here does anything use the network
+
+        return known, official_weights(known, progress)
+    if known.directory is None:
+        raise WeightsError(
+            f"preset {known.name}: these weights are not published any more; "
+            "convert your own copy with imtalker convert and give its folder"
+        )
+    return known, known.directory

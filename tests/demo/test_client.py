@@ -1,0 +1,210 @@
+"""The endpoints as a program meets them: gradio_client against the running app."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from imtalker.cli import main as command_line
+from imtalker.media.video import probe_video, read_frames
+from imtalker.media.video_writer import read_recipe
+from imtalker.pipeline.motion_clip import load_motion
+from imtalker.weights.presets import TINY_SAMPLING
+from tests.support.demo_setup import Inputs, portrait_file, served, speech_file, write_weights
+
+
+def connect(url: str, downloads: Path) -> Client:
+    patient = {"timeout": 120}  # a busy machine answers late
+    return Client(url, verbose=False, download_files=str(downloads), httpx_kwargs=patient)
+
+
+class App:
+    """A served app with its inputs."""
+
+    def __init__(self, url: str, root: Path, preset: Path, inputs: Inputs):
+        self.url, self.root, self.preset, self.inputs = url, root, preset, inputs
+        self.client = connect(url, root / "downloads")
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    root = tmp_path_factory.mktemp("client")
+    preset = write_weights(root / "weights")
+    inputs = Inputs.write(root / "inputs")
+    with served(root, preset) as url:
+        yield App(url, root, preset, inputs)
+    left = [path for path in (root / "gradio").rglob("*") if path.is_file()]
+    assert not left, "the app leaves files behind when it ends"
+
+
+def speak(app: App, **changes):
+    arguments = {"portrait": app.inputs.portrait, "speech": app.inputs.speech, "steps": 2, "seed": 3} | changes
+    files = {name: handle_file(str(arguments[name])) for name in ("portrait", "speech")}
+    return app.client.predict(**{**arguments, **files}, api_name="/animate_audio")
+
+
+def frames_of(path) -> np.ndarray:
+    return np.stack(list(read_frames(path)))
+
+
+def test_every_endpoint_is_documented(app):
+    endpoints = app.client.view_api(return_format="dict")["named_endpoints"]
+    names = {"animate_audio", "animate_video", "compare", "detect_faces", "apply_motion", "info"}
+    streams = {"animate_audio_stream", "animate_video_stream"}
+    assert set(endpoints) == {f"/{name}" for name in names | streams}
+    for name, endpoint in endpoints.items():
+        assert endpoint["description"], name
+        assert all(p["parameter_name"] and p["label"] for p in endpoint["parameters"]), name
+    audio = {p["parameter_name"]: p for p in endpoints["/animate_audio"]["parameters"]}
+    assert not audio["portrait"]["parameter_has_default"] and audio["steps"]["parameter_has_default"]
+
+
+def test_info_says_what_is_in_use(app):
+    info = app.client.predict(api_name="/info")
+    assert info["preset"] == "tiny" and info["device"] == "CPU" and info["limits"]["max_seconds"] == 60
+    assert info["defaults"]["guidance"] == TINY_SAMPLING.guidance_scale
+
+
+def test_speech_gives_the_same_frames_as_the_command_line(app):
+    video, motion, report = speak(app)
+    target = app.root / "cli.mp4"
+    files = ["--portrait", str(app.inputs.portrait), "--audio", str(app.inputs.speech)]
+    options = ["--steps", "2", "--seed", "3", "--preset", str(app.preset), "--device", "cpu"]
+    assert command_line(["animate", *files, *options, "-o", str(target)]) == 0
+    assert np.array_equal(frames_of(video), frames_of(target))
+    assert report["frames"] == 25 and report["recipe"]["sampling"]["seed"] == 3
+    assert load_motion(motion).motion.shape == (25, 32)
+    assert probe_video(video).has_audio
+    recipe = read_recipe(video)
+    assert recipe is not None and recipe["source"] == "speech.wav"
+
+
+def test_a_clip_moves_a_portrait_and_keeps_its_sound(app):
+    files = {"portrait": handle_file(str(app.inputs.portrait)), "driving": handle_file(str(app.inputs.clip))}
+    video, _, report = app.client.predict(**files, api_name="/animate_video")
+    assert report["frames"] == 25 and probe_video(video).has_audio
+    silent, _, _ = app.client.predict(**files, keep_sound=False, paste_back=True, api_name="/animate_video")
+    info = probe_video(silent)
+    assert not info.has_audio and (info.width, info.height) == (256, 256)
+
+
+def test_motion_moves_another_portrait(app):
+    _, motion, _ = speak(app)
+    video, again, report = app.client.predict(
+        portrait=handle_file(str(app.inputs.other)),
+        motion=handle_file(motion),
+        sound=handle_file(str(app.inputs.speech)),
+        api_name="/apply_motion",
+    )
+    assert report["frames"] == 25 and probe_video(video).has_audio
+    assert np.array_equal(load_motion(again).motion, load_motion(motion).motion)
+    assert set(report["seconds"]) & {"rendering"} and "motion_generation" not in report["seconds"]
+
+
+def test_comparison(app):
+    files = {"portrait": handle_file(str(app.inputs.portrait)), "speech": handle_file(str(app.inputs.speech))}
+    video, report = app.client.predict(
+        **files, kind="portraits", steps=2, second_portrait=handle_file(str(app.inputs.other)), api_name="/compare"
+    )
+    assert [row["variant"] for row in report["table"]] == ["first portrait", "second portrait"]
+    assert probe_video(video).width == 256 and len(frames_of(video)) == 25
+
+
+def test_faces(app):
+    picture, report = app.client.predict(handle_file(str(app.inputs.portrait)), api_name="/detect_faces")
+    assert Path(picture).is_file() and len(report["faces"]) == 1
+    left, top, side = (int(number) for number in report["faces"][0]["crop"].split(","))
+    assert side > 64 and 0 <= left < 256 and 0 <= top < 256
+    by_hand, *_ = speak(app, crop=report["faces"][0]["crop"])
+    automatic, *_ = speak(app)
+    assert np.array_equal(frames_of(by_hand), frames_of(automatic))
+
+
+def test_pieces_arrive_before_the_end_and_hold_everything(app):
+    speech = speech_file(app.root / "longer.wav", 5.0)
+    job = app.client.submit(
+        portrait=handle_file(str(app.inputs.portrait)),
+        speech=handle_file(str(speech)),
+        steps=2,
+        api_name="/animate_audio_stream",
+    )
+    *pieces, (video, report) = list(job)
+    assert len(pieces) >= 2 and report["frames"] == 125
+    counts = [len(list(read_frames(piece))) for piece, _ in pieces]
+    assert sum(counts) == 125 == len(list(read_frames(video))) and min(counts) >= 25
+    assert all(probe_video(piece).has_audio for piece, _ in pieces)
+
+
+def test_eight_visitors_get_eight_results(app):
+    folder = app.root / "visitors"
+    folder.mkdir()
+    for person in range(2):
+        portrait_file(folder / f"{person}.png", person)
+
+    def ask(number: int) -> np.ndarray:
+        client = connect(app.url, folder / f"of-{number}")
+        video, *_ = client.predict(
+            portrait=handle_file(str(folder / f"{number % 2}.png")),
+            speech=handle_file(str(app.inputs.speech)),
+            steps=2,
+            seed=number // 2,
+            api_name="/animate_audio",
+        )
+        return frames_of(video)
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(ask, range(8)))
+    assert len({frames.tobytes() for frames in together}) == 8
+    alone = ask(5)
+    assert np.array_equal(alone, together[5])
+
+
+def test_cancelling_ends_a_run_and_frees_its_place(app):
+    speech = speech_file(app.root / "long.wav", 50.0)
+    arguments = {"portrait": handle_file(str(app.inputs.portrait)), "speech": handle_file(str(speech))}
+    job = app.client.submit(**arguments, api_name="/animate_audio_stream")
+    while not job.outputs():
+        time.sleep(0.05)
+    assert job.cancel()
+    started = time.monotonic()
+    speak(app)
+    assert time.monotonic() - started < 60
+    assert len(job.outputs()) < 20
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"steps": 0}, "steps"),
+        ({"solver": "magic"}, "solver"),
+        ({"solver": "heun", "steps": 3}, "even"),
+        ({"yaw": 200}, "yaw"),
+        ({"crop": "here"}, "crop"),
+        ({"crop": "9000,0,64"}, "outside"),
+        ({"face": 4}, "does not exist"),
+        ({"expressiveness": 400}, "expressiveness"),
+    ],
+)
+def test_bad_values_are_explained(app, changes, words):
+    with pytest.raises(AppError) as caught:
+        speak(app, **changes)
+    assert words in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("name", ["portrait", "speech"])
+def test_bad_files_are_explained_without_folder_names(app, name):
+    bad = app.root / f"bad-{name}.bin"
+    bad.write_bytes(b"this is no media file")
+    with pytest.raises(AppError) as caught:
+        speak(app, **{name: bad})
+    assert bad.name in str(caught.value) and str(app.root) not in str(caught.value)
+
+
+def test_reports_are_json(app):
+    *_, report = speak(app)
+    assert json.loads(json.dumps(report)) == report

@@ -1,0 +1,29 @@
+"""Speech whose phonemes are tones, and an audio encoder small enough to learn them in a test."""
+
+import numpy as np
+
+from imtalker.config import SAMPLE_RATE, AudioEncoderConfig
+from imtalker.train.speech.corpus import Utterance
+from imtalker.train.speech.phonemes import Segment
+
+TINY = AudioEncoderConfig(
+    hidden_size=32,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=32,
+    conv_dim=(32, 32, 32),
+    conv_kernel=(256, 4, 3),
+    conv_stride=(80, 2, 2),
+    num_conv_pos_embeddings=5,
+    num_conv_pos_embedding_groups=2,
+)
+
+
+def tone_speech(rng: np.random.Generator) -> Utterance:
+    """'Phonemes' that are tones of different pitch."""
+    pitches = {"sil": 0, "aa": 300, "m": 900, "s": 3000}
+    names = ["sil", *rng.choice(["aa", "m", "s"], 8), "sil"]
+    time = np.arange(int(0.2 * SAMPLE_RATE)) / SAMPLE_RATE
+    waveform = np.concatenate([0.3 * np.sin(2 * np.pi * pitches[n] * time) for n in names])
+    segments = tuple(Segment(n, 0.2 * i, 0.2 * (i + 1)) for i, n in enumerate(names))
+    return Utterance(waveform.astype(np.float32), segments, "tones", "flite:tone")
