@@ -1,8 +1,8 @@
 """Parts of an explicit motion (``motion_layout``): lips, eyes and head, taken from one motion or from another.
 
 The expression components mix the whole face. ``motion_parts.npz`` holds the fixed matrix (23, 23) that takes what moves
-below the nose: its displacement decoded, cut by a soft mask between the lower lids and the nose, encoded again (made by
-``imtalker.train.motion_space``). Both halves add up to the whole, so nothing is lost and the lips leave no trace in
+below the nose: its displacement decoded, cut by a soft mask between the lower lids and the nose, encoded again (see
+``train.puppet.motion_space``). Both halves add up to the whole, so nothing is lost and the lips leave no trace in
 the lids nor the lids in the lips.
 """
 

@@ -4,9 +4,9 @@ import torch
 
 from imtalker.errors import InputError
 from imtalker.generator.motion_parts import PARTS, combine, lower_face_matrix, split
-from imtalker.train import motion_space
-from imtalker.train.motion_space import EXPRESSION, GAZE, TONGUE, MotionSpace
+from imtalker.train.puppet import motion_space
 from imtalker.train.puppet.controls import sample_controls
+from imtalker.train.puppet.motion_space import EXPRESSION, GAZE, TONGUE, MotionSpace
 
 SPACE = MotionSpace.load()
 
