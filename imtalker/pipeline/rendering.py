@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from imtalker.media.clip_framing import ClipFraming
-from imtalker.media.crop import crop_and_resize
+from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.finishing import Finishing
 from imtalker.pipeline.timing import Timings
