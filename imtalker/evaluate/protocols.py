@@ -24,7 +24,8 @@ from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.video import read_frames
 from imtalker.pipeline.animation import Animation
-from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline
+from imtalker.pipeline.inputs import Portrait
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
 
 logger = logging.getLogger(__name__)
 

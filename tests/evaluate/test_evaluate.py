@@ -7,13 +7,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from imtalker.commands import evaluate as cli
+from imtalker.cli import build_parser, run_command
+from imtalker.commands.output import write_numbers
 from imtalker.errors import InputError, OutputError
 from imtalker.evaluate import protocols
 from imtalker.evaluate.dataset import read_dataset
 from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
 from imtalker.evaluate.metrics import METRICS, MODES, PAPER, metrics_of
-from imtalker.evaluate.output import write_numbers
 from imtalker.evaluate.phonemes import SpeechCues
 from imtalker.evaluate.protocols import Evaluator, controls_of
 from imtalker.evaluate.reference_networks import load_reference_networks
@@ -111,8 +111,8 @@ def test_a_file_beside_a_clip_counts_as_truth_only_where_it_holds_angles(tmp_pat
 
 
 def test_numbers_go_where_they_are_asked_for(tmp_path, capsys):
-    parser = cli.build_parser()
-    assert [parser.parse_args(given).json for given in ([], ["--json"], ["--json", "a"])] == [None, "-", "a"]
+    parse = lambda given: build_parser().parse_args(["evaluate", *given])  # noqa: E731
+    assert [parse(given).json for given in ([], ["--json"], ["--json", "a"])] == [None, "-", "a"]
     write_numbers({"a": 1}, "table", "-")
     assert json.loads(capsys.readouterr().out) == {"a": 1}
     write_numbers({"a": 1}, "table", str(tmp_path / "n.json"))
@@ -191,16 +191,16 @@ def test_clips_without_a_face_are_refused(tmp_path):
 
 
 def test_command_runs_a_real_pipeline(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "load_pipeline", lambda *_: small_pipeline())
+    monkeypatch.setattr("imtalker.pipeline.talking_head.load_pipeline", lambda *_: small_pipeline())
     out = [str(tmp_path / name) for name in ("r.json", "r.html")]
-    command = ["--data", str(folder), "--max-seconds", "0.5", "--clips", "1", "--crop", "--json", out[0]]
-    assert cli.main([*command, "--html", out[1]]) == 0
+    command = ["evaluate", "--data", str(folder), "--max-seconds", "0.5", "--clips", "1", "--crop", "--json", out[0]]
+    assert run_command([*command, "--html", out[1]]) == 0
     assert "self protocol, 1 clips" in capsys.readouterr().out
     content = json.loads((tmp_path / "r.json").read_text())
     assert content[0]["clips"][0]["frames"] == 12
     assert content[0]["clips"][0]["values"]["psnr"] > 3
     with pytest.raises(OutputError, match="cannot be written"):
-        cli.main([*command[:-1], str(tmp_path / "none" / "r.json")])
+        run_command([*command[:-1], str(tmp_path / "none" / "r.json")])
 
 
 def test_bundled_clips_and_weights_work_together(tmp_path, capsys):
@@ -208,8 +208,8 @@ def test_bundled_clips_and_weights_work_together(tmp_path, capsys):
     assert len(dataset.clips) >= 4 and not dataset.skipped
     for clip in dataset.clips:
         assert clip.truth is not None and {"yaw", "pitch", "roll", "gaze_x", "gaze_y"} <= set(clip.truth)
-    command = ["--data", "bundled", "--clips", "1", "--max-seconds", "0.6", "--preset", "tiny"]
-    assert cli.main([*command, "--html", str(tmp_path / "r.html")]) == 0
+    command = ["evaluate", "--data", "bundled", "--clips", "1", "--max-seconds", "0.6", "--preset", "tiny"]
+    assert run_command([*command, "--html", str(tmp_path / "r.html")]) == 0
     assert "preset tiny" in capsys.readouterr().out
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert dataset.clips[0].name in page
