@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from imtalker.config import CropConfig
@@ -15,6 +16,7 @@ from imtalker.media.paste_back import PasteBack
 from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.finishing import Finisher, FinishOptions, finished_size
 from imtalker.pipeline.inputs import SourceImage
+from imtalker.pipeline.rendering import wide_picture
 
 PORTRAITS = Path(__file__).parent.parent / "assets" / "portraits"
 
@@ -92,21 +94,18 @@ def test_paste_back_undoes_the_turn(angle):
     assert (result[outside] == picture[outside]).all()
 
 
-def finish(picture, box, squares, options):
-    finisher = Finisher(SourceImage(picture, box, {}), squares.shape[1], options)
-    (chunk,) = finisher.finish([FrameChunk(squares, 0, len(squares))])
-    assert chunk.frames.shape[1:3] == finisher.size
-    return chunk.frames
+def finished_frames(finisher: Finisher, squares: np.ndarray) -> np.ndarray:
+    return np.concatenate([chunk.frames for chunk in finisher.finish([FrameChunk(squares, 0, len(squares))])])
 
 
 def test_a_levelled_square_comes_out_as_it_lay(framing):
     picture = turned(portrait("ada"), 40)
     box = framing.of_picture(picture)
     squares = crop_and_resize(picture, box, 256)[None]
-    finished = finish(picture, box, squares, FinishOptions())
+    finished = finished_frames(Finisher(SourceImage(picture, box, {}), 256), squares)
     upright = crop_and_resize(picture, box.upright, 256)
     assert finished.shape == (1, 256, 256, 3) and np.abs(finished[0].astype(int) - upright).mean() < 3
-    bare = finish(picture, box, squares, FinishOptions(bare=True))
+    bare = finished_frames(Finisher(SourceImage(picture, box, {}), 256, FinishOptions(bare=True)), squares)
     assert (bare == squares).all()
 
 
@@ -133,9 +132,9 @@ def test_finished_pictures_are_even_and_playable(size, limit, wanted):
 def test_scaled_pictures_show_the_square_in_its_place():
     picture = np.zeros((3000, 2000, 3), np.uint8)
     box = CropBox(500, 1000, 800)
-    squares = np.full((1, 64, 64, 3), 200, np.uint8)
-    result = finish(picture, box, squares, FinishOptions(paste_back=True, max_side=300))[0]
-    assert result.shape[:2] == (300, 200)
+    finish = Finisher(SourceImage(picture, box, {}), 64, FinishOptions(paste_back=True, max_side=300))
+    result = finished_frames(finish, np.full((1, 64, 64, 3), 200, np.uint8))[0]
+    assert finish.size == result.shape[:2] == (300, 200)
     rows, columns = np.nonzero(result[..., 0] > 60)
     assert abs(rows.mean() - 139.5) < 1 and abs(columns.mean() - 89.5) < 1 and 55 < np.ptp(rows) < 80
 
@@ -146,3 +145,12 @@ def test_notation_of_squares():
     for text in ("", "1,2", "1,2,3,4,5", "a,b,c", "1,2,30,x", "1.5,2,30", "1,2,30,nan", "1,2,8"):
         with pytest.raises(InputError):
             parse_crop(text)
+
+
+def test_the_wide_picture_of_a_levelled_square_is_levelled_too():
+    picture = turned(portrait("ada"), 40)
+    box = CropBox(100, 80, 200, 40.0)
+    wide, reach = wide_picture(picture, box, 256, torch.zeros(1))
+    margin = round((wide.shape[-1] - 256) / 2)
+    middle = wide[0, :, margin : margin + 256, margin : margin + 256].permute(1, 2, 0).numpy() * 255
+    assert reach > 1 and np.abs(middle - crop_and_resize(picture, box, 256)).mean() < 4

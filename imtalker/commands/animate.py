@@ -163,12 +163,8 @@ class _Animator:
         portrait = pipeline.encode_source(
             job.portrait, face=arguments.face, crop=self._crop, background=self._background, timings=timings
         )
-        common = {
-            "paste_back": arguments.paste_back,
-            "max_side": arguments.max_side,
-            "label": arguments.label,
-            "timings": timings,
-        }
+        common: dict[str, Any] = {name: getattr(arguments, name) for name in ("paste_back", "max_side", "label")}
+        common["timings"] = timings
         if self._motion is not None:
             return portrait, None, pipeline.render_motion(portrait, self._motion, audio=job.driver, **common)
         if job.driver is None:

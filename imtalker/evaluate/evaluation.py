@@ -190,7 +190,7 @@ def _run(
     frechet = evaluator.frechet.distances()
     metrics = metrics_of(mode)
     summary = {
-        metric.key: Summary(frechet.get(metric.key, np.nan), np.nan, len(scores) * (metric.key in frechet))
+        metric.key: Summary(frechet.get(metric.key, np.nan), np.nan, len(scores) if metric.key in frechet else 0)
         if not metric.per_clip
         else _summary([score.values.get(metric.key, np.nan) for score in scores])
         for metric in metrics

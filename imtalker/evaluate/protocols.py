@@ -19,12 +19,12 @@ from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
 from imtalker.evaluate.scoring import identity_score, motion_curves, ruler_errors, speech_scores, stability_scores
 from imtalker.evaluate.syncnet import cut_faces
-from imtalker.generator.controls import MotionControls
+from imtalker.generator.controls import GAZE_NAMES, POSE_NAMES, MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.video import read_frames
 from imtalker.pipeline.animation import Animation
-from imtalker.pipeline.inputs import Portrait
+from imtalker.pipeline.inputs import DrivingClip, Portrait
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class PreparedClip:
     """A recorded clip, cropped and measured once, however often it is used."""
 
     clip: Clip
+    driver: DrivingClip
     box: CropBox
     first_frame: np.ndarray  # uint8 (H,W,3), the whole picture
     measures: ClipMeasures
@@ -92,7 +93,8 @@ class Evaluator:
             InputError: it is too short, cannot be read, or shows no face.
             WeightsError: the phoneme recogniser is not installed (audio protocol only).
         """
-        box = self.pipeline.framing.of_clip(clip.path, "auto" if self.crop_faces else None)
+        driver = self.pipeline.encode_driver(clip.path, crop="auto" if self.crop_faces else None)
+        box = driver.box
         meter = ClipMeter(FRAME_RATE, identity_every=_IDENTITY_EVERY)
         first = None
         for frame in self._frames(clip):
@@ -110,7 +112,7 @@ class Evaluator:
         recorded = stability_scores(measures) | speech_scores(measures, cues)
         recorded["csim"] = identity_score(measures, measures.embeddings[0])
         ruler = ruler_errors(measures, clip.truth) if clip.truth else {}
-        return PreparedClip(clip, box, first, measures, cues, recorded, ruler)
+        return PreparedClip(clip, driver, box, first, measures, cues, recorded, ruler)
 
     def score(
         self,
@@ -184,7 +186,7 @@ class Evaluator:
     ) -> Animation:
         if mode == "audio":
             return self.pipeline.animate_from_audio(portrait, self._waveform(target.clip), controls, options)
-        return self.pipeline.animate_from_video(portrait, target.clip.path, crop=self._crop(target))
+        return self.pipeline.animate_from_video(portrait, target.driver)
 
     def _syncnet_scores(
         self, frames: list[np.ndarray], measures: ClipMeasures, target: PreparedClip
@@ -221,7 +223,7 @@ class Evaluator:
 
 def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | None:
     """Head pose and gaze of a recorded clip as controls: exact ones of a rendered clip, else the measured ones."""
-    names = ("yaw", "pitch", "roll") * pose + ("gaze_x", "gaze_y") * gaze
+    names = (POSE_NAMES if pose else ()) + (GAZE_NAMES if gaze else ())
     curves = {}
     for name in names:
         curve = np.asarray((clip.clip.truth or {}).get(name, clip.measures.readings[name]), np.float64)

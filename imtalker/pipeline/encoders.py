@@ -80,13 +80,12 @@ class Encoders:
     ) -> DrivingClip:
         """Open, probe and crop a driving clip, once for any number of runs.
 
-        The square keeps its place where the head does, else it follows slowly, see ``ClipFraming``. Where no face is
-        seen the last pose is held.
+        The square keeps its place where the head does, else it follows slowly, see ``ClipFraming``.
 
         Args:
             video: path; a ``DrivingClip`` is given back as it is.
-            face: which face of the clip, 0 the largest in its first frame with a face.
-            crop: "auto" round the face, a ``CropBox``, None for the whole pictures, or what ``framing.clip`` found.
+            face: which face of the clip, 0 the largest in its first picture that shows one.
+            crop: "auto", a ``CropBox``, None for whole pictures, or what ``framing.clip`` found for this clip.
             max_seconds: a longer clip is refused.
 
         Raises:
@@ -131,7 +130,7 @@ class Encoders:
     ) -> Iterator[Tensor]:
         """Motion windows ``(1, n, 32)`` of a driving clip, resampled to 25 frames per second.
 
-        Arguments and errors as ``encode_driver``.
+        Where no face is seen the last pose is held. Arguments and errors as ``encode_driver``.
         """
         timings = timings or Timings()
         clip = self.encode_driver(video, face=face, crop=crop, timings=timings)

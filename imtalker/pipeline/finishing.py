@@ -41,7 +41,6 @@ class Finisher:
     Args:
         source: the portrait.
         side: of the rendered squares, pixels.
-        options: what is made of them.
         timings: where the time is noted.
 
     Raises:
@@ -55,20 +54,16 @@ class Finisher:
         options: FinishOptions = FinishOptions(),
         timings: Timings | None = None,
     ):
-        self.size: tuple[int, int] = (side, side)  # of the finished frames
-        self.recipe: dict[str, Any] = {
-            "paste_back": options.paste_back,
-            "label": options.label,
-            "max_side": options.max_side,
-        }
-        self._paste: PasteBack | None = None
         image, box = source.image, source.box
-        if options.bare:
-            options = FinishOptions(bare=True)
-        elif options.paste_back:
+        self.size: tuple[int, int] = (side, side)  # height, width of the finished frames
+        self.recipe: dict[str, Any] = {} if options.bare else _recipe(options)
+        self._paste: PasteBack | None = None
+        bare = options.bare
+        options = FinishOptions() if bare else options
+        if options.paste_back:
             self.size = finished_size((image.shape[0], image.shape[1]), options.max_side)
             self._paste = PasteBack(*_scaled(image, box, self.size))
-        elif box.angle:
+        elif box.angle and not bare:
             around = Placement(side / 2, side / 2, side, box.angle)
             self._paste = PasteBack(crop_and_resize(image, box.upright, side), around)
         self._label = Label(AI_LABEL, self.size[0], "lower right") if options.label else None
@@ -79,17 +74,33 @@ class Finisher:
         """Chunks of squares -> chunks of finished frames, smaller where pictures are large, to bound the memory."""
         for chunk in chunks:
             for first in range(0, len(chunk.frames), self._max_frames):
-                frames = self._finished(chunk.frames[first : first + self._max_frames])
+                frames = chunk.frames[first : first + self._max_frames]
+                if self._paste is not None:
+                    with self._timings.measure("paste_back"):
+                        frames = self._paste(frames)
+                if self._label is not None:
+                    for frame in frames:
+                        self._label.stamp(frame)
                 yield FrameChunk(frames, chunk.start + first, chunk.total, chunk.fps)
 
-    def _finished(self, frames: np.ndarray) -> np.ndarray:
-        if self._paste is not None:
-            with self._timings.measure("paste_back"):
-                frames = self._paste(frames)
-        if self._label is not None:
-            for frame in frames:
-                self._label.stamp(frame)
-        return frames
+
+def input_pictures(
+    source: SourceImage, clip: DrivingClip | None, size: tuple[int, int], whole: bool
+) -> Iterator[np.ndarray]:
+    """What a run was made from, to be shown beside its frames: the driving clip's pictures, else the portrait.
+
+    Args:
+        size: (height, width) of the finished frames.
+        whole: whole pictures; else the squares the networks see, the portrait's not levelled, as the result is not.
+    """
+    if clip is not None:
+        return read_frames(clip.path) if whole else clip.squares(size[0])
+    return repeat(source.image if whole else crop_and_resize(source.image, source.box.upright, size[0]))
+
+
+def _recipe(options: FinishOptions) -> dict[str, Any]:
+    about: dict[str, Any] = {"paste_back": options.paste_back, "label": options.label}
+    return about | {"max_side": options.max_side} if options.paste_back else about
 
 
 def finished_size(size: tuple[int, int], max_side: int = MAX_SIDE) -> tuple[int, int]:
@@ -117,17 +128,3 @@ def _scaled(image: np.ndarray, box: CropBox, size: tuple[int, int]) -> tuple[np.
         return np.ascontiguousarray(image[: size[0], : size[1]]), box.placement
     canvas = cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA)
     return canvas, box.placement.seen_from(0, 0, size[1] / width, size[0] / height)
-
-
-def input_pictures(
-    source: SourceImage, clip: DrivingClip | None, size: tuple[int, int], whole: bool
-) -> Iterator[np.ndarray]:
-    """What a run was made from, to be shown beside its frames: the driving clip's pictures, else the portrait.
-
-    Args:
-        size: (height, width) of the finished frames.
-        whole: whole pictures; else the squares the networks see.
-    """
-    if clip is not None:
-        return read_frames(clip.path) if whole else clip.squares(size[0])
-    return repeat(source.image if whole else crop_and_resize(source.image, source.box.upright, size[0]))

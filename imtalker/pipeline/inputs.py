@@ -18,7 +18,8 @@ from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.media.audio import MAX_SECONDS, Audio, load_clip_sound, load_waveform
 from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.crop import CropBox, crop_and_resize
-from imtalker.media.framing import Crop, Framing, format_crop
+from imtalker.media.folders import expanded
+from imtalker.media.framing import Crop, Framing
 from imtalker.media.image import WHITE, load_portrait
 from imtalker.media.remark import Remark
 from imtalker.media.sound_blocks import AudioTrack
@@ -89,7 +90,7 @@ class DrivingClip:
     path: Path
     info: VideoInfo
     num_frames: int  # at 25 frames per second
-    framing: ClipFraming = field(repr=False)  # where the square lies in each frame
+    framing: ClipFraming = field(repr=False)  # the square in each frame
     recipe: dict[str, Any] = field(repr=False)
 
     @classmethod
@@ -106,24 +107,20 @@ class DrivingClip:
         if num_frames > max_seconds * FRAME_RATE:
             seconds = num_frames / FRAME_RATE
             raise InputError(f"clip {path} is {seconds:.1f} s long; the limit is {max_seconds:g} s, cut it first")
-        if isinstance(crop, ClipFraming):
-            found, asked = crop, "auto"
-        else:
-            found, asked = framing.clip(path, crop, face), format_crop(crop)
+        found = crop if isinstance(crop, ClipFraming) else framing.clip(path, crop, face, info)
+        asked = asdict(crop) if isinstance(crop, CropBox) else "none" if crop is None else "auto"
         return cls(Path(path), info, num_frames, found, describe_file(path) | {"crop": asked, "face": face})
 
     @property
     def box(self) -> CropBox:
-        """The square of its first picture with a face."""
+        """The square of the first picture with a face, where one for the whole clip is needed."""
         return self.framing.box
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """What somebody should know who drives with it."""
-        if not self.info.has_unusable_audio:
-            return self.framing.remarks
+        """What people should know about it."""
         silent = Remark("silent_clip", "the clip's sound cannot be decoded and is left out; convert it to AAC")
-        return (*self.framing.remarks, silent)
+        return (*self.framing.remarks, silent) if self.info.has_unusable_audio else self.framing.remarks
 
     @property
     def track(self) -> Path | None:
@@ -136,12 +133,8 @@ class DrivingClip:
 
     def squares(self, size: int) -> Iterator[np.ndarray]:
         """Its frames at 25 per second, cropped: uint8 RGB ``(size, size, 3)``."""
-        return (square for square, _ in self.squares_with_face(size))
-
-    def squares_with_face(self, size: int) -> Iterator[tuple[np.ndarray, bool]]:
-        """The same, each with whether the face is seen in it."""
-        for index, frame in enumerate(read_frames(self.path)):
-            yield crop_and_resize(frame, self.framing.at(index), size), self.framing.sees_face(index)
+        frames = enumerate(read_frames(self.path))
+        return (crop_and_resize(frame, self.framing.at(index), size) for index, frame in frames)
 
 
 def as_track(audio: Audio) -> AudioTrack:
@@ -153,5 +146,5 @@ def describe_file(source: object) -> dict[str, Any]:
     """Name (folders may say who somebody is) and SHA-256 of a file; None for what is no file."""
     if not isinstance(source, str | Path):
         return {"file": None, "sha256": None}
-    path = Path(source).expanduser()
+    path = expanded(source)
     return {"file": path.name, "sha256": file_sha256(path)}

@@ -10,7 +10,7 @@ A JSON object, the same from command line, app and API:
 - ``driving``, ``head_from``: file, sha256, crop, face of a clip
 - ``motion``: file, sha256, and the recipe it was made by
 - ``sampling``, ``controls``: every value; curves in full
-- ``size`` of the frames, ``relative``, ``keep_sound``, ``paste_back``, ``label``
+- ``size`` of the frames, ``relative``, ``keep_sound``, ``paste_back``, ``max_side``, ``label``
 
 Files are named without folders, which may say who somebody is. Further entries may join; an entry that is missing
 means that nothing was asked for.

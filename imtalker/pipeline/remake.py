@@ -12,9 +12,8 @@ from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
 from imtalker.media.container import existing_file
 from imtalker.media.crop import CropBox
-from imtalker.media.framing import parse_crop
+from imtalker.media.framing import Crop
 from imtalker.pipeline.animation import Animation
-from imtalker.pipeline.finishing import MAX_SIDE
 from imtalker.pipeline.inputs import DrivingClip, Portrait, describe_file
 from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.recipe import VERSION, Recipe
@@ -92,7 +91,8 @@ def remake(
         timings=timings,
     )
     common: dict[str, Any] = {name: bool(recipe.get(name)) for name in ("paste_back", "label")} | {"timings": timings}
-    common["max_side"] = recipe.get("max_side", MAX_SIDE)
+    if "max_side" in recipe:
+        common["max_side"] = recipe["max_side"]
     if (path := paths["driving"]) is not None:
         clip = _clip(pipeline, path, recipe["driving"], timings)
         relative, keep_sound = bool(recipe.get("relative")), bool(recipe.get("keep_sound", True))
@@ -139,8 +139,9 @@ def _check_weights(pipeline: TalkingHeadPipeline, recipe: Recipe, force: bool) -
 
 
 def _clip(pipeline: TalkingHeadPipeline, path: Path, about: Recipe, timings: Timings) -> DrivingClip:
-    crop = parse_crop(str(about.get("crop", "auto")))
-    return pipeline.encode_driver(path, face=about.get("face"), crop=crop, timings=timings)
+    crop = about.get("crop")
+    asked: Crop = "auto" if crop == "auto" else None if crop == "none" else _box(about, path.name)
+    return pipeline.encode_driver(path, face=about.get("face"), crop=asked, timings=timings)
 
 
 def _controls(values: Recipe | None) -> MotionControls | None:

@@ -57,17 +57,22 @@ def render_chunks(
 
 @torch.no_grad()
 def encode_clip(renderer: Renderer, clip: DrivingClip, batch: int, timings: Timings) -> Iterator[Tensor]:
-    """Motion windows ``(1, n, 32)``, n up to ``batch``, of a driving clip.
+    """Motion windows ``(1, n, 32)`` of a driving clip.
 
     Frames without a face are not read for motion, see ``PoseHold``.
     """
     like = next(renderer.parameters())
+    size = renderer.config.input_size
+
+    def cut() -> Iterator[tuple[np.ndarray, bool]]:
+        for index, square in enumerate(clip.squares(size)):
+            yield square, clip.framing.sees_face(index)
 
     def encode(squares: list[np.ndarray]) -> Tensor:
         with timings.measure("motion_encoding"):
             return renderer.encode_motion(to_tensor(np.stack(squares), like))
 
-    squares = timings.iterate("decoding", clip.squares_with_face(renderer.config.input_size))
+    squares = timings.iterate("decoding", cut())
     hold = PoseHold()
     latest: np.ndarray | None = None
     while group := list(islice(squares, batch)):

@@ -72,10 +72,10 @@ class TalkingHeadPipeline(Encoders):
             options: sampling; the preset's by default.
             head_from: a clip whose head motion and gaze are taken, repeated back and forth if it is shorter
                 than the speech. Needs a preset whose motion has named channels ("tiny").
-            paste_back: give whole pictures at the portrait's own resolution instead of the square.
+            paste_back: give whole pictures instead of the square.
             label: write "AI-generated" into a corner.
-            max_side: longer side of whole pictures at most, pixels.
-            bare: give the rendered squares as they are, for a caller that finishes them (see ``Finisher``).
+            max_side: longer side of whole pictures at most, 128..4096 pixels.
+            bare: give the rendered squares untouched, to be finished by a ``Finisher`` later.
 
         Raises:
             InputError: unusable input; raised here, before anything is generated.
@@ -90,13 +90,11 @@ class TalkingHeadPipeline(Encoders):
             self._check_named(head_from)
             clip = self.encode_driver(head_from, timings=timings)
             controls = self._head_of_clip(clip, speech.num_frames, controls, timings)
-            recipe["head_from"] = clip.recipe
-            remarks = clip.remarks
+            recipe["head_from"], remarks = clip.recipe, clip.framing.remarks
         windows = self.motion_from_audio(portrait, speech, controls, options, timings=timings)
         finish = FinishOptions(paste_back, label, max_side, bare)
-        run = self._animation(portrait, windows, speech.num_frames, recipe, timings, finish, speech.track)
-        run.remarks = remarks
-        return run
+        total = speech.num_frames
+        return self._animation(portrait, windows, total, recipe, timings, finish, speech.track, remarks=remarks)
 
     def animate_from_video(
         self,
@@ -135,9 +133,8 @@ class TalkingHeadPipeline(Encoders):
         recipe = self._recipe("video", portrait, driving=clip.recipe, relative=relative, keep_sound=keep_sound)
         audio, offset = clip.track if keep_sound else None, clip.info.audio_offset
         finish = FinishOptions(paste_back, label, max_side, bare)
-        run = self._animation(portrait, windows, clip.num_frames, recipe, timings, finish, audio, offset)
-        run.remarks = clip.remarks
-        return run
+        total = clip.num_frames
+        return self._animation(portrait, windows, total, recipe, timings, finish, audio, offset, clip.remarks)
 
     def render_motion(
         self,
@@ -188,17 +185,18 @@ class TalkingHeadPipeline(Encoders):
         total: int,
         recipe: dict,
         timings: Timings,
-        finish: FinishOptions,
+        options: FinishOptions,
         audio: AudioTrack | None = None,
         audio_offset: float = 0.0,
+        remarks: tuple[Remark, ...] = (),
     ) -> Animation:
         kept: list[Tensor] = []
-        finisher = Finisher(portrait, portrait.size, finish, timings)
+        finisher = Finisher(portrait, portrait.size, options, timings)
         painter = Painter(self.models.renderer, portrait.features, portrait.size)
         squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
         recipe |= finisher.recipe
         chunks = finisher.finish(squares)
-        return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, windows=kept)
+        return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks, kept)
 
     def _head_of_clip(
         self, clip: DrivingClip, total: int, controls: MotionControls | None, timings: Timings
@@ -267,3 +265,6 @@ def load_pipeline(
     renderer = fuse(models.renderer).to(precision)  # fused in full precision, then rounded once
     return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size, size)
 
+
+def _name(path: str | Path | None) -> str | None:
+    return None if path is None else Path(path).name

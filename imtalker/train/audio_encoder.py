@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, AudioEncoderConfig
 from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
-from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.speech.augmentation import augment, change_speed, colored_noise
 from imtalker.train.speech.corpus import Utterance, load_corpus
 from imtalker.train.speech.phonemes import PHONEMES, VOICELESS, Segment, frame_labels
@@ -263,11 +263,7 @@ def train_audio(config: AudioTrainingConfig, out: Path | str, resume: bool = Fal
     """
     out = Path(out)
     loop = build_loop(config, out)
-    if resume:
-        loop.resume()
-    numbers = loop.run()
-    export(loop, config, out)
-    return numbers
+    return run_stage(loop, resume, lambda: export(loop, config, out))
 
 
 def export(loop: TrainingLoop, config: AudioTrainingConfig, out: Path) -> None:

@@ -20,7 +20,7 @@ from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS
 from imtalker.train.audio_encoder import AudioTrainingConfig, is_real, split_corpus
-from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.motion.clips import MotionClips, make_clips
 from imtalker.train.motion.scores import Speech, score_generator
 from imtalker.train.puppet.motion_space import EXPRESSION, MotionSpace, lid_gap
@@ -243,11 +243,7 @@ def train_generator(config: GeneratorTrainingConfig, out: Path | str, resume: bo
     """
     out = Path(out)
     loop = build_loop(config, out)
-    if resume:
-        loop.resume()
-    numbers = loop.run()
-    export(loop, config, out)
-    return numbers
+    return run_stage(loop, resume, lambda: export(loop, config, out))
 
 
 def export(loop: TrainingLoop, config: GeneratorTrainingConfig, out: Path) -> None:

@@ -15,7 +15,7 @@ from tqdm import trange
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
 from imtalker.renderer.motion_encoder import MotionEncoder
-from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.puppet.motion_space import EXPRESSION, GAZE, MotionSpace
 from imtalker.train.puppet.sampler import MOTION_REGIONS_SIZE, MotionSampler
 from imtalker.train.renderer_losses import gaze_loss
@@ -165,10 +165,10 @@ def train_motion_encoder(
         for trainee in (loop.raw["motion"], loop.ema["motion"]):
             assert isinstance(trainee, MotionTrainee)
             load_weights(trainee.encoder, start_from)
-    if resume:
-        loop.resume()
-    numbers = loop.run()
-    trainee = loop.ema["motion"]
-    assert isinstance(trainee, MotionTrainee)
-    save_weights(trainee.encoder, config.model, out / "motion_encoder.safetensors", dtype=torch.float16)
-    return numbers
+
+    def export() -> None:
+        trainee = loop.ema["motion"]
+        assert isinstance(trainee, MotionTrainee)
+        save_weights(trainee.encoder, config.model, out / "motion_encoder.safetensors", dtype=torch.float16)
+
+    return run_stage(loop, resume, export)

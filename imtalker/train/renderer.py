@@ -23,7 +23,7 @@ from imtalker.renderer import Renderer
 from imtalker.renderer.teeth import TeethLayer
 from imtalker.train import renderer_losses as losses
 from imtalker.train.discriminator import PatchDiscriminator
-from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
 from imtalker.train.puppet.teeth import draw_teeth
 from imtalker.train.renderer_objective import (
@@ -195,10 +195,10 @@ def train_renderer(
         for trainee in (loop.raw["renderer"], loop.ema["renderer"]):
             assert isinstance(trainee, RendererTrainee)
             load_grown(trainee.renderer, start_from)
-    if resume:
-        loop.resume()
-    numbers = loop.run()
-    trainee = loop.ema["renderer"]
-    assert isinstance(trainee, RendererTrainee)
-    save_weights(trainee.renderer, config.model, out / "renderer.safetensors", dtype=torch.float16)
-    return numbers
+
+    def export() -> None:
+        trainee = loop.ema["renderer"]
+        assert isinstance(trainee, RendererTrainee)
+        save_weights(trainee.renderer, config.model, out / "renderer.safetensors", dtype=torch.float16)
+
+    return run_stage(loop, resume, export)

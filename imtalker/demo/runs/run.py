@@ -89,8 +89,9 @@ def run_clip(
         if first is None:
             raise InputError("the run was stopped before the first picture was made; start it again")
         received = _Received(first, parts, should_stop)
-        options = FinishOptions(job.paste_back, job.label)
-        finisher = Finisher(job.source, first.chunk.frames.shape[1], options, timings)
+        finisher = Finisher(
+            job.source, first.chunk.frames.shape[1], FinishOptions(job.paste_back, job.label), timings
+        )
         recipe = first.recipe | finisher.recipe
         sound = {"audio": job.sound, "audio_offset": job.sound_offset, "recipe": recipe}
         video = VideoWriter(folder / f"{name}.mp4", finisher.size, **sound)
