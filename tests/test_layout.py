@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [  # lowest first; rooms of one floor may import each other
-    "errors config config_json version devices folders",
+    "errors config version devices",
     "media",
     "faces",
     "generator renderer",

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from imtalker.config import CropConfig
@@ -15,6 +16,7 @@ from imtalker.media.paste_back import PasteBack
 from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.finishing import Finisher, FinishOptions, finished_size
 from imtalker.pipeline.inputs import SourceImage
+from imtalker.pipeline.rendering import wide_picture
 
 PORTRAITS = Path(__file__).parent.parent / "assets" / "portraits"
 
@@ -143,3 +145,12 @@ def test_notation_of_squares():
     for text in ("", "1,2", "1,2,3,4,5", "a,b,c", "1,2,30,x", "1.5,2,30", "1,2,30,nan", "1,2,8"):
         with pytest.raises(InputError):
             parse_crop(text)
+
+
+def test_the_wide_picture_of_a_levelled_square_is_levelled_too():
+    picture = turned(portrait("ada"), 40)
+    box = CropBox(100, 80, 200, 40.0)
+    wide, reach = wide_picture(picture, box, 256, torch.zeros(1))
+    margin = round((wide.shape[-1] - 256) / 2)
+    middle = wide[0, :, margin : margin + 256, margin : margin + 256].permute(1, 2, 0).numpy() * 255
+    assert reach > 1 and np.abs(middle - crop_and_resize(picture, box, 256)).mean() < 4

@@ -15,7 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from imtalker.errors import InputError
-from imtalker.folders import expanded
+from imtalker.media.folders import expanded
 
 logger = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from PIL import Image
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.errors import InputError
-from imtalker.folders import expanded
 from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.media.audio import MAX_SECONDS, Audio, load_clip_sound, load_waveform
 from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.crop import CropBox, crop_and_resize
+from imtalker.media.folders import expanded
 from imtalker.media.framing import Crop, Framing
 from imtalker.media.image import WHITE, load_portrait
 from imtalker.media.remark import Remark

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from imtalker.config import SamplingOptions
-from imtalker.config_json import config_from_dict
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
 from imtalker.media.container import existing_file
@@ -20,6 +19,7 @@ from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.recipe import VERSION, Recipe
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
+from imtalker.weights.config_json import config_from_dict
 
 INPUTS = ("portrait", "speech", "driving", "head_from", "motion")  # entries of a recipe that name a file
 

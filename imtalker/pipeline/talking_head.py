@@ -11,7 +11,7 @@ from torch import Tensor
 from imtalker.config import SamplingOptions
 from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError
-from imtalker.generator.controls import MotionControls
+from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion
 from imtalker.media.audio import Audio
 from imtalker.media.clip_framing import ClipFraming
@@ -91,6 +91,8 @@ class TalkingHeadPipeline(Encoders):
             clip = self.encode_driver(head_from, timings=timings)
             controls = self._head_of_clip(clip, speech.num_frames, controls, timings)
             recipe["head_from"], remarks = clip.recipe, clip.framing.remarks
+        if controls is not None and self._motion_layout == "explicit":
+            remarks += pose_remarks(controls, portrait.features.motion[0].float().cpu().numpy())
         windows = self.motion_from_audio(portrait, speech, controls, options, timings=timings)
         finish = FinishOptions(paste_back, label, max_side, bare)
         total = speech.num_frames

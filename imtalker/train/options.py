@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imtalker.config_json import config_from_dict
 from imtalker.errors import InputError
+from imtalker.weights.config_json import config_from_dict
 
 Config = TypeVar("Config")
 

@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from imtalker.config_json import config_from_dict
 from imtalker.errors import InputError, OutputError, WeightsError
 from imtalker.media.atomic import atomic_file
+from imtalker.weights.config_json import config_from_dict
 
 FORMAT = "imtalker-1"  # changes when older code could no longer read a file
 LISTED_KEYS = 10  # offending keys named in a message
