@@ -19,7 +19,7 @@ from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
 from imtalker.evaluate.scoring import identity_score, motion_curves, ruler_errors, speech_scores, stability_scores
 from imtalker.evaluate.syncnet import cut_faces
-from imtalker.generator.controls import MotionControls
+from imtalker.generator.controls import LIMITS, MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.video import read_frames
@@ -227,7 +227,8 @@ def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | 
         known = np.isfinite(curve)
         if not known.any():  # eyes that are shut all the time show no gaze to ask for
             continue
-        curves[name] = np.interp(np.arange(len(curve)), np.flatnonzero(known), curve[known]).astype(np.float32)
+        whole = np.interp(np.arange(len(curve)), np.flatnonzero(known), curve[known])
+        curves[name] = whole.clip(-LIMITS[name], LIMITS[name]).astype(np.float32)
     return MotionControls(**curves) if curves else None
 
 

@@ -14,7 +14,7 @@ from imtalker.config import SAMPLE_RATE, SamplingOptions
 from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError
 from imtalker.generator.audio_encoder import num_video_frames
-from imtalker.generator.controls import MotionControls
+from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion
 from imtalker.media.audio import Audio, load_waveform
 from imtalker.media.clip_framing import ClipFraming
@@ -204,6 +204,8 @@ class TalkingHeadPipeline:
         remarks: tuple[Remark, ...] = ()
         if head_from is not None:
             controls, remarks = self._head_of_clip(head_from, total, controls, timings)
+        if controls is not None and self._motion_layout == "explicit":
+            remarks += pose_remarks(controls, portrait.features.motion[0].float().cpu().numpy())
         windows = self.motion_from_audio(portrait, waveform, controls, options, timings=timings)
         track: AudioTrack = (SAMPLE_RATE, audio) if isinstance(audio, np.ndarray) else audio
         recipe = self._recipe("audio", audio, options, controls, head_from=_name(head_from))
