@@ -49,7 +49,7 @@ def failing(fails):
     """A loader that raises what ``fails`` says about an attempt, and remembers what it was asked for."""
     asked: list[Attempt] = []
 
-    def load(preset, device, dtype, progress=None, batch_size=None):
+    def load(preset, device, dtype, progress=None, batch_size=None, size=None):
         asked.append(Attempt(preset, device, dtype, batch_size))
         error = fails(asked[-1])
         if error is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from imtalker.config import CropConfig
@@ -13,6 +14,7 @@ from imtalker.media.crop import CropBox, Placement, crop_and_resize
 from imtalker.media.framing import Framing, format_crop, parse_crop
 from imtalker.media.paste_back import PasteBack
 from imtalker.pipeline.finishing import Finishing, FinishOptions, finished_size
+from imtalker.pipeline.rendering import wide_picture
 from imtalker.pipeline.timing import Timings
 
 PORTRAITS = Path(__file__).parent.parent / "assets" / "portraits"
@@ -138,3 +140,15 @@ def test_notation_of_squares():
     for text in ("", "1,2", "1,2,3,4,5", "a,b,c", "1,2,30,x", "1.5,2,30", "1,2,30,nan", "1,2,8"):
         with pytest.raises(InputError):
             parse_crop(text)
+
+
+@pytest.mark.parametrize("angle", [0.0, 25.0, 180.0])
+def test_the_wide_picture_lies_as_its_square(angle):
+    picture = np.asarray(portrait("bram"))
+    box = CropBox(120, 100, 150, angle)
+    wide, reach = wide_picture(picture, box, 150, torch.zeros(1))
+    side = wide.shape[-1]
+    margin = (side - 150) // 2
+    middle = wide[0, :, margin : margin + 150, margin : margin + 150].permute(1, 2, 0).numpy() * 255
+    assert reach == pytest.approx(side / 150, abs=0.02)
+    assert np.abs(middle - crop_and_resize(picture, box, 150)).mean() < 3

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from imtalker.media.clip_framing import ClipFraming
-from imtalker.media.crop import crop_and_resize
+from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.finishing import Finishing
 from imtalker.pipeline.timing import Timings
@@ -34,7 +34,7 @@ def wide_picture(image: np.ndarray, box: CropBox, size: int, like: Tensor) -> tu
     """What ``Renderer.encode_source`` takes for ``wide``: the square at ``size`` pixels and more of the whole picture
     round it, ``(1, 3, W, W)``; beyond the whole picture's border it is mirrored."""
     margin = round(MARGIN * box.side)
-    outer = CropBox(box.left - margin, box.top - margin, box.side + 2 * margin)
+    outer = CropBox(box.left - margin, box.top - margin, box.side + 2 * margin, box.angle)
     reach = outer.side / box.side
     return to_tensor(crop_and_resize(image, outer, round(size * reach), mirror=True)[None], like), reach
 
