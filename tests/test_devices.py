@@ -140,7 +140,8 @@ def test_numbers_that_are_not_finite_are_found(monkeypatch):
             return torch.full((len(motion), 3, 4, 4), torch.nan)
 
     pipeline = SimpleNamespace(
-        device=torch.device("meta"), dtype=torch.float32, batch_size=2, size=32, models=SimpleNamespace(renderer=Renderer()),
+        device=torch.device("meta"), dtype=torch.float32, batch_size=2, size=32,
+        models=SimpleNamespace(renderer=Renderer()),
         encode_source=lambda picture, crop: SimpleNamespace(features=None),
     )  # fmt: skip
     with pytest.raises(RuntimeError):

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,6 +22,7 @@ from imtalker.commands.batch import CLIPS, SOUNDS, Job, plan_jobs
 from imtalker.errors import ImTalkerError, InputError
 from imtalker.media.atomic import checked_target
 from imtalker.media.framing import Crop, parse_crop
+from imtalker.media.remark import Remark
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class _Animator:
         self._background = parse_colour(arguments.background)
         self._controls = parse_controls(arguments)  # before the models: a typing mistake should show at once
         self._arguments = arguments
+        self._looked_at: dict[Path, tuple[Remark, ...]] = {}
 
         from imtalker.pipeline.loading import load_working_pipeline
         from imtalker.pipeline.motion_clip import load_motion
@@ -112,6 +115,7 @@ class _Animator:
             timings=timings,
         )
         animation = self._animate(portrait, job, timings)
+        remarks = [*self._loading_remarks, *self._portrait_remarks(portrait, job.portrait), *animation.remarks]
         for remark in animation.remarks:
             logger.warning("%s: %s", job.driver.name if job.driver else job.portrait.name, remark)
         chunks = _watched(animation, stop)
@@ -127,9 +131,7 @@ class _Animator:
             "output": str(job.output) if timings.frames else None,
             "compare": str(compare) if compare else None,
             "motion": str(saved) if saved else None,
-            "remarks": [
-                {"code": remark.code, "words": remark.words} for remark in (*self._loading_remarks, *animation.remarks)
-            ],
+            "remarks": [asdict(remark) for remark in remarks],
             "stopped": stop.requested,
             "size": [animation.size[1], animation.size[0]],
             "duration_seconds": timings.frames / 25,
@@ -139,6 +141,17 @@ class _Animator:
             "dtype": str(self._pipeline.dtype).removeprefix("torch."),
             **timings.as_dict(),
         }
+
+    def _portrait_remarks(self, portrait: Any, name: Path) -> tuple[Remark, ...]:
+        """Looked at once per portrait of a batch, and logged."""
+        from imtalker.faces.remarks import portrait_remarks
+
+        if name not in self._looked_at:
+            faces = self._pipeline.framing.faces(portrait.image)
+            self._looked_at[name] = portrait_remarks(portrait.image, portrait.box, faces)
+            for remark in self._looked_at[name]:
+                logger.warning("%s: %s", name.name, remark)
+        return self._looked_at[name]
 
     def _animate(self, portrait: Any, job: Job, timings: Any) -> Any:
         arguments = self._arguments

@@ -16,6 +16,7 @@ from imtalker.errors import InputError
 from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion
+from imtalker.generator.voice_activity import sound_remarks
 from imtalker.media.audio import Audio, load_waveform
 from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.crop import CropBox, crop_and_resize
@@ -201,9 +202,10 @@ class TalkingHeadPipeline:
             waveform = load_waveform(audio)
         total = num_video_frames(len(waveform))
         options = options or self.preset.sampling
-        remarks: tuple[Remark, ...] = ()
+        remarks = sound_remarks(waveform)
         if head_from is not None:
-            controls, remarks = self._head_of_clip(head_from, total, controls, timings)
+            controls, about_clip = self._head_of_clip(head_from, total, controls, timings)
+            remarks += about_clip
         if controls is not None and self._motion_layout == "explicit":
             remarks += pose_remarks(controls, portrait.features.motion[0].float().cpu().numpy())
         windows = self.motion_from_audio(portrait, waveform, controls, options, timings=timings)
