@@ -49,7 +49,7 @@ def failing(fails):
     """A loader that raises what ``fails`` says about an attempt, and remembers what it was asked for."""
     asked: list[Attempt] = []
 
-    def load(preset, device, dtype, progress=None, batch_size=None):
+    def load(preset, device, dtype, progress=None, batch_size=None, size=None):
         asked.append(Attempt(preset, device, dtype, batch_size))
         error = fails(asked[-1])
         if error is not None:
@@ -140,7 +140,8 @@ def test_numbers_that_are_not_finite_are_found(monkeypatch):
             return torch.full((len(motion), 3, 4, 4), torch.nan)
 
     pipeline = SimpleNamespace(
-        device=torch.device("meta"), dtype=torch.float32, batch_size=2, models=SimpleNamespace(renderer=Renderer()),
+        device=torch.device("meta"), dtype=torch.float32, batch_size=2, size=32,
+        models=SimpleNamespace(renderer=Renderer()),
         encode_source=lambda picture, crop: SimpleNamespace(features=None),
     )  # fmt: skip
     with pytest.raises(RuntimeError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [  # lowest first; rooms of one floor may import each other
-    "errors config version devices",
+    "errors config version devices folders",
     "media",
     "faces",
     "generator renderer",

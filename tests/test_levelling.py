@@ -147,10 +147,13 @@ def test_notation_of_squares():
             parse_crop(text)
 
 
-def test_the_wide_picture_of_a_levelled_square_is_levelled_too():
-    picture = turned(portrait("ada"), 40)
-    box = CropBox(100, 80, 200, 40.0)
-    wide, reach = wide_picture(picture, box, 256, torch.zeros(1))
-    margin = round((wide.shape[-1] - 256) / 2)
-    middle = wide[0, :, margin : margin + 256, margin : margin + 256].permute(1, 2, 0).numpy() * 255
-    assert reach > 1 and np.abs(middle - crop_and_resize(picture, box, 256)).mean() < 4
+@pytest.mark.parametrize("angle", [0.0, 25.0, 180.0])
+def test_the_wide_picture_lies_as_its_square(angle):
+    picture = np.asarray(portrait("bram"))
+    box = CropBox(120, 100, 150, angle)
+    wide, reach = wide_picture(picture, box, 150, torch.zeros(1))
+    side = wide.shape[-1]
+    margin = (side - 150) // 2
+    middle = wide[0, :, margin : margin + 150, margin : margin + 150].permute(1, 2, 0).numpy() * 255
+    assert reach == pytest.approx(side / 150, abs=0.02)
+    assert np.abs(middle - crop_and_resize(picture, box, 150)).mean() < 3

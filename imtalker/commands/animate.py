@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from imtalker.commands.progress import InterruptOnce, with_progress
 from imtalker.config import FRAME_RATE
 from imtalker.errors import ImTalkerError, InputError
 from imtalker.media.atomic import checked_target
+from imtalker.media.remark import Remark
 
 if TYPE_CHECKING:  # networks are loaded when there is something to animate
     from imtalker.media.framing import Crop
@@ -91,6 +93,7 @@ class _Animator:
         self._background = parse_colour(arguments.background)
         self._controls = parse_controls(arguments)
         self._arguments = arguments
+        self._looked_at: dict[Path, tuple[Remark, ...]] = {}
 
         from imtalker.pipeline.loading import load_working_pipeline
         from imtalker.pipeline.motion_clip import load_motion
@@ -125,6 +128,7 @@ class _Animator:
         stop.armed = False  # nothing to save yet: Ctrl-C ends the program at once
         timings = Timings()
         portrait, clip, animation = self._remake(timings) if self._recipe else self._animate(job, timings)
+        remarks = [*self._loading_remarks, *self._portrait_remarks(portrait, job.portrait), *animation.remarks]
         for remark in animation.remarks:
             logger.warning("%s: %s", job.driver.name if job.driver else job.portrait.name, remark)
         beside = []
@@ -139,9 +143,7 @@ class _Animator:
             "output": str(job.output) if timings.frames else None,
             "side_by_side": str(beside[0].path) if beside else None,
             "motion": str(saved) if saved else None,
-            "remarks": [
-                {"code": remark.code, "words": remark.words} for remark in (*self._loading_remarks, *animation.remarks)
-            ],
+            "remarks": [asdict(remark) for remark in remarks],
             "stopped": stop.requested,
             "size": [animation.size[1], animation.size[0]],
             "duration_seconds": timings.frames / FRAME_RATE,
@@ -159,6 +161,17 @@ class _Animator:
         folders = (Path(self._arguments.recipe).parent, Path())
         files = InputFiles(recipe_files(self._arguments), folders, self._arguments.force)
         return remake(self._pipeline, self._recipe, files, timings)
+
+    def _portrait_remarks(self, portrait: "Portrait", name: Path) -> tuple[Remark, ...]:
+        """Looked at once per portrait of a batch, and logged."""
+        from imtalker.faces.remarks import portrait_remarks
+
+        if name not in self._looked_at:
+            faces = self._pipeline.framing.faces(portrait.image)
+            self._looked_at[name] = portrait_remarks(portrait.image, portrait.box, faces)
+            for remark in self._looked_at[name]:
+                logger.warning("%s: %s", name.name, remark)
+        return self._looked_at[name]
 
     def _animate(self, job: Job, timings: "Timings") -> "tuple[Portrait, DrivingClip | None, Animation]":
         arguments, pipeline = self._arguments, self._pipeline

@@ -34,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--preset", default="tiny", help="preset or folder of weights (default: %(default)s)")
     add("--device", default="auto")
     add("--dtype", default="auto")
+    add("--size", type=int, metavar="N", help="side of the frames made, pixels (default: the preset's)")
     add("--crop", action="store_true", help="cut squares round the faces; else whole pictures are used")
     add("--max-seconds", type=float, default=60.0, help="of each clip (default: %(default)s)")
     add("--clips", type=int, metavar="N", help="only the first N clips")
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     mode = "audio" if arguments.ablate else arguments.mode
     dataset = read_dataset(arguments.data, with_sound=mode == "audio", limit=arguments.clips)
     networks = load_reference_networks(arguments.weights)
-    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype)
+    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
     evaluator = Evaluator(pipeline, networks, arguments.crop, arguments.max_seconds)
     if arguments.ablate:
         reports = ablate(evaluator, dataset, arguments.ablate, print_progress)

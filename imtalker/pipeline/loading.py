@@ -124,7 +124,7 @@ def render_once(pipeline: TalkingHeadPipeline) -> None:
     portrait = pipeline.encode_source(np.full((side, side, 3), 128, np.uint8), crop=None)
     motion = torch.zeros(pipeline.batch_size, MOTION_DIM, dtype=pipeline.dtype, device=pipeline.device)
     with torch.inference_mode():
-        pictures = pipeline.models.renderer.render(motion, portrait.features)
+        pictures = pipeline.models.renderer.render(motion, portrait.features, pipeline.size)
     if not bool(torch.isfinite(pictures).all()):
         raise RuntimeError(f"numbers that are not finite in {pipeline.dtype}")
 

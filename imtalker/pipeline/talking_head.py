@@ -13,6 +13,7 @@ from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion
+from imtalker.generator.voice_activity import sound_remarks
 from imtalker.media.audio import Audio
 from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.framing import Crop
@@ -85,12 +86,13 @@ class TalkingHeadPipeline(Encoders):
         speech = self._speech(audio, timings)
         options = options or self.preset.sampling
         recipe = self._recipe("audio", portrait, options, controls, speech=speech.recipe)
-        remarks: tuple[Remark, ...] = ()
+        remarks = sound_remarks(speech.waveform)
         if head_from is not None:
             self._check_named(head_from)
             clip = self.encode_driver(head_from, timings=timings)
             controls = self._head_of_clip(clip, speech.num_frames, controls, timings)
-            recipe["head_from"], remarks = clip.recipe, clip.framing.remarks
+            recipe["head_from"] = clip.recipe
+            remarks += clip.framing.remarks
         if controls is not None and self._motion_layout == "explicit":
             remarks += pose_remarks(controls, portrait.features.motion[0].float().cpu().numpy())
         windows = self.motion_from_audio(portrait, speech, controls, options, timings=timings)

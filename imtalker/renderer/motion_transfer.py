@@ -144,6 +144,15 @@ class Guide:
     # [-1, 1] where the motion wants what lies outside the source
 
 
+def guide_coordinates(guide: Guide) -> Tensor:
+    """Where each cell comes from, ``(B, n, n, 2)`` in [-1, 1], whatever the resampler."""
+    if guide.coordinates is not None:
+        return guide.coordinates
+    assert guide.index is not None
+    side = math.isqrt(guide.index.shape[1])
+    return cell_centres(side).to(guide.index.device)[guide.index].view(-1, side, side, 2)
+
+
 def cell_centres(side: int) -> Tensor:
     """Centres of the cells of a ``side x side`` grid, ``(side*side, 2)`` x, y in [-1, 1]."""
     c = (torch.arange(side) + 0.5) / side * 2 - 1

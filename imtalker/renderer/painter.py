@@ -63,7 +63,14 @@ class Painter:
         half = len(self._picture) / 2
         pixels = coordinates[0].float().numpy() * np.float32(half / self.source.reach) + np.float32(half - 0.5)
         pixels = _resize(pixels, self.size, cv2.INTER_LINEAR)
-        return cv2.remap(self._picture, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        none = None  # OpenCV's stubs do not know that x and y may come in one array
+        return cv2.remap(  # pyright: ignore[reportCallIssue]
+            self._picture,
+            pixels,
+            none,  # pyright: ignore[reportArgumentType]
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
 
     def _lay_teeth(self, drawn: np.ndarray, opening: Tensor, light: Tensor, placement: Tensor) -> None:
         """Teeth into the drawn pixels, float ``(size, size, 3)``, in place."""
