@@ -15,13 +15,12 @@ from imtalker.commands.animate_options import (
     check_options,
     parse_colour,
     parse_controls,
-    parse_crop,
     parse_sampling,
 )
 from imtalker.commands.batch import CLIPS, SOUNDS, Job, plan_jobs
 from imtalker.errors import ImTalkerError, InputError
 from imtalker.media.atomic import checked_target
-from imtalker.media.framing import Crop
+from imtalker.media.framing import Crop, parse_crop
 
 logger = logging.getLogger(__name__)
 

@@ -2,15 +2,12 @@
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import ImageColor
 
-from imtalker.config import SamplingOptions
+from imtalker.config import SamplingOptions, Solver
 from imtalker.errors import InputError
-from imtalker.media.crop import CropBox
-from imtalker.media.framing import Crop
 
 ANGLES = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
 SAMPLING = {
@@ -52,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--guidance", type=float, metavar="W", help="guidance by the speech; 1 is off")
     add("--pose-guidance", type=float, metavar="W", help="guidance by the head controls; 1 is off")
     add("--gaze-guidance", type=float, metavar="W", help="guidance by the gaze controls; 1 is off")
-    add("--solver", choices=("euler", "midpoint", "heun"), help="of the flow's differential equation")
+    add("--solver", choices=get_args(Solver), help="of the flow's differential equation")
     add("--seed", type=int, metavar="S", help="same seed, same video")
     add("--noise", choices=("stream", "repeat"), help="one noise stream per clip, or the same in every window")
 
@@ -101,19 +98,6 @@ def check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--relative is for --video; leave it out")
 
 
-def parse_crop(text: str) -> Crop:
-    """ "auto", "none" or "left,top,side"."""
-    if text == "auto":
-        return "auto"
-    if text == "none":
-        return None
-    try:
-        left, top, side = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"crop {text!r} is not left,top,side in whole pixels; for example 120,40,512") from error
-    return CropBox(left, top, side)
-
-
 def parse_colour(text: str) -> tuple[int, int, int]:
     """A colour name or #rrggbb as RGB."""
     try:
@@ -133,13 +117,7 @@ def parse_controls(arguments: argparse.Namespace) -> Any:
     """``MotionControls`` from a file, overridden by single options; None if nothing was asked for."""
     from imtalker.generator.controls import MotionControls
 
-    controls = None
-    if arguments.controls is not None:
-        readers = {".csv": MotionControls.from_csv, ".npz": MotionControls.from_npz}
-        path = Path(arguments.controls)
-        if path.suffix.lower() not in readers:
-            raise InputError(f"control file {path} is neither .csv nor .npz; save it as one of these")
-        controls = readers[path.suffix.lower()](path)
+    controls = None if arguments.controls is None else MotionControls.from_file(arguments.controls)
     given = {name: getattr(arguments, name) for name in (*ANGLES, "expressiveness")}
     given = {name: value for name, value in given.items() if value is not None}
     return replace(controls or MotionControls(), **given) if given else controls

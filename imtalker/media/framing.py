@@ -6,11 +6,30 @@ from typing import Literal
 import numpy as np
 
 from imtalker.config import CropConfig
+from imtalker.errors import InputError
 from imtalker.media.crop import CropBox, square_crop_box, whole_picture
 from imtalker.media.face_detector import FaceDetector, choose_face, stable_face_box
 from imtalker.media.video import probe_video, sample_frames
 
 Crop = CropBox | Literal["auto"] | None  # a box; round the detected face; None: the whole picture
+
+
+def parse_crop(text: str) -> Crop:
+    """ "auto", "none" or "left,top,side"."""
+    if text == "auto":
+        return "auto"
+    if text == "none":
+        return None
+    try:
+        left, top, side = (int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"crop {text!r} is not left,top,side in whole pixels; for example 120,40,512") from error
+    return CropBox(left, top, side)
+
+
+def crop_text(box: CropBox | None) -> str:
+    """What ``parse_crop`` reads as this box; None is the whole picture."""
+    return "none" if box is None else f"{box.left},{box.top},{box.side}"
 
 
 class Framing:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,21 @@ from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import MotionClip, save_motion
 from imtalker.pipeline.timing import Timings
 
+Pieces = Literal["none", "joined", "own"]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Others come first."""
+
+    place: int  # how many
+    seconds: float | None  # expected; None: nobody knows yet
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Ended by a stop before there was a picture; nothing was made."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -33,7 +48,7 @@ class Progress:
     done: int  # frames
     total: int
     seconds: float  # since the start
-    pieces: tuple[Path, ...] = ()  # newly complete; they are gone after the next step
+    pieces: tuple[Path, ...] = ()  # newly complete; they stay as long as the folder
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,10 @@ class Finished:
     recipe: Path
     report: dict[str, Any]
 
+    def remove(self) -> None:
+        """Delete the files and their folder."""
+        shutil.rmtree(self.video.parent, ignore_errors=True)
+
 
 def run_clip(
     job: ClipJob,
@@ -55,10 +74,9 @@ def run_clip(
     *,
     timings: Timings | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    stream: bool = False,
-    keep_pieces: bool = False,
+    pieces: Pieces = "none",
     beside: bool = False,
-) -> Iterator[Progress | Finished]:
+) -> Iterator[Progress | Finished | Stopped]:
     """Make the video of a job.
 
     Args:
@@ -66,45 +84,47 @@ def run_clip(
         facts: about the models, for the report, see ``ModelHost.describe``.
         timings: of what has been done already.
         should_stop: asked after every step; what has been made until then is finished as a valid video.
-        stream: also give pieces to play at once; each is removed at the next step unless ``keep_pieces``,
-            which also makes files of them that play on their own.
+        pieces: also give pieces to play at once: "joined" by Gradio, or as files that play on their "own".
         beside: also make a video with the source or driver beside the result.
 
     Raises:
-        InputError: the run failed, or was stopped before anything was made.
+        InputError: the run failed.
     """
     timings = timings or Timings()
     name = result_name(job.facts.get("portrait"), job.facts.get("source"))
     pieces_folder = folder / "pieces"
-    pieces_folder.mkdir()
-    segments = Segments(pieces_folder, job.waveform, job.total, keep_pieces) if stream else None
+    segments = None if pieces == "none" else Segments(pieces_folder, job.waveform, job.total, pieces == "own")
     outcome: _Outcome | None = None
     stopped = False
+    if should_stop():
+        yield Stopped()
+        return
     parts = render(job)
     with ExitStack() as stack:
+        dropped = stack.enter_context(ExitStack())  # what is undone unless the run comes to its end
+        if segments is not None:
+            stack.callback(segments.close)
+            dropped.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
         stack.callback(_close, parts)
-        if not keep_pieces:
-            stack.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
         for part in parts:
             if isinstance(part, Failure):
                 raise InputError(part.message)
             if outcome is None:
                 outcome = _Outcome(job, folder, name, part, facts, timings, beside, stack)
             frames = outcome.add(part)
-            pieces = []
+            done: list[Path] = []
             if segments is not None:
                 with timings.measure("streaming"):
-                    pieces = segments.add(frames)
-            yield Progress(outcome.frames, job.total, timings.total, tuple(pieces))
-            for piece in pieces if not keep_pieces else ():
-                piece.unlink(missing_ok=True)
+                    done = segments.add(frames)
+            yield Progress(outcome.frames, job.total, timings.total, tuple(done))
             if stopped := should_stop():
                 break
         if outcome is None:
-            raise InputError("the run was stopped before the first picture was made; start it again")
-        if segments is not None and (pieces := segments.finish()):
-            yield Progress(outcome.frames, job.total, timings.total, tuple(pieces))
+            raise InputError("nothing came out of the run; try again")
+        if segments is not None and (done := segments.finish()):
+            yield Progress(outcome.frames, job.total, timings.total, tuple(done))
         finished = outcome.finish(stopped)
+        dropped.pop_all()
     yield finished
 
 
