@@ -3,6 +3,7 @@ the first frame reaches when it simply stays, without which none of these number
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -121,7 +122,7 @@ class Comparison:
         assert self._first is not None
         hull = None
         if face is not None:
-            enlarged = FaceLandmarks(face.points * (FINE_SIZE / SIZE), face.presence)
+            enlarged = replace(face, points=face.points * (FINE_SIZE / SIZE))
             hull = face_hull(enlarged, FINE_SIZE)
         wanted = frames_to_tensor(target[None], FINE_SIZE)
         for found, frame in ((self._parts, result), (self._copies, self._first[0])):
