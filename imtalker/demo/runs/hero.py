@@ -48,7 +48,7 @@ class Greeting:
     def _make(self) -> None:
         try:
             self._hero = self._made()
-        except Exception as error:  # noqa: BLE001  (the page does without)
+        except Exception as error:
             logger.warning("the greeting of the page could not be made", exc_info=error)
         finally:
             self._done.set()

@@ -54,7 +54,7 @@ class LiveRun:
         seen = 0
         while True:
             with self._news:
-                self._news.wait_for(lambda: len(self._events) > seen or self.ended is not None)
+                self._news.wait_for(lambda known=seen: len(self._events) > known or self.ended is not None)
                 fresh, is_over = self._events[seen:], self.ended is not None
             seen += len(fresh)
             for index, event in enumerate(fresh):
@@ -101,9 +101,7 @@ class LiveRuns:
         """
         run = LiveRun(request, tab)
         context = contextvars.copy_context()  # ZeroGPU bills the visitor whose request this is
-        thread = threading.Thread(
-            target=context.run, args=(run._play, play(run)), name=f"run-{tab}", daemon=True
-        )
+        thread = threading.Thread(target=context.run, args=(run._play, play(run)), name=f"run-{tab}", daemon=True)
         with self._lock:
             self._runs[run.name] = run
             if self._sweeper is None:

@@ -145,9 +145,7 @@ class Request:
         for name in self.given():
             option = self.options()[name]
             if option.needs and not able[option.needs]:
-                raise InputError(
-                    f"{name} cannot be used with preset {preset!r}: {REASONS[option.needs]}; leave it out"
-                )
+                raise InputError(f"{name} cannot be used with preset {preset!r}: {REASONS[option.needs]}; leave it out")
 
 
 def abilities(generator: GeneratorConfig) -> dict[str, bool]:

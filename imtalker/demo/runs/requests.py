@@ -265,9 +265,7 @@ class CompareRequest(Request):
     def of(self, portrait: str) -> SpeechRequest:
         """What all variants have in common, for one of the portraits."""
         crop = self.crop if portrait == self.portrait else "auto"
-        return SpeechRequest(
-            portrait, self.speech, steps=self.steps, guidance=self.guidance, seed=self.seed, crop=crop
-        )
+        return SpeechRequest(portrait, self.speech, steps=self.steps, guidance=self.guidance, seed=self.seed, crop=crop)
 
 
 REQUESTS: tuple[type[Request], ...] = (SpeechRequest, ClipRequest, MotionRequest, CompareRequest)

@@ -18,10 +18,10 @@ from imtalker.demo.runs.grid import Grid
 from imtalker.demo.runs.jobs import ClipJob
 from imtalker.demo.runs.segments import Segments
 from imtalker.errors import InputError
-from imtalker.pipeline.finishing import Finishing
 from imtalker.media.crop import crop_and_resize
 from imtalker.media.video import read_frames
 from imtalker.media.video_writer import VideoWriter
+from imtalker.pipeline.finishing import Finishing
 from imtalker.pipeline.motion_clip import MotionClip, save_motion
 from imtalker.pipeline.timing import Timings
 
