@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from torch import Tensor
 from imtalker.config import SAMPLE_RATE, SamplingOptions
 from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError
+from imtalker.faces.motion_reading import read_portrait
+from imtalker.faces.motion_track import motion_track
 from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.controls import MotionControls
 from imtalker.generator.head_transfer import head_controls, relative_motion
+from imtalker.generator.motion_parts import Part, check_parts, combine
 from imtalker.media.audio import Audio, load_waveform
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.framing import Crop, Framing
@@ -24,6 +28,7 @@ from imtalker.media.video import count_frames, probe_video, read_frames
 from imtalker.media.video_writer import AudioTrack
 from imtalker.pipeline.animation import Animation
 from imtalker.pipeline.finishing import Finishing
+from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
 from imtalker.pipeline.motion_clip import MotionClip, check_motion
 from imtalker.pipeline.recipe import make_recipe
 from imtalker.pipeline.rendering import (
@@ -110,7 +115,8 @@ class TalkingHeadPipeline:
             square = crop_and_resize(image, box, renderer.config.input_size)
         with timings.measure("source_encoding"), torch.no_grad():
             wide = wide_picture(image, box, size, self._like) if renderer.config.pixel_gate else None
-            features = renderer.encode_source(to_tensor(square[None], self._like), wide=wide)
+            motion = self._read_portrait(image, box)
+            features = renderer.encode_source(to_tensor(square[None], self._like), motion, wide)
         return Portrait(image, box, features, size)
 
     # ---- motion ----
@@ -147,7 +153,9 @@ class TalkingHeadPipeline:
     ) -> Iterator[Tensor]:
         """Motion windows ``(1, n, 32)`` of a driving clip, resampled to 25 frames per second.
 
-        One crop serves the whole clip: round the median position of the face, see ``stable_face_box``.
+        One crop serves the whole clip: round the median position of the face, see ``stable_face_box``. Presets whose
+        motion has named channels read it from face landmarks, and hold it where no face is seen; the others, and
+        clips that show no face at all, are read by the motion encoder.
 
         Raises:
             InputError: unusable clip; NoFaceError: no usable face in it.
@@ -155,7 +163,7 @@ class TalkingHeadPipeline:
         timings = timings or Timings()
         with timings.measure("crop"):
             box = self.framing.of_clip(video, crop, face)
-        return encode_frames(self.models.renderer, read_frames(video), box, self.batch_size, timings)
+        return self._motion_of_clip(video, box, timings)
 
     # ---- runs ----
 
@@ -207,6 +215,7 @@ class TalkingHeadPipeline:
         face: int | None = None,
         crop: Crop = "auto",
         relative: bool = False,
+        parts: Part | Iterable[Part] = "all",
         paste_back: bool = False,
         label: bool = False,
         timings: Timings | None = None,
@@ -220,6 +229,8 @@ class TalkingHeadPipeline:
             relative: add the driver's change since the first frame to the portrait's own pose, instead of
                 taking the driver's pose as it is. Keeps the portrait's framing. With named channels (tiny)
                 this concerns head and camera only, else the whole motion latent.
+            parts: what the driver moves: "all", or some of "expression" (lips and eyes), "lips", "eyes" (gaze, lids,
+                brows), "head"; the rest stays as in the portrait. Other values than "all" need named channels.
 
         Raises:
             InputError: unusable input.
@@ -230,8 +241,10 @@ class TalkingHeadPipeline:
         windows = self.motion_from_video(video, face=face, crop=crop, timings=timings)
         if relative:
             windows = relative_motion(windows, portrait.features.motion, self._motion_layout)
+        if check_parts(parts) != check_parts("all"):
+            windows = self._only(windows, portrait, parts)
         total = count_frames(video)
-        recipe = self._recipe("video", video, relative=relative)
+        recipe = self._recipe("video", video, relative=relative, parts=sorted(check_parts(parts)))
         track = video if info.has_audio else None
         run = self._animation(portrait, windows, total, recipe, timings, paste_back, label, track)
         run.audio_offset = info.audio_offset
@@ -271,6 +284,25 @@ class TalkingHeadPipeline:
 
     # ---- inside ----
 
+    def _read_portrait(self, image: np.ndarray, box: CropBox) -> Tensor | None:
+        """Motion ``(1, 32)`` of the portrait by its landmarks; None: the motion encoder shall read it."""
+        basis = self.models.motion_basis
+        face = None if basis is None else square_landmarks(image, box)
+        return None if basis is None or face is None else self._as_motion([read_portrait(face, basis)])[0]
+
+    def _motion_of_clip(self, video: str | Path, box: CropBox, timings: Timings) -> Iterator[Tensor]:
+        seen = False
+        if (basis := self.models.motion_basis) is not None:
+            frames = motion_track(read_clip(read_frames(video), box, basis, timings), basis)
+            while group := list(islice(frames, self.batch_size)):
+                seen = True
+                yield self._as_motion(group)
+        if not seen:
+            yield from encode_frames(self.models.renderer, read_frames(video), box, self.batch_size, timings)
+
+    def _as_motion(self, frames: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(frames)).to(self._like)[None]
+
     def _animation(
         self,
         portrait: Portrait,
@@ -288,6 +320,13 @@ class TalkingHeadPipeline:
         painter = Painter(self.models.renderer, portrait.features, portrait.size)
         chunks = render_chunks(painter, windows, total, self.batch_size, finish, timings)
         return Animation(chunks, total, finish.size, recipe, timings, audio, windows=kept)
+
+    def _only(self, windows: Iterator[Tensor], portrait: Portrait, parts: Part | Iterable[Part]) -> Iterator[Tensor]:
+        if self._motion_layout != "explicit":
+            raise InputError(f"preset {self.preset.name!r} has no parts of a motion; use preset tiny, or parts all")
+        still = portrait.features.motion.float().cpu()
+        taken = tuple(check_parts(parts))
+        return (combine(window.float().cpu(), still, taken).to(window) for window in windows)
 
     def _head_of_clip(
         self, clip: str | Path, total: int, controls: MotionControls | None, timings: Timings
