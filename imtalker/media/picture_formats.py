@@ -77,7 +77,8 @@ def _open_heif(path: Path, check_size: Callable[[int, int, str], None]) -> Image
         ) from error
     try:
         heif = pillow_heif.open_heif(str(path), convert_hdr_to_8bit=True)
-        check_size(*heif.size, f"picture {path}")
+        width, height = heif.size
+        check_size(width, height, f"picture {path}")
         return heif.to_pillow()
     except InputError:
         raise
