@@ -8,6 +8,8 @@ import numpy as np
 
 from imtalker.media.labels import Label
 
+MAX_HEIGHT, MAX_WIDTH = 1080, 1920  # of each of the two, pixels: together they still play everywhere
+
 
 class SideBySide:
     """Put the input beside the result, frame by frame.
@@ -31,11 +33,11 @@ class SideBySide:
     def _pair(self, result: np.ndarray) -> np.ndarray:
         from moviepy import ImageClip, clips_array  # slow to import, and most runs compare nothing
 
-        height = result.shape[0]
+        height = min(result.shape[0], MAX_HEIGHT)
         self._labels = self._labels or [Label(text, height) for text in self._texts]
         self._held = next(self._lefts, self._held)
         left = result if self._held is None else self._held
-        pictures = [_to_height(left, height), result.copy()]
+        pictures = [_to_height(left, height), _to_height(result, height)]
         for label, picture in zip(self._labels, pictures, strict=True):
             label.stamp(picture)
         row = clips_array([[ImageClip(picture) for picture in pictures]])
@@ -43,8 +45,12 @@ class SideBySide:
 
 
 def _to_height(picture: np.ndarray, height: int) -> np.ndarray:
-    if picture.shape[0] == height:
+    """A copy of that height; what is wider than ``MAX_WIDTH`` gets black bars above and below."""
+    if picture.shape[0] == height and picture.shape[1] <= MAX_WIDTH:
         return picture.copy()
     width = max(2, round(picture.shape[1] * height / picture.shape[0] / 2) * 2)
-    interpolation = cv2.INTER_AREA if picture.shape[0] > height else cv2.INTER_CUBIC
-    return cv2.resize(picture, (width, height), interpolation=interpolation)
+    scale = min(1.0, MAX_WIDTH / width)
+    size = (min(width, MAX_WIDTH), max(1, round(height * scale)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if picture.shape[0] > size[1] else cv2.INTER_CUBIC)
+    above = (height - size[1]) // 2
+    return cv2.copyMakeBorder(small, above, height - size[1] - above, 0, 0, cv2.BORDER_CONSTANT)

@@ -155,6 +155,8 @@ def test_side_by_side_and_label():
     assert (shown[0, :15] != np.hstack([np.zeros((15, 48, 3)), results[0, :15]])).any()  # the labels
     moving = SideBySide(iter(results[:2]), ("driver", "result"))(results)
     assert (moving[2, 30:, :64] == results[1, 30:]).all()  # the last frame is held
+    wide = SideBySide(np.full((40, 9000, 3), 255, np.uint8))(np.zeros((1, 2000, 1400, 3), np.uint8))
+    assert wide.shape == (1, 1080, 1920 + 756, 3) and wide[0, 540, 5].min() > 240 and wide[0, 1000, 5].max() < 10
     frame = results[0].copy()
     Label("AI-generated", 48, "lower right").stamp(frame)
     assert (frame[:20] == results[0, :20]).all() and (frame[-8:, -20:] != results[0, -8:, -20:]).any()
