@@ -77,7 +77,7 @@ def open_page(browser, address):
         page.emulate_media(color_scheme="dark" if dark else "light")
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
-        page.on("console", lambda m: problems.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("console", lambda m: problems.append(f"console: {m.text}") if _is_fault(m) else None)
         page.on(
             "request",
             lambda request: problems.append(f"external: {request.url}") if _is_external(request.url, address) else None,
@@ -90,6 +90,12 @@ def open_page(browser, address):
 
     yield opened
     assert not problems, problems
+
+
+def _is_fault(message) -> bool:
+    """An error on the console, but for what Gradio says of a connection that a reload ends."""
+    ended = ("signal is aborted", "Connection errored out")
+    return message.type == "error" and not any(words in message.text for words in ended)
 
 
 def _is_external(url: str, address: str) -> bool:
@@ -334,6 +340,46 @@ def test_controls_are_obeyed(open_page, files):
         code = open_tab(page, "Code")
         for argument in ("crop='none'", f"seed={seed.input_value()}", "yaw=-12"):
             code.get_by_text(argument).first.wait_for()
+
+
+def test_controls_are_drawn_saved_and_loaded_again(open_page, files):
+    with open_page() as page:
+        panel = page.get_by_role("tabpanel", name="Audio-driven")
+        choose_speech(panel, "Hello")
+        panel.get_by_role("button", name="Head and eyes").click()
+        panel.get_by_role("radio", name="Follows a file").click()
+        panel.get_by_role("button", name="Draw them").click()
+        board = panel.locator("svg.it-curves")
+        panel.locator(".it-wave").first.wait_for(state="attached")  # the sound is shown
+        board.scroll_into_view_if_needed()
+        box = board.bounding_box()
+        assert box is not None
+        board.click(position={"x": 0.25 * box["width"], "y": 0.3 * box["height"]})
+        panel.get_by_role("button", name="Add a point").click()  # without a mouse
+        points = panel.get_by_role("slider", name=re.compile(r"^Yaw.*point \d of 2"))
+        expect(points).to_have_count(2)
+        before = float(points.nth(1).get_attribute("aria-valuenow") or "nan")
+        points.nth(1).press("ArrowDown")
+        points.nth(1).press("ArrowDown")
+        expect(points.nth(1)).to_have_attribute("aria-valuenow", str(round(before - 2)))
+        start = points.nth(0).bounding_box()
+        assert start is not None
+        page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(start["x"] + 60, start["y"] + 90, steps=4)
+        page.mouse.up()
+        shoot(page, "audio_controls")
+        panel.get_by_role("button", name="Use these curves").click()
+        panel.locator("a[href*='controls.csv']").first.wait_for(state="attached")
+        drawn = page.evaluate("JSON.parse(document.querySelector('.it-editor').dataset.curves).curves.yaw")
+        assert len(drawn) == 2
+        points.nth(0).press("Delete")
+        expect(panel.get_by_role("slider", name=re.compile(r"^Yaw.*point 1 of 1"))).to_have_count(1)
+        panel.get_by_role("button", name="Change the file above").click()
+        loaded = "JSON.parse(document.querySelector('.it-editor').dataset.curves).curves.yaw"
+        page.wait_for_function(f"{loaded}.length >= 2", polling=POLL)
+        value = page.evaluate(f"{loaded}.at(-1)[1]")
+        assert value == pytest.approx(drawn[-1][1], abs=0.5)
 
 
 def test_it_fits_phones_in_dark_rooms(open_page):

@@ -148,7 +148,7 @@ def test_what_a_preset_cannot_do_is_refused_before_anything_is_read():
 def test_what_a_preset_cannot_do_is_not_offered():
     base, tiny = get_preset("base").generator, get_preset("tiny").generator
     with gr.Blocks():
-        panel = HeadPanel(Samples([], [], []), base)
+        panel = HeadPanel(Samples([], [], []), gr.Audio(), base)
     names = [name for name, _ in panel.head.choices]
     assert FROM_CLIP not in names and not panel.expressiveness.visible and "not offered" in panel.unable.value
     head, expressiveness, words = panel.fit(tiny)  # the smaller preset had to be used

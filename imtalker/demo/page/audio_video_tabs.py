@@ -49,7 +49,7 @@ class AudioTab:
                 self.framing = FramingPanel(service.host, "Face and crop")
                 self.framing.watch(self.portrait)
                 self.speech = speech_input(SPEECH, samples, seconds)
-                self.head = HeadPanel(samples, expected.generator)
+                self.head = HeadPanel(samples, self.speech, expected.generator)
                 self.sampling = SamplingPanel(expected.sampling)
                 self.output = OutputPanel()
             with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):

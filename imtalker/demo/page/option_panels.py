@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from imtalker.config import GeneratorConfig, SamplingOptions
+from imtalker.demo.page.controls_editor import ControlsEditor
 from imtalker.demo.page.widgets import QUICK, as_sent, clip_input, hint, number, slider, switch
 from imtalker.demo.runs.options import REASONS, abilities
 from imtalker.demo.runs.requests import (
@@ -64,10 +65,11 @@ class HeadPanel:
     """Head and eyes; degrees.
 
     Args:
+        speech: whose length the editor of controls shows.
         expected: of the preset that is going to answer; what it cannot do is not offered.
     """
 
-    def __init__(self, samples: Samples, expected: GeneratorConfig):
+    def __init__(self, samples: Samples, speech: gr.Audio, expected: GeneratorConfig):
         self._expected = expected
         able = abilities(expected)
         with gr.Accordion("Head and eyes", open=False):
@@ -79,6 +81,7 @@ class HeadPanel:
             with gr.Column(visible=False) as file:
                 self.controls = as_sent(gr.File(label=CONTROLS.label, file_types=[".csv", ".npz"], height=120))
                 hint("A header line, then a row for each of 25 frames a second: yaw, pitch, roll, gaze_x, gaze_y")
+                ControlsEditor(speech, self.controls)
             self.eyes = gr.Radio([EYES_FREE, EYES_FIXED], value=EYES_FREE, label="The eyes")
             with gr.Row(visible=False) as gaze:
                 self.gaze_x, self.gaze_y = slider(GAZE_X, 0), slider(GAZE_Y, 0)

@@ -59,7 +59,8 @@ class ResultPanel:
     def __init__(self, name: str, settings: Settings, samples: Samples, words: str):
         self._settings = settings
         self.hand_over = HAND_OVER.replace("NAME", name)
-        self.empty = gr.HTML(EMPTY.format(words=words), padding=False)
+        self._placeholder = EMPTY.format(words=words)
+        self.empty = gr.HTML(self._placeholder, padding=False)
         with gr.Column(visible=False) as self.live_box:
             self.live = gr.Video(
                 label="Live, while it is being drawn",
@@ -90,7 +91,12 @@ class ResultPanel:
             with gr.Tabs(elem_classes="it-result-tabs"):
                 with gr.Tab("Side by side", elem_id=f"{name}-tab-beside"):
                     self.beside = gr.Video(
-                        show_label=False, interactive=False, height=320, buttons=[], elem_id=f"{name}-beside"
+                        show_label=False,
+                        interactive=False,
+                        height=320,
+                        buttons=[],
+                        elem_id=f"{name}-beside",
+                        elem_classes="it-pair",
                     )
                 with gr.Tab("Numbers", elem_id=f"{name}-tab-numbers"):
                     self.timing = gr.HTML(padding=False)
@@ -123,7 +129,7 @@ class ResultPanel:
     def clear(self) -> dict[Any, Any]:
         """Before a run."""
         return {
-            self.empty: gr.HTML(visible=True),
+            self.empty: gr.HTML(self._placeholder, visible=True),  # whatever greeted there
             self.live_box: gr.Column(visible=False),
             self.done_box: gr.Column(visible=False),
         }

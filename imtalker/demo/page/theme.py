@@ -236,6 +236,9 @@ CSS = """
   color: var(--body-text-color-subdued); border: 1.5px dashed var(--border-color-primary); border-radius: 14px; }
 .it-empty svg { display: block; margin: 0 auto .7rem; opacity: .6; }
 @media (min-width: 1000px) { .it-sticky { position: sticky; top: .8rem; align-self: flex-start; } }
+@media (max-width: 640px) {
+  .it-big { height: calc(100vw - 20px) !important; } .it-pair { height: calc(50vw - 10px) !important; }
+}
 @media (max-width: 480px) {
   .it-header h1 { font-size: 1.35rem; } .it-header p { font-size: .92rem; }
   .it-chips li { flex: 1 1 40%; min-width: 0; } .it-empty { min-height: 160px; }
