@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from imtalker import folders
 from imtalker.errors import OutputError
+from imtalker.media import folders
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_a_nameless_user_in_a_foreign_folder(tmp_path, temporary):
     code = f"""
 import os, sys
 sys.path.insert(0, {str(Path(folders.__file__).parents[1])!r})
-from imtalker.folders import cache_folder, ensure_home, writable_folder
+from imtalker.media.folders import cache_folder, ensure_home, writable_folder
 os.setgid(54321); os.setuid(54321)
 print(cache_folder()); print(ensure_home()); print(writable_folder({str(temporary / "gradio")!r}, "uploads"))
 """

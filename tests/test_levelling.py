@@ -13,9 +13,10 @@ from imtalker.errors import InputError
 from imtalker.media.crop import CropBox, Placement, crop_and_resize
 from imtalker.media.framing import Framing, format_crop, parse_crop
 from imtalker.media.paste_back import PasteBack
-from imtalker.pipeline.finishing import Finishing, FinishOptions, finished_size
+from imtalker.pipeline.animation import FrameChunk
+from imtalker.pipeline.finishing import Finisher, FinishOptions, finished_size
+from imtalker.pipeline.inputs import SourceImage
 from imtalker.pipeline.rendering import wide_picture
-from imtalker.pipeline.timing import Timings
 
 PORTRAITS = Path(__file__).parent.parent / "assets" / "portraits"
 
@@ -93,14 +94,18 @@ def test_paste_back_undoes_the_turn(angle):
     assert (result[outside] == picture[outside]).all()
 
 
+def finished_frames(finisher: Finisher, squares: np.ndarray) -> np.ndarray:
+    return np.concatenate([chunk.frames for chunk in finisher.finish([FrameChunk(squares, 0, len(squares))])])
+
+
 def test_a_levelled_square_comes_out_as_it_lay(framing):
     picture = turned(portrait("ada"), 40)
     box = framing.of_picture(picture)
     squares = crop_and_resize(picture, box, 256)[None]
-    finished = Finishing(picture, box, 256, FinishOptions(), Timings())(squares)
+    finished = finished_frames(Finisher(SourceImage(picture, box, {}), 256), squares)
     upright = crop_and_resize(picture, box.upright, 256)
     assert finished.shape == (1, 256, 256, 3) and np.abs(finished[0].astype(int) - upright).mean() < 3
-    bare = Finishing(picture, box, 256, FinishOptions(bare=True), Timings())(squares)
+    bare = finished_frames(Finisher(SourceImage(picture, box, {}), 256, FinishOptions(bare=True)), squares)
     assert (bare == squares).all()
 
 
@@ -127,8 +132,8 @@ def test_finished_pictures_are_even_and_playable(size, limit, wanted):
 def test_scaled_pictures_show_the_square_in_its_place():
     picture = np.zeros((3000, 2000, 3), np.uint8)
     box = CropBox(500, 1000, 800)
-    finish = Finishing(picture, box, 64, FinishOptions(paste_back=True, max_side=300), Timings())
-    result = finish(np.full((1, 64, 64, 3), 200, np.uint8))[0]
+    finish = Finisher(SourceImage(picture, box, {}), 64, FinishOptions(paste_back=True, max_side=300))
+    result = finished_frames(finish, np.full((1, 64, 64, 3), 200, np.uint8))[0]
     assert finish.size == result.shape[:2] == (300, 200)
     rows, columns = np.nonzero(result[..., 0] > 60)
     assert abs(rows.mean() - 139.5) < 1 and abs(columns.mean() - 89.5) < 1 and 55 < np.ptp(rows) < 80

@@ -10,7 +10,9 @@ PRELUDE = """
 import resource, sys
 import numpy as np
 from imtalker.errors import InputError
-from imtalker.pipeline.finishing import Finishing, FinishOptions
+from imtalker.pipeline.animation import FrameChunk
+from imtalker.pipeline.finishing import Finisher, FinishOptions
+from imtalker.pipeline.inputs import SourceImage
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.framing import Framing, parse_crop
 from imtalker.media.image import load_portrait
@@ -19,9 +21,10 @@ from imtalker.pipeline.timing import Timings
 
 def finish(image, box, **options):
     for _ in range(3):
-        done = Finishing(image, box, 256, FinishOptions(**options), Timings())(
-            np.repeat(crop_and_resize(image, box, 256)[None], 4, axis=0))
-    return done
+        squares = np.repeat(crop_and_resize(image, box, 256)[None], 4, axis=0)
+        finisher = Finisher(SourceImage(image, box, {}), 256, FinishOptions(**options))
+        done = [chunk.frames for chunk in finisher.finish([FrameChunk(squares, 0, 4)])]
+    return done[-1]
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -98,7 +98,8 @@ class Environment:
                 say(f"  {time.monotonic() - start:.0f} s  {self._progress(log)}")
         if code:
             raise InstallError(
-                f"pip failed while installing {what}:\n{_complaint(log)}\n"
+                f"pip failed while installing {what}:\n"
+                f"{pip_complaint(log.read_text(encoding='utf-8', errors='replace'))}\n"
                 "The same command tries again; where this Python has no wheel, another may: PYTHON=python3.12"
             )
         with self._mark.open("a", encoding="utf-8") as mark:
@@ -138,10 +139,12 @@ def _wait(process: subprocess.Popen) -> int | None:
         raise
 
 
-def _complaint(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    errors = [line for line in lines if line.startswith("ERROR")] or lines
-    return "\n".join(line[:300] for line in errors[-5:])
+def pip_complaint(output: str) -> str:
+    """What pip said at the end, in a few lines; whether there was a network at all comes first."""
+    lines = output.splitlines()
+    errors = [line[:300] for line in lines if line.startswith("ERROR")] or [line[:300] for line in lines]
+    offline = ["the package registry could not be reached: is there a network?"] if "Retrying (" in output else []
+    return "\n".join(offline + errors[-4:])
 
 
 def _digest(*parts: bytes) -> str:

@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 
 from imtalker.errors import InputError, OutputError
-from imtalker.folders import expanded
+from imtalker.media.folders import expanded
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"}
 SOUNDS = {".wav", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".flac", ".webm", ".mp4", ".mov", ".mkv"}

@@ -7,7 +7,11 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from imtalker.commands.exit_codes import DONE
+
 PACKAGES = ("torch", "transformers", "av", "opencv-python", "numpy", "gradio", "face-alignment", "moviepy")
+
+NAMES, EXTRA = ("info",), None
 
 
 def add_parser(commands: Any) -> None:
@@ -22,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what there is."""
     facts = {"versions": versions(), "devices": devices(), "preset": preset_facts(arguments.preset)}
     print(json.dumps(facts) if arguments.json else _as_text(facts))  # noqa: T201
-    return 0
+    return DONE
 
 
 def versions() -> dict[str, str]:

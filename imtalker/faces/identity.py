@@ -66,8 +66,3 @@ def identity_embedding(image: np.ndarray, face: FaceLandmarks) -> np.ndarray:
     network.setInput(cv2.dnn.blobFromImage(aligned), "data")
     embedding = network.forward().ravel()
     return embedding / np.linalg.norm(embedding)
-
-
-def identity_similarity(first: np.ndarray, second: np.ndarray) -> float:
-    """Cosine of two embeddings (CSIM): -1..1, higher is more alike."""
-    return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))

@@ -148,6 +148,19 @@ class MotionControls:
         """From a NumPy archive with one array ``(T,)`` (or a single number) per column name."""
         return cls.from_columns(read_npz_columns(Path(path)), str(path))
 
+    @classmethod
+    def from_file(cls, path: str | Path) -> "MotionControls":
+        """From a ``.csv`` or ``.npz`` file, see ``from_csv`` and ``from_npz``.
+
+        Raises:
+            InputError: another kind of file, or one that cannot be used.
+        """
+        readers = {".csv": cls.from_csv, ".npz": cls.from_npz}
+        reader = readers.get(Path(path).suffix.lower())
+        if reader is None:
+            raise InputError(f"control file {path} is neither .csv nor .npz; save it as one of these")
+        return reader(path)
+
     @property
     def is_neutral(self) -> bool:
         """True where nothing is asked for."""

@@ -28,19 +28,6 @@ def camera_gaze(motion: Array) -> Array:
     return motion[..., GAZE_CHANNELS] + motion[..., :2]
 
 
-def motion_conditions(motion: Tensor) -> dict[str, Tensor]:
-    """Pose, camera ``(B, T, 3)``, gaze ``(B, T, 2)`` and statistics ``(B, 12)`` of a motion ``(B, T, 32)``.
-
-    These are the raw conditions under which the motion itself would be generated: what training feeds.
-    """
-    return {
-        "pose": motion[..., POSE_CHANNELS],
-        "camera": motion[..., CAMERA_CHANNELS],
-        "gaze": camera_gaze(motion),
-        "statistics": head_statistics(motion),
-    }
-
-
 def head_statistics(motion: Tensor) -> Tensor:
     """Motion statistics of IF-MDM for the head: mean, then deviation over the frames, ``(B, T, 32) -> (B, 12)``."""
     head = motion[..., HEAD_CHANNELS]

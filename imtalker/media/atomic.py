@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imtalker.errors import OutputError
-from imtalker.folders import expanded
+from imtalker.media.folders import expanded
 
 
 def checked_target(path: str | Path, suffixes: tuple[str, ...]) -> Path:

@@ -12,7 +12,7 @@ from imtalker.media.crop import CropBox, square_crop_box, whole_picture
 from imtalker.media.face_detector import Face, FaceDetector, choose_face
 from imtalker.media.face_track import FaceTrack, track_face
 from imtalker.media.levelling import find_faces, level_face
-from imtalker.media.video import probe_video
+from imtalker.media.video import VideoInfo, probe_video
 
 Crop = CropBox | Literal["auto"] | None  # a box; round the detected face; None: the whole picture
 
@@ -57,16 +57,19 @@ class Framing:
         """One square for a clip where a still one is needed: that of its first picture with a face; see ``clip``."""
         return self.clip(path, crop, face).box
 
-    def clip(self, path: str | Path, crop: Crop = "auto", face: int | None = None) -> ClipFraming:
+    def clip(
+        self, path: str | Path, crop: Crop = "auto", face: int | None = None, info: VideoInfo | None = None
+    ) -> ClipFraming:
         """Where the square lies in each frame of a clip, decided by all of its pictures that show the face.
 
         Args:
             face: which face of the first picture with one, 0 the largest; None: the largest.
+            info: of the clip, where that has been read already.
 
         Raises:
             NoFaceError: no usable face in any picture; InputError: unusable clip or box.
         """
-        info = probe_video(path)
+        info = info or probe_video(path)
         size = (info.height, info.width)
         if crop != "auto":
             return fixed_framing(whole_picture(size) if crop is None else crop.check_inside(size), size)

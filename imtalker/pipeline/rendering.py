@@ -1,4 +1,4 @@
-"""Frames <-> tensors in batches: what the renderer is asked for, piece by piece, so that memory stays flat."""
+"""Batched encoding and rendering of frames; memory does not grow with the clip."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.pipeline.animation import FrameChunk
-from imtalker.pipeline.finishing import Finishing
+from imtalker.pipeline.inputs import DrivingClip
 from imtalker.pipeline.timing import Timings
 from imtalker.renderer import Painter, Renderer
 from imtalker.renderer.source import MARGIN
@@ -18,7 +17,7 @@ from imtalker.renderer.source import MARGIN
 EASE_FRAMES = 6  # in which a held pose is left for the driver's
 
 
-def suitable_batch(device: torch.device, output_size: int) -> int:
+def default_batch_size(device: torch.device, output_size: int) -> int:
     """Frames to render at a time: enough to keep the device busy, few enough to bound the memory."""
     if device.type == "cuda":
         return 16
@@ -44,26 +43,21 @@ def render_chunks(
     windows: Iterator[Tensor],
     total: int,
     batch: int,
-    finish: Finishing,
     timings: Timings,
 ) -> Iterator[FrameChunk]:
-    """Finished frames for motion windows ``(1, n, 32)``, at most ``batch`` in a chunk."""
+    """Rendered squares for motion windows ``(1, n, 32)``, at most ``batch`` in a chunk."""
     start = 0
-    batch = min(batch, finish.max_frames)
     for window in windows:
         for motion in window[0].to(painter.source.motion).split(batch):
             with timings.measure("rendering"):
                 frames = painter(motion)
-            frames = finish(frames)
             yield FrameChunk(frames, start, max(total, start + len(frames)))
             start += len(frames)
 
 
 @torch.no_grad()
-def encode_frames(
-    renderer: Renderer, frames: Iterator[np.ndarray], framing: ClipFraming, batch: int, timings: Timings
-) -> Iterator[Tensor]:
-    """Motion windows ``(1, n, 32)`` of the framed squares in whole frames ``(H, W, 3)``.
+def encode_clip(renderer: Renderer, clip: DrivingClip, batch: int, timings: Timings) -> Iterator[Tensor]:
+    """Motion windows ``(1, n, 32)`` of a driving clip.
 
     Frames without a face are not read for motion, see ``PoseHold``.
     """
@@ -71,8 +65,8 @@ def encode_frames(
     size = renderer.config.input_size
 
     def cut() -> Iterator[tuple[np.ndarray, bool]]:
-        for index, frame in enumerate(frames):
-            yield crop_and_resize(frame, framing.at(index), size), framing.sees_face(index)
+        for index, square in enumerate(clip.squares(size)):
+            yield square, clip.framing.sees_face(index)
 
     def encode(squares: list[np.ndarray]) -> Tensor:
         with timings.measure("motion_encoding"):
@@ -133,7 +127,7 @@ class PoseHold:
         return [pose] * (before + 1)
 
 
-def up_to(windows: Iterator[Tensor], frames: int) -> Iterator[Tensor]:
+def take(windows: Iterator[Tensor], frames: int) -> Iterator[Tensor]:
     """Windows until ``frames`` frames are there; the rest is not computed."""
     count = 0
     for window in windows:
@@ -143,7 +137,7 @@ def up_to(windows: Iterator[Tensor], frames: int) -> Iterator[Tensor]:
             return
 
 
-def remembered(windows: Iterator[Tensor], kept: list[Tensor]) -> Iterator[Tensor]:
+def record(windows: Iterator[Tensor], kept: list[Tensor]) -> Iterator[Tensor]:
     """The same windows; copies on the CPU are appended to ``kept``."""
     for window in windows:
         kept.append(window.detach().to("cpu", torch.float32))

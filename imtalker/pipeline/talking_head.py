@@ -1,62 +1,43 @@
 """Portrait and speech, a driving clip or saved motion -> frames: the entry for CLI, app and programs."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from imtalker.config import SAMPLE_RATE, SamplingOptions
+from imtalker.config import SamplingOptions
 from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError
-from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion
+from imtalker.generator.motion_parts import Part, check_parts, combine
 from imtalker.generator.voice_activity import sound_remarks
-from imtalker.media.audio import Audio, load_waveform
+from imtalker.media.audio import Audio
 from imtalker.media.clip_framing import ClipFraming
-from imtalker.media.crop import CropBox, crop_and_resize
-from imtalker.media.framing import Crop, Framing
-from imtalker.media.image import WHITE, load_portrait
+from imtalker.media.framing import Crop
 from imtalker.media.remark import Remark
 from imtalker.media.sound_blocks import AudioTrack
-from imtalker.media.video import count_frames, probe_video, read_frames
 from imtalker.pipeline.animation import Animation
-from imtalker.pipeline.finishing import MAX_SIDE, Finishing, FinishOptions
-from imtalker.pipeline.motion_clip import MotionClip, check_motion
-from imtalker.pipeline.recipe import make_recipe
+from imtalker.pipeline.encoders import Encoders
+from imtalker.pipeline.finishing import MAX_SIDE, Finisher, FinishOptions
+from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, Speech, as_track, describe_file
+from imtalker.pipeline.motion_clip import MotionClip, check_motion, describe_motion
+from imtalker.pipeline.recipe import Mode, make_recipe
 from imtalker.pipeline.rendering import (
-    encode_frames,
-    remembered,
+    record,
     render_chunks,
-    suitable_batch,
-    to_tensor,
-    up_to,
-    wide_picture,
+    take,
 )
 from imtalker.pipeline.timing import Timings
-from imtalker.renderer import Painter, SourceFeatures
+from imtalker.renderer import Painter
 from imtalker.renderer.fuse import fuse
-from imtalker.weights.load import Models, load_models
-
-Picture = str | Path | Image.Image | np.ndarray
+from imtalker.weights.load import load_models
 
 
-@dataclass(frozen=True)
-class Portrait:
-    """A portrait the pipeline has understood: make it once, animate it often."""
-
-    image: np.ndarray = field(repr=False)  # the whole picture, uint8 RGB (H, W, 3)
-    box: CropBox  # the square that is animated
-    features: SourceFeatures = field(repr=False)
-    size: int  # side of the frames it is animated in, pixels
-
-
-class TalkingHeadPipeline:
+class TalkingHeadPipeline(Encoders):
     """Portrait + speech | clip | motion -> ``Animation``, an iterator of ``FrameChunk``.
 
     It holds the networks and no state of a run: several runs may be under way at the same time.
@@ -70,109 +51,14 @@ class TalkingHeadPipeline:
         InputError: the preset's renderer does not make frames of that size.
     """
 
-    def __init__(self, models: Models, batch_size: int | None = None, size: int | None = None):
-        self.models = models
-        self.preset = models.preset
-        self.framing = Framing(self.preset.crop)
-        self._like = next(models.renderer.parameters())
-        self.device, self.dtype = self._like.device, self._like.dtype
-        self.batch_size = batch_size or suitable_batch(self.device, models.renderer.config.output_size)
-        self.size = models.renderer.check_size(size or models.renderer.config.sizes[-1])
-
-    # ---- portrait ----
-
-    def encode_source(
-        self,
-        portrait: Picture,
-        *,
-        face: int | None = None,
-        crop: Crop = "auto",
-        background: tuple[int, int, int] = WHITE,
-        size: int | None = None,
-        timings: Timings | None = None,
-    ) -> Portrait:
-        """Find the face, cut the square, compute everything that depends on the portrait alone.
-
-        Args:
-            portrait: path, PIL image or array, see ``load_portrait``.
-            face: which face, 0 the largest; None: the largest.
-            crop: "auto" round the face, a ``CropBox``, or None for the whole picture.
-            background: RGB laid under transparent parts.
-            size: side of the frames this portrait is animated in, pixels; None: the pipeline's.
-
-        Raises:
-            InputError: unusable picture, box or size; NoFaceError: no usable face.
-        """
-        timings = timings or Timings()
-        renderer = self.models.renderer
-        size = renderer.check_size(size or self.size)
-        with timings.measure("crop"):
-            image = load_portrait(portrait, background)
-            what = f"picture {portrait}" if isinstance(portrait, str | Path) else "the picture"
-            box = self.framing.of_picture(image, crop, face, what)
-            square = crop_and_resize(image, box, renderer.config.input_size)
-        with timings.measure("source_encoding"), torch.no_grad():
-            wide = wide_picture(image, box, size, self._like) if renderer.config.pixel_gate else None
-            features = renderer.encode_source(to_tensor(square[None], self._like), wide=wide)
-        return Portrait(image, box, features, size)
-
-    # ---- motion ----
-
-    def motion_from_audio(
-        self,
-        portrait: Portrait,
-        audio: Audio,
-        controls: MotionControls | None = None,
-        options: SamplingOptions | None = None,
-        *,
-        timings: Timings | None = None,
-    ) -> Iterator[Tensor]:
-        """Motion windows ``(1, n, 32)`` for speech, at 25 frames per second.
-
-        Raises:
-            InputError: unusable speech, controls or options.
-        """
-        waveform = load_waveform(audio)
-        timings = timings or Timings()
-        features = timings.iterate("audio_encoding", self.models.audio_encoder.encode_stream(waveform))
-        windows = self.models.generator.generate(
-            features, portrait.features.motion, controls, options or self.preset.sampling
-        )
-        return timings.iterate("motion_generation", windows)
-
-    def motion_from_video(
-        self,
-        video: str | Path,
-        *,
-        face: int | None = None,
-        crop: Crop | ClipFraming = "auto",
-        timings: Timings | None = None,
-    ) -> Iterator[Tensor]:
-        """Motion windows ``(1, n, 32)`` of a driving clip, resampled to 25 frames per second.
-
-        The square keeps its place where the head does, else it follows slowly, see ``ClipFraming``. Where no face is
-        seen the last pose is held.
-
-        Args:
-            crop: "auto", a ``CropBox``, None for whole pictures, or what ``framing.clip`` found for this clip.
-
-        Raises:
-            InputError: unusable clip; NoFaceError: no usable face in it.
-        """
-        timings = timings or Timings()
-        framing = self._framed(video, face, crop, timings)
-        return encode_frames(self.models.renderer, read_frames(video), framing, self.batch_size, timings)
-
-    # ---- runs ----
-
     def animate_from_audio(
         self,
         portrait: Portrait | Picture,
-        audio: Audio,
+        audio: Audio | Speech,
         controls: MotionControls | None = None,
         options: SamplingOptions | None = None,
         *,
-        head_from: str | Path | None = None,
+        head_from: str | Path | DrivingClip | None = None,
         paste_back: bool = False,
         label: bool = False,
         max_side: int = MAX_SIDE,
@@ -183,7 +69,7 @@ class TalkingHeadPipeline:
 
         Args:
             portrait: a ``Portrait``, or a picture for ``encode_source``.
-            audio: path, samples at 16 kHz, or ``(sample_rate, samples)``; the video keeps its quality.
+            audio: path, samples at 16 kHz, ``(sample_rate, samples)``, or ``Speech``; the video keeps its quality.
             controls: head pose, gaze and camera in degrees and canonical units; overrides ``head_from``.
             options: sampling; the preset's by default.
             head_from: a clip whose head motion and gaze are taken, repeated back and forth if it is shorter
@@ -191,39 +77,40 @@ class TalkingHeadPipeline:
             paste_back: give whole pictures instead of the square.
             label: write "AI-generated" into a corner.
             max_side: longer side of whole pictures at most, 128..4096 pixels.
-            bare: give the rendered squares untouched, to be finished by ``Finishing`` later.
+            bare: give the rendered squares untouched, to be finished by a ``Finisher`` later.
 
         Raises:
             InputError: unusable input; raised here, before anything is generated.
         """
         timings = timings or Timings()
-        portrait = self._understood(portrait, timings)
-        with timings.measure("audio_encoding"):
-            waveform = load_waveform(audio)
-        total = num_video_frames(len(waveform))
+        portrait = self._portrait(portrait, timings)
+        speech = self._speech(audio, timings)
         options = options or self.preset.sampling
-        remarks = sound_remarks(waveform)
+        recipe = self._recipe("audio", portrait, options, controls, speech=speech.recipe)
+        remarks = sound_remarks(speech.waveform)
         if head_from is not None:
-            controls, about_clip = self._head_of_clip(head_from, total, controls, timings)
-            remarks += about_clip
+            self._check_named(head_from)
+            clip = self.encode_driver(head_from, timings=timings)
+            controls = self._head_of_clip(clip, speech.num_frames, controls, timings)
+            recipe["head_from"] = clip.recipe
+            remarks += clip.framing.remarks
         if controls is not None and self._motion_layout == "explicit":
             remarks += pose_remarks(controls, portrait.features.motion[0].float().cpu().numpy())
-        windows = self.motion_from_audio(portrait, waveform, controls, options, timings=timings)
-        track: AudioTrack = (SAMPLE_RATE, audio) if isinstance(audio, np.ndarray) else audio
-        recipe = self._recipe("audio", audio, options, controls, head_from=_name(head_from))
+        windows = self.motion_from_audio(portrait, speech, controls, options, timings=timings)
         finish = FinishOptions(paste_back, label, max_side, bare)
-        run = self._animation(portrait, windows, total, recipe, timings, finish, track)
-        run.remarks = remarks
-        return run
+        total = speech.num_frames
+        return self._animation(portrait, windows, total, recipe, timings, finish, speech.track, remarks=remarks)
 
     def animate_from_video(
         self,
         portrait: Portrait | Picture,
-        video: str | Path,
+        video: str | Path | DrivingClip,
         *,
         face: int | None = None,
         crop: Crop | ClipFraming = "auto",
         relative: bool = False,
+        parts: Part | Iterable[Part] = "all",
+        keep_sound: bool = True,
         paste_back: bool = False,
         label: bool = False,
         max_side: int = MAX_SIDE,
@@ -233,34 +120,34 @@ class TalkingHeadPipeline:
         """Let a portrait move like the person in a clip; the clip's sound is kept.
 
         Args:
-            video: the driving clip.
-            face: which face of the clip, 0 the largest in its first picture that shows one.
-            crop: of the clip, see ``motion_from_video``.
+            video: the driving clip: a path, or the value of ``encode_driver``.
+            face, crop: of a clip given as a path, see ``encode_driver``.
             relative: add the driver's change since the first frame to the portrait's own pose, instead of
                 taking the driver's pose as it is. Keeps the portrait's framing. With named channels (tiny)
                 this concerns head and camera only, else the whole motion latent.
+            parts: what the driver moves: "all", or some of "expression" (lips and eyes), "lips", "eyes" (gaze, lids,
+                brows), "head"; the rest stays as in the portrait. Other values than "all" need named channels.
+            keep_sound: give the clip's sound to the finished video.
 
         Raises:
             InputError: unusable input.
         """
         timings = timings or Timings()
-        portrait = self._understood(portrait, timings)
-        info = probe_video(video)
-        framing = self._framed(video, face, crop, timings)
-        windows = self.motion_from_video(video, crop=framing, timings=timings)
+        portrait = self._portrait(portrait, timings)
+        clip = self.encode_driver(video, face=face, crop=crop, timings=timings)
+        windows = self.motion_from_video(clip, timings=timings)
         if relative:
             windows = relative_motion(windows, portrait.features.motion, self._motion_layout)
-        total = count_frames(video)
-        recipe = self._recipe("video", video, relative=relative)
-        track = video if info.has_audio else None
+        taken = check_parts(parts)
+        if taken != check_parts("all"):
+            windows = self._only(windows, portrait, parts)
+        recipe = self._recipe(
+            "video", portrait, driving=clip.recipe, relative=relative, parts=sorted(taken), keep_sound=keep_sound
+        )
+        audio, offset = clip.track if keep_sound else None, clip.info.audio_offset
         finish = FinishOptions(paste_back, label, max_side, bare)
-        run = self._animation(portrait, windows, total, recipe, timings, finish, track)
-        run.audio_offset = info.audio_offset
-        run.remarks = framing.remarks
-        if info.has_unusable_audio:
-            silent = Remark("silent_clip", "the clip's sound cannot be decoded and is left out; convert it to AAC")
-            run.remarks += (silent,)
-        return run
+        total = clip.num_frames
+        return self._animation(portrait, windows, total, recipe, timings, finish, audio, offset, clip.remarks)
 
     def render_motion(
         self,
@@ -268,7 +155,8 @@ class TalkingHeadPipeline:
         motion: MotionClip | Tensor | Iterable[Tensor],
         *,
         total: int | None = None,
-        audio: AudioTrack | None = None,
+        audio: Audio | None = None,
+        audio_offset: float = 0.0,
         paste_back: bool = False,
         label: bool = False,
         max_side: int = MAX_SIDE,
@@ -281,21 +169,25 @@ class TalkingHeadPipeline:
             motion: from ``load_motion`` or ``Animation.motion``, a tensor ``([1,] T, 32)``, or windows.
             total: frames, needed with windows only.
             audio: sound of the finished video.
+            audio_offset: seconds by which it starts after the first frame.
 
         Raises:
             InputError: the motion was made with another preset.
         """
         timings = timings or Timings()
-        portrait = self._understood(portrait, timings)
-        recipe = self._recipe("motion", "motion")
+        portrait = self._portrait(portrait, timings)
+        heard = {} if audio is None else {"speech": describe_file(audio), "audio_offset": audio_offset}
+        recipe = self._recipe("motion", portrait, motion=describe_motion(motion), **heard)
         if isinstance(motion, MotionClip):
             self._check_motion(motion)
-            recipe, motion = motion.recipe, motion.motion
+            motion = motion.motion
+        windows: Iterable[Tensor] = motion
         if isinstance(motion, Tensor):
-            motion = check_motion(motion, "the motion")[None]
-            total, motion = motion.shape[1], [motion]
+            windows = [check_motion(motion, "the motion")[None]]
+            total = windows[0].shape[1]
+        track = None if audio is None else as_track(audio)
         finish = FinishOptions(paste_back, label, max_side, bare)
-        return self._animation(portrait, iter(motion), total or 0, recipe, timings, finish, audio)
+        return self._animation(portrait, iter(windows), total or 0, recipe, timings, finish, track, audio_offset)
 
     # ---- inside ----
 
@@ -307,46 +199,51 @@ class TalkingHeadPipeline:
         recipe: dict,
         timings: Timings,
         options: FinishOptions,
-        audio: AudioTrack | None,
+        audio: AudioTrack | None = None,
+        audio_offset: float = 0.0,
+        remarks: tuple[Remark, ...] = (),
     ) -> Animation:
         kept: list[Tensor] = []
-        finish = Finishing(portrait.image, portrait.box, portrait.size, options, timings)
-        windows = remembered(windows, kept)
+        finisher = Finisher(portrait, portrait.size, options, timings)
         painter = Painter(self.models.renderer, portrait.features, portrait.size)
-        chunks = render_chunks(painter, windows, total, self.batch_size, finish, timings)
-        return Animation(chunks, total, finish.size, recipe, timings, audio, windows=kept)
+        squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
+        recipe |= finisher.recipe
+        chunks = finisher.finish(squares)
+        return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks, kept)
 
-    def _framed(self, video: str | Path, face: int | None, crop: Crop | ClipFraming, timings: Timings) -> ClipFraming:
-        if isinstance(crop, ClipFraming):
-            return crop
-        with timings.measure("crop"):
-            return self.framing.clip(video, crop, face)
+    def _only(self, windows: Iterator[Tensor], portrait: Portrait, parts: Part | Iterable[Part]) -> Iterator[Tensor]:
+        if self._motion_layout != "explicit":
+            raise InputError(f"preset {self.preset.name!r} has no parts of a motion; use preset tiny, or parts all")
+        still = portrait.features.motion.float().cpu()
+        taken = tuple(check_parts(parts))
+        return (combine(window.float().cpu(), still, taken).to(window) for window in windows)
 
     def _head_of_clip(
-        self, clip: str | Path, total: int, controls: MotionControls | None, timings: Timings
-    ) -> tuple[MotionControls, tuple[Remark, ...]]:
-        if self._motion_layout != "explicit":
-            raise InputError(
-                f"preset {self.preset.name!r} has no readable head motion to take from {clip}; "
-                "use preset tiny, or give pose and gaze as a control file"
-            )
-        framing = self._framed(clip, None, "auto", timings)
-        windows = self.motion_from_video(clip, crop=framing, timings=timings)
-        frames = torch.cat([part[0].float().cpu() for part in up_to(windows, total)])
-        return head_controls(frames[:total], total, controls), framing.remarks
-
-    def _understood(self, portrait: Portrait | Picture, timings: Timings) -> Portrait:
-        return portrait if isinstance(portrait, Portrait) else self.encode_source(portrait, timings=timings)
+        self, clip: DrivingClip, total: int, controls: MotionControls | None, timings: Timings
+    ) -> MotionControls:
+        windows = self.motion_from_video(clip, timings=timings)
+        frames = torch.cat([part[0].float().cpu() for part in take(windows, total)])
+        return head_controls(frames[:total], total, controls)
 
     def _recipe(
         self,
-        mode: str,
-        source: object,
+        mode: Mode,
+        portrait: Portrait,
         options: SamplingOptions | None = None,
         controls: MotionControls | None = None,
-        **extra: Any,
-    ) -> dict:
-        return make_recipe(mode, self.preset.name, self._motion_layout, source, options, controls, **extra)
+        **inputs: Any,
+    ) -> dict[str, Any]:
+        return make_recipe(
+            self.models, self.dtype, mode, portrait.recipe, options, controls, size=portrait.size, **inputs
+        )
+
+    def _check_named(self, clip: str | Path | DrivingClip) -> None:
+        if self._motion_layout != "explicit":
+            name = clip.path if isinstance(clip, DrivingClip) else clip
+            raise InputError(
+                f"preset {self.preset.name!r} has no readable head motion to take from {name}; "
+                "use preset tiny, or give pose and gaze as a control file"
+            )
 
     def _check_motion(self, clip: MotionClip) -> None:
         preset = clip.recipe.get("preset", self.preset.name)

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from imtalker.config import RendererConfig
 from imtalker.renderer.robust_guide import (
     cell_positions,
-    extend_past_border,
-    reject_outliers,
+    repair,
     to_coordinates,
     to_displacement,
 )
@@ -144,6 +143,15 @@ class Guide:
     # [-1, 1] where the motion wants what lies outside the source
 
 
+def guide_coordinates(guide: Guide) -> Tensor:
+    """Where each cell comes from, ``(B, n, n, 2)`` in [-1, 1], whatever the resampler."""
+    if guide.coordinates is not None:
+        return guide.coordinates
+    assert guide.index is not None
+    side = math.isqrt(guide.index.shape[1])
+    return cell_centres(side).to(guide.index.device)[guide.index].view(-1, side, side, 2)
+
+
 def cell_centres(side: int) -> Tensor:
     """Centres of the cells of a ``side x side`` grid, ``(side*side, 2)`` x, y in [-1, 1]."""
     c = (torch.arange(side) + 0.5) / side * 2 - 1
@@ -223,8 +231,7 @@ class ImplicitMotionTransfer(nn.Module):
         side = math.isqrt(weights.shape[1])
         cells = cell_positions(side).to(coordinates)
         displacement = to_displacement(coordinates.view(-1, side, side, 2), cells)
-        displacement = extend_past_border(reject_outliers(displacement), cells)
-        return Guide(weights=weights, coordinates=to_coordinates(displacement, cells))
+        return Guide(weights=weights, coordinates=to_coordinates(repair(displacement, cells), cells))
 
 
 def resample_blocks(pooled: Tensor, index: Tensor, ratio: int) -> Tensor:

@@ -82,7 +82,7 @@ def measure_sweeps(
 ) -> tuple[dict[str, dict[str, float]], np.ndarray]:
     """Correlations per control, of the results and of the puppet's own pictures; and a contact sheet (RGB)."""
     space = MotionSpace.load()
-    files = [path for _, path in list_assets(assets, "validation")]
+    files = list_assets(assets, "validation")
     chosen = [PuppetAsset.load(path) for path in files[:: max(1, len(files) // people)][:people]]
     table: dict[str, dict[str, float]] = {}
     rows = []

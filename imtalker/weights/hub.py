@@ -24,7 +24,7 @@ from huggingface_hub.errors import (
 )
 
 from imtalker.errors import OutputError, WeightsError
-from imtalker.folders import CACHE_VARIABLE, cache_folder, home_folder
+from imtalker.media.folders import CACHE_VARIABLE, cache_folder, home_folder
 from imtalker.weights.convert import convert_checkpoints
 from imtalker.weights.file import FORMAT, file_sha256
 from imtalker.weights.presets import BASE_REVISION_VARIABLE, Preset, WeightFile

@@ -10,11 +10,14 @@ import torch
 
 from imtalker.config import AudioEncoderConfig, GeneratorConfig, RendererConfig
 from imtalker.errors import WeightsError
+from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.renderer import Renderer
 from imtalker.weights.file import load_module, load_weights, read_metadata, save_weights
 from imtalker.weights.presets import PRESET_NAMES, Preset, get_preset
+
+MOTION_BASIS = "motion_basis.npz"  # beside the weights of presets with an explicit motion
 
 __all__ = ["Models", "find_weights", "load_models", "load_weights", "save_weights"]
 
@@ -29,6 +32,12 @@ class Models:
     preset: Preset  # with the configurations found inside the files
     revision: str  # identifies the weights: the official revision or "bundled", and the start of a checksum
     metadata: Mapping[str, Mapping[str, str]]  # of each file
+    motion_basis: MotionBasis | None = None  # for reading motion from landmarks; None: by the motion encoder
+
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 over the checksums of all files; None for networks that were not read from files."""
+        return _joint_checksum(self.metadata) if self.metadata else None
 
 
 def load_models(
@@ -63,13 +72,16 @@ def load_models(
         dataclasses.replace(known, renderer=renderer_config, generator=generator_config, audio=audio_config),
         _revision(metadata),
         metadata,
+        MotionBasis.load(folder / MOTION_BASIS) if (folder / MOTION_BASIS).is_file() else None,
     )
 
 
 def _revision(metadata: Mapping[str, Mapping[str, str]]) -> str:
-    checksums = "".join(about["checksum"] for about in metadata.values())
-    name = metadata["renderer"].get("revision", "bundled")
-    return f"{name}-{hashlib.sha256(checksums.encode()).hexdigest()[:8]}"
+    return f"{metadata['renderer'].get('revision', 'bundled')}-{_joint_checksum(metadata)[:8]}"
+
+
+def _joint_checksum(metadata: Mapping[str, Mapping[str, str]]) -> str:
+    return hashlib.sha256("".join(about["checksum"] for about in metadata.values()).encode()).hexdigest()
 
 
 def find_weights(preset: str | os.PathLike, progress: Callable[[str], None] | None = None) -> tuple[Preset, Path]:

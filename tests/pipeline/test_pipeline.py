@@ -1,6 +1,7 @@
 """The road from portrait and speech, clip or motion to frames: laws that hold for any weights."""
 
 import json
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,8 +14,10 @@ from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError, NoFaceError
 from imtalker.generator.head_transfer import back_and_forth, head_controls
 from imtalker.media.video import count_frames
+from imtalker.pipeline.inputs import Portrait, SourceImage, describe_file
 from imtalker.pipeline.motion_clip import MotionClip
-from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline
+from imtalker.pipeline.recipe import requested_controls
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import decode_video, tone, write_video, write_wav
 from tests.support.standin import small_pipeline
@@ -190,6 +193,35 @@ def test_clip_drives_the_portrait(pipeline, portrait, clip, tmp_path):
     assert pipeline.animate_from_video(portrait, silent).audio is None
 
 
+def test_a_driving_clip_is_read_once_for_any_number_of_runs(pipeline, portrait, clip, monkeypatch):
+    driver = pipeline.encode_driver(clip)
+    assert driver.num_frames == 30 and driver.track == clip and driver.recipe["sha256"] == describe_file(clip)["sha256"]
+    frames = all_frames(pipeline.animate_from_video(portrait, clip))
+
+    def opened(*_: object) -> None:
+        raise AssertionError("probed, counted or tracked again")
+
+    for name in ("probe_video", "count_frames"):
+        monkeypatch.setattr(f"imtalker.pipeline.inputs.{name}", opened)
+    monkeypatch.setattr(pipeline.framing, "clip", opened)
+    for _ in range(2):
+        assert same(all_frames(pipeline.animate_from_video(portrait, driver)), frames)
+    assert pipeline.animate_from_video(portrait, driver, keep_sound=False).audio is None
+
+
+def test_inputs_can_be_handed_to_another_process(pipeline, portrait, clip):
+    source = pickle.loads(pickle.dumps(SourceImage.read(draw_face(), pipeline.framing, crop=BOX)))
+    driver = pickle.loads(pickle.dumps(pipeline.encode_driver(clip)))
+    again = all_frames(pipeline.animate_from_video(pipeline.encode_source(source), driver))
+    assert same(again, all_frames(pipeline.animate_from_video(portrait, clip)))
+
+
+def test_too_long_a_clip_is_refused_before_it_is_tracked(pipeline, clip, monkeypatch):
+    monkeypatch.setattr(pipeline.framing, "clip", lambda *_: pytest.fail("tracked"))
+    with pytest.raises(InputError, match="limit"):
+        pipeline.encode_driver(clip, max_seconds=1.0)
+
+
 def test_driving_with_the_portrait_itself_gives_its_own_motion(pipeline, portrait, tmp_path):
     path = write_video(tmp_path / "v.avi", "ffv1", 3, pix_fmt="bgr0", picture=lambda i: draw_face())
     (window,) = list(pipeline.motion_from_video(path, crop=BOX))
@@ -260,10 +292,11 @@ def test_saved_motion_moves_any_portrait(pipeline, portrait, tmp_path):
     save_motion(tmp_path / "m.safetensors", animation.motion)
     loaded = load_motion(tmp_path / "m.safetensors")
     assert torch.equal(loaded.motion, animation.motion.motion)
-    assert loaded.recipe["sampling"]["num_steps"] == 2 and loaded.recipe["controls"]["yaw"] == 5.0
+    assert loaded.recipe["sampling"]["num_steps"] == 2 and requested_controls(loaded.recipe)["yaw"] == 5.0
     other = pipeline.encode_source(draw_face(DrawnFace(skin=(120, 80, 60))), crop=BOX)
     run = pipeline.render_motion(other, loaded)
-    assert run.recipe == loaded.recipe and len(all_frames(run)) == 25
+    assert run.recipe["motion"] == describe_file(tmp_path / "m.safetensors") | {"recipe": loaded.recipe}
+    assert requested_controls(run.recipe)["yaw"] == 5.0 and len(all_frames(run)) == 25
 
 
 def test_motion_of_another_preset_is_refused(pipeline, portrait):
@@ -281,7 +314,7 @@ def test_unusable_motion_is_not_saved(tmp_path, motion):
 def test_video_carries_the_recipe_but_no_folder_names(pipeline, portrait, tmp_path):
     wav = write_wav(tmp_path / "speech.wav", tone(1))
     animation = pipeline.animate_from_audio(portrait, wav, options=FAST)
-    assert animation.recipe["source"] == "speech.wav" and str(tmp_path) not in json.dumps(animation.recipe)
+    assert animation.recipe["speech"] == describe_file(wav) and str(tmp_path) not in json.dumps(animation.recipe)
     _, facts = decode_video(save_video(animation, tmp_path / "v.mp4"))
     assert json.dumps(animation.recipe["sampling"], separators=(",", ":")) in facts["metadata"]["comment"]
     assert facts["video"] == pytest.approx(1.0) and facts["audio"] == pytest.approx(1.0, abs=0.01)

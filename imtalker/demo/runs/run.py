@@ -3,10 +3,11 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,16 +15,30 @@ import torch
 from imtalker.config import FRAME_RATE
 from imtalker.demo.runs.files import result_name
 from imtalker.demo.runs.gpu import Failure, Part, RenderClip
-from imtalker.demo.runs.grid import Grid
 from imtalker.demo.runs.jobs import ClipJob
 from imtalker.demo.runs.segments import Segments
 from imtalker.errors import InputError
-from imtalker.pipeline.finishing import Finishing
-from imtalker.media.crop import crop_and_resize
-from imtalker.media.video import read_frames
+from imtalker.media.side_by_side import SideBySide, SideBySideWriter
 from imtalker.media.video_writer import VideoWriter
+from imtalker.pipeline.animation import FrameChunk, write_chunks
+from imtalker.pipeline.finishing import Finisher, FinishOptions, input_pictures
 from imtalker.pipeline.motion_clip import MotionClip, save_motion
 from imtalker.pipeline.timing import Timings
+
+Pieces = Literal["none", "joined", "own"]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Others come first."""
+
+    place: int  # how many
+    seconds: float | None  # expected; None: nobody knows yet
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Ended by a stop before there was a picture; nothing was made."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,7 @@ class Progress:
     done: int  # frames
     total: int
     seconds: float  # since the start
-    pieces: tuple[Path, ...] = ()  # newly complete; they are gone after the next step
+    pieces: tuple[Path, ...] = ()  # newly complete; they stay as long as the folder
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,10 @@ class Finished:
     recipe: Path
     report: dict[str, Any]
 
+    def remove(self) -> None:
+        """Delete the files and their folder."""
+        shutil.rmtree(self.video.parent, ignore_errors=True)
+
 
 def run_clip(
     job: ClipJob,
@@ -55,10 +74,9 @@ def run_clip(
     *,
     timings: Timings | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    stream: bool = False,
-    keep_pieces: bool = False,
+    pieces: Pieces = "none",
     beside: bool = False,
-) -> Iterator[Progress | Finished]:
+) -> Iterator[Progress | Finished | Stopped]:
     """Make the video of a job.
 
     Args:
@@ -66,149 +84,106 @@ def run_clip(
         facts: about the models, for the report, see ``ModelHost.describe``.
         timings: of what has been done already.
         should_stop: asked after every step; what has been made until then is finished as a valid video.
-        stream: also give pieces to play at once; each is removed at the next step unless ``keep_pieces``,
-            which also makes files of them that play on their own.
+        pieces: also give pieces to play at once: "joined" by Gradio, or as files that play on their "own".
         beside: also make a video with the source or driver beside the result.
 
     Raises:
-        InputError: the run failed, or was stopped before anything was made.
+        InputError: the run failed.
     """
     timings = timings or Timings()
-    name = result_name(job.facts.get("portrait"), job.facts.get("source"))
+    name = result_name(*job.names)
     pieces_folder = folder / "pieces"
-    pieces_folder.mkdir()
-    segments = Segments(pieces_folder, job.waveform, job.total, keep_pieces) if stream else None
-    outcome: _Outcome | None = None
-    stopped = False
+    segments = None if pieces == "none" else Segments(pieces_folder, job.waveform, job.total, pieces == "own")
+    if should_stop():
+        yield Stopped()
+        return
     parts = render(job)
     with ExitStack() as stack:
+        dropped = stack.enter_context(ExitStack())  # what is undone unless the run comes to its end
+        if segments is not None:
+            stack.callback(segments.close)
+            dropped.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
         stack.callback(_close, parts)
-        if not keep_pieces:
-            stack.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
+        first = next(parts, None)
+        if first is None:
+            raise InputError("nothing came out of the run; try again")
+        if isinstance(first, Failure):
+            raise InputError(first.message)
+        received = _Received(first, parts, should_stop)
+        options = FinishOptions(job.paste_back, job.label)
+        finisher = Finisher(job.source, first.chunk.frames.shape[1], options, timings)
+        recipe = first.recipe | finisher.recipe
+        sound = {"audio": job.sound, "audio_offset": job.sound_offset, "recipe": recipe}
+        video = VideoWriter(folder / f"{name}.mp4", finisher.size, **sound)
+        stack.callback(video.abort)
+        writers = [video]
+        if beside:
+            composer = SideBySide(["driver" if job.driving else "portrait", "result"], finisher.size)
+            left = input_pictures(job.source, job.driving, finisher.size, job.paste_back)
+            writers.append(SideBySideWriter(folder / f"{name}-side-by-side.mp4", composer, left, **sound))
+        chunks = stack.enter_context(closing(write_chunks(finisher.finish(received), writers, timings)))
+        for chunk in chunks:
+            timings.count(len(chunk.frames))
+            done: list[Path] = []
+            if segments is not None:
+                with timings.measure("streaming"):
+                    done = segments.add(chunk.frames)
+            yield Progress(timings.frames, job.total, timings.total, tuple(done))
+        if segments is not None and (done := segments.finish()):
+            yield Progress(timings.frames, job.total, timings.total, tuple(done))
+        motion = MotionClip(torch.from_numpy(np.concatenate(received.motion)[: timings.frames]), recipe)
+        motion_path, recipe_path = folder / f"{name}-motion.safetensors", folder / f"{name}-recipe.json"
+        save_motion(motion_path, motion)
+        recipe_path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+        timings.finish()
+        report = _report(facts, timings, received, finisher.size, recipe)
+        dropped.pop_all()
+    yield Finished(video.path, writers[1].path if beside else None, motion_path, recipe_path, report)
+
+
+class _Received(Iterator[FrameChunk]):
+    """The squares of the parts as they come; it keeps their motion and the seconds spent on the GPU's side."""
+
+    def __init__(self, first: Part, parts: Iterator[Part | Failure], should_stop: Callable[[], bool]):
+        self.motion: list[np.ndarray] = []
+        self.seconds: dict[str, float] = {}
+        self.stopped = False
+        self._chunks = self._receive(chain([first], parts), should_stop)
+
+    def __next__(self) -> FrameChunk:
+        return next(self._chunks)
+
+    def _receive(self, parts: Iterator[Part | Failure], should_stop: Callable[[], bool]) -> Iterator[FrameChunk]:
         for part in parts:
             if isinstance(part, Failure):
                 raise InputError(part.message)
-            if outcome is None:
-                outcome = _Outcome(job, folder, name, part, facts, timings, beside, stack)
-            frames = outcome.add(part)
-            pieces = []
-            if segments is not None:
-                with timings.measure("streaming"):
-                    pieces = segments.add(frames)
-            yield Progress(outcome.frames, job.total, timings.total, tuple(pieces))
-            for piece in pieces if not keep_pieces else ():
-                piece.unlink(missing_ok=True)
-            if stopped := should_stop():
-                break
-        if outcome is None:
-            raise InputError("the run was stopped before the first picture was made; start it again")
-        if segments is not None and (pieces := segments.finish()):
-            yield Progress(outcome.frames, job.total, timings.total, tuple(pieces))
-        finished = outcome.finish(stopped)
-    yield finished
+            self.motion += part.motion
+            self.seconds = part.seconds
+            yield part.chunk
+            if should_stop():  # asked after the part's frames have been written
+                self.stopped = True
+                return
 
 
-class _Outcome:
-    """The files under way. They are discarded when the stack unwinds before ``finish``."""
-
-    def __init__(
-        self,
-        job: ClipJob,
-        folder: Path,
-        name: str,
-        first: Part,
-        facts: dict[str, Any],
-        timings: Timings,
-        beside: bool,
-        stack: ExitStack,
-    ):
-        self._job, self._facts, self._timings = job, facts, timings
-        side = first.frames.shape[1]
-        self.recipe = first.recipe | job.facts | {"weights": facts.get("weights")}
-        self._finishing = Finishing(job.image, job.box, side, job.paste_back, job.label, timings)
-        self._video = VideoWriter(
-            folder / f"{name}.mp4",
-            self._finishing.size,
-            FRAME_RATE,
-            job.sound,
-            job.sound_offset,
-            self.recipe,
-        )
-        stack.callback(self._video.abort)
-        self._beside: VideoWriter | None = None
-        if beside:
-            self._grid = Grid(["driver" if job.driving else "portrait", "result"], side)
-            self._left = _left_pictures(job, side)
-            path = folder / f"{name}-side-by-side.mp4"
-            self._beside = VideoWriter(path, self._grid.size, FRAME_RATE, job.sound, job.sound_offset, self.recipe)
-            stack.callback(self._beside.abort)
-        self._motion: list[np.ndarray] = []
-        self._seconds: dict[str, float] = {}
-        self._paths = (folder / f"{name}-motion.safetensors", folder / f"{name}-recipe.json")
-
-    @property
-    def frames(self) -> int:
-        return self._video.frames
-
-    def add(self, part: Part) -> np.ndarray:
-        """Write a part; its finished frames."""
-        self._timings.count(len(part.frames))
-        self._motion += part.motion
-        self._seconds = part.seconds
-        step = self._finishing.max_frames
-        chunks = []
-        for start in range(0, len(part.frames), step):
-            frames = self._finishing(part.frames[start : start + step])
-            with self._timings.measure("encoding"):
-                self._video.write(frames)
-            chunks.append(frames)
-        if self._beside is not None:
-            with self._timings.measure("side_by_side"):
-                for square in part.frames:
-                    self._beside.write(self._grid.compose([next(self._left), square]))
-        return np.concatenate(chunks)
-
-    def finish(self, stopped: bool) -> Finished:
-        with self._timings.measure("encoding"):
-            self._video.close()
-            if self._beside is not None:
-                self._beside.close()
-        motion = np.concatenate(self._motion)[: self.frames]
-        motion_path, recipe_path = self._paths
-        save_motion(motion_path, MotionClip(torch.from_numpy(motion), self.recipe))
-        recipe_path.write_text(json.dumps(self.recipe, indent=2) + "\n", encoding="utf-8")
-        self._timings.finish()
-        beside = self._beside.path if self._beside is not None else None
-        return Finished(self._video.path, beside, motion_path, recipe_path, self._report(stopped))
-
-    def _report(self, stopped: bool) -> dict[str, Any]:
-        own = self._timings.as_dict()
-        stages = {
-            name: own["seconds"].get(name, 0.0) + round(self._seconds.get(name, 0.0), 4)
-            for name in (*own["seconds"], *self._seconds)
-        }
-        height, width = self._finishing.size
-        return {
-            **self._facts,
-            **own,
-            "seconds": stages,
-            "duration_seconds": self.frames / FRAME_RATE,
-            "width": width // 2 * 2,
-            "height": height // 2 * 2,
-            "stopped": stopped,
-            "recipe": self.recipe,
-        }
-
-
-def _left_pictures(job: ClipJob, side: int) -> Iterator[np.ndarray]:
-    """What is shown beside the result: the driver's square, frame by frame, or the portrait's."""
-    picture = crop_and_resize(job.image, job.box, side)
-    if job.driving is not None and job.driving_box is not None:
-        for frame in read_frames(job.driving):
-            picture = crop_and_resize(frame, job.driving_box, side)
-            yield picture
-    while True:
-        yield picture
+def _report(
+    facts: dict[str, Any], timings: Timings, received: _Received, size: tuple[int, int], recipe: dict[str, Any]
+) -> dict[str, Any]:
+    own = timings.as_dict()
+    stages = {
+        name: own["seconds"].get(name, 0.0) + round(received.seconds.get(name, 0.0), 4)
+        for name in (*own["seconds"], *received.seconds)
+    }
+    height, width = size
+    return {
+        **facts,
+        **own,
+        "seconds": stages,
+        "duration_seconds": timings.frames / FRAME_RATE,
+        "width": width // 2 * 2,
+        "height": height // 2 * 2,
+        "stopped": received.stopped,
+        "recipe": recipe,
+    }
 
 
 def _close(parts: Iterator) -> None:
