@@ -10,6 +10,7 @@ from imtalker.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from imtalker.config import CropConfig, SamplingOptions
+    from imtalker.dubbing.dub import DubOptions, dub
     from imtalker.errors import ImTalkerError, InputError, NoFaceError, OutputError, WeightsError
     from imtalker.generator.controls import MotionControls
     from imtalker.media.crop import CropBox
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _LAZY_EXPORTS = {
     "imtalker.pipeline.animation": ("Animation", "FrameChunk", "save_video"),
     "imtalker.config": ("CropConfig", "SamplingOptions"),
+    "imtalker.dubbing.dub": ("DubOptions", "dub"),
     "imtalker.errors": ("ImTalkerError", "InputError", "NoFaceError", "OutputError", "WeightsError"),
     "imtalker.generator.controls": ("MotionControls",),
     "imtalker.media.crop": ("CropBox",),
@@ -37,6 +39,8 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "Animation",
     "FrameChunk",
     "save_video",
+    "dub",
+    "DubOptions",
     "MotionControls",
     "SamplingOptions",
     "CropBox",

@@ -38,6 +38,7 @@ class VideoWriter:
 
     Args:
         path: ``.mp4`` file; replaced if it exists.
+        fps: frames per second; 30000/1001 and the like are kept exactly.
         size: (height, width) of the frames; an odd last row or column is dropped (4:2:0 needs even sides).
         audio: path of a file with sound, kept at its own quality, or ``(rate, samples (N,) or (N, C))``.
         audio_offset: seconds by which the sound starts after the first picture.
@@ -52,14 +53,14 @@ class VideoWriter:
         self,
         path: str | Path,
         size: tuple[int, int],
-        fps: int = FRAME_RATE,
+        fps: Fraction | int = FRAME_RATE,
         audio: AudioTrack | None = None,
         audio_offset: float = 0.0,
         recipe: dict | None = None,
     ):
         self.path = checked_target(path, SUFFIXES)
         self.frames = 0
-        self.fps = fps
+        self.fps = Fraction(fps)
         self._height, self._width = size[0] // 2 * 2, size[1] // 2 * 2
         self._hidden = hidden_sibling(self.path)
         self._resources = ExitStack()
@@ -100,7 +101,7 @@ class VideoWriter:
             for picture in frames:
                 self._write_picture(picture)
                 if self._sound is not None:
-                    self._write_sound(Fraction(self.frames, self.fps))
+                    self._write_sound(self.frames / self.fps)
         except OSError as error:
             raise write_error(self.path, error) from error
 
@@ -133,7 +134,7 @@ class VideoWriter:
         frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(
             format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
         )
-        frame.pts, frame.time_base = self.frames, Fraction(1, self.fps)
+        frame.pts, frame.time_base = self.frames, 1 / self.fps
         self._container.mux(self._video.encode(frame))
         self.frames += 1
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ class FrameChunk:
     frames: np.ndarray  # uint8 RGB (n, H, W, 3)
     start: int  # index of the first one in the clip
     total: int  # frames of the whole clip
-    fps: int = FRAME_RATE
+    fps: Fraction | int = FRAME_RATE
 
 
 @dataclass
