@@ -36,13 +36,13 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    from imtalker.commands import animate, convert, info
+    from imtalker.commands import animate, convert, dub, info
 
     parser = Parser(prog="imtalker", description="One portrait and speech or a driving video become a talking video.")
     parser.add_argument("--version", action="version", version=f"imtalker {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="tell what is being done")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for module in (animate, convert, info):
+    for module in (animate, dub, convert, info):
         module.add_parser(commands)
     for name, (_, summary) in ELSEWHERE.items():
         commands.add_parser(name, help=summary, add_help=False)

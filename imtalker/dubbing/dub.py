@@ -2,10 +2,9 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,9 +15,10 @@ from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.engine import MouthEngine
 from imtalker.dubbing.lips import articulated, own_articulation, resampled, speech_motion
 from imtalker.dubbing.mouth_reading import read_mouth
+from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.references import References, choose_references
 from imtalker.dubbing.renderer_engine import RendererEngine
-from imtalker.dubbing.timing import MAX_YAW, Length, Plan, lost_seconds, make_plan, pauses, strength
+from imtalker.dubbing.timing import MAX_YAW, Plan, lost_seconds, make_plan, pauses, strength
 from imtalker.dubbing.tracking import FaceTrack, Sighting, TrackRecorder, watch
 from imtalker.errors import InputError, NoFaceError
 from imtalker.generator.audio_encoder import num_video_frames
@@ -30,48 +30,15 @@ from imtalker.media.sound_blocks import AudioTrack, SoundMix
 from imtalker.media.video import VideoInfo, count_frames, native_rate, probe_video, read_frames
 from imtalker.pipeline.animation import Animation, FrameChunk
 from imtalker.pipeline.finishing import CHUNK_BYTES
-from imtalker.pipeline.recipe import make_recipe
 from imtalker.pipeline.rendering import remembered, to_tensor
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
+from imtalker.version import __version__
 
 logger = logging.getLogger(__name__)
 
 ENGINES = ("renderer",)
-ARTICULATION_RANGE = (0.6, 1.4)
 Progress = Callable[[int, int], None]  # frames followed, frames to follow
-
-
-@dataclass(frozen=True)
-class DubOptions:
-    """What may be chosen about a dubbed video.
-
-    Raises:
-        InputError: a value out of range.
-    """
-
-    face: int | None = None  # 0 the largest of the first frame that shows one; None: the only one
-    length: Length = "audio"  # as long as the speech (the clip runs back and forth), or as the video (its rest untouched)
-    keep_pauses: bool = False  # leave the old mouth where the speech is silent for over 0.6 s
-    articulation: Literal["own"] | float = "own"  # amplitude of the mouth: as in the clip, or a factor 0.6..1.4
-    reference: float | None = None  # seconds of the clip's neutral frame; None: found
-    background_sound: float = 0.0  # level of the clip's own sound under the speech, 0..1
-    label: bool = False  # write "AI-generated" into a corner
-
-    def __post_init__(self) -> None:
-        if self.length not in ("audio", "video"):
-            raise InputError(f"length is {self.length!r}; choose audio or video")
-        low, high = ARTICULATION_RANGE
-        if self.articulation != "own" and not (
-            isinstance(self.articulation, int | float) and low <= self.articulation <= high
-        ):
-            raise InputError(f"articulation is {self.articulation!r}; give 'own' or a number from {low} to {high}")
-        if not 0 <= self.background_sound <= 1:
-            raise InputError(f"background sound is {self.background_sound!r}; give a level from 0 to 1")
-        if self.face is not None and self.face < 0:
-            raise InputError(f"face is {self.face}; count from 0, the largest")
-        if self.reference is not None and not 0 <= self.reference < float("inf"):
-            raise InputError(f"the reference time is {self.reference!r}; give seconds from the clip's start")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,12 +96,7 @@ def dub(
     windows, factor = _lips(pipeline, video, waveform, found, options, sampling, timings)
     size = (info.height, info.width)
     chunks = _draw(pipeline, engine, video, found, remembered(windows, kept), shown, options.label, size, timings)
-    recipe = make_recipe(
-        "dub", pipeline.preset.name, pipeline.models.generator.config.motion_layout, audio,
-        sampling or pipeline.preset.sampling,
-        edited=Path(video).name, length=options.length, keep_pauses=options.keep_pauses or None,
-        articulation=round(factor, 3), background_sound=options.background_sound or None,
-    )  # fmt: skip
+    recipe = _recipe(pipeline, video, audio, options, sampling or pipeline.preset.sampling, factor)
     sound = _sound(audio, video, info, options.background_sound)
     return Animation(chunks, plan.total, size, recipe, timings, sound, windows=kept)
 
@@ -260,6 +222,27 @@ def _draw(
                 label.stamp(frame)
         yield FrameChunk(frames, start, plan.total, plan.fps)
         start += len(group)
+
+
+def _recipe(
+    pipeline: TalkingHeadPipeline,
+    video: str | Path,
+    audio: Audio,
+    options: DubOptions,
+    sampling: SamplingOptions,
+    factor: float,
+) -> dict:
+    """JSON-able facts: an edited video, and what it was edited with. Of paths only the file names are kept."""
+    return {
+        "software": f"imtalker {__version__}",
+        "torch": str(torch.__version__),
+        "preset": pipeline.preset.name,
+        "mode": "dub",
+        "edited": Path(video).name,
+        "speech": Path(audio).name if isinstance(audio, str | Path) else "samples",
+        "dubbing": {**asdict(options), "articulation": round(factor, 4)},
+        "sampling": asdict(sampling),
+    }
 
 
 def _sound(audio: Audio, video: str | Path, info: VideoInfo, level: float) -> AudioTrack:

@@ -87,7 +87,7 @@ def articulated(windows: Iterator[Tensor], references: References, factor: float
 
 
 def resampled(windows: Iterator[Tensor], fps: float, total: int) -> Iterator[Tensor]:
-    """Motion ``(32,)`` of ``total`` frames at another rate, linear between the motion's 25 a second; held at the end."""
+    """Motion ``(32,)`` of ``total`` frames at another rate, between those of the 25 a second; held at the end."""
     frames = (frame for window in windows for frame in window[0])
     before = next(frames)
     after = next(frames, before)

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
+from imtalker.dubbing.options import Length
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.generator.head_transfer import back_and_forth
-
-Length = Literal["audio", "video"]
 
 FADE_SECONDS = 0.2
 MAX_YAW = 30.0  # degrees the head may be turned

@@ -1,8 +1,9 @@
-"""Follow one face through a clip: what later steps need of every frame, in a few hundred numbers, without the frames."""
+"""Follow one face through a clip: what later steps need of every frame in a few hundred numbers, not the frames."""
 
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from imtalker.dubbing.registration import cut_square, register
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
-from imtalker.faces.readings import head_frame, mouth_opening, eye_apertures
+from imtalker.faces.readings import eye_apertures, head_frame, mouth_opening
 from imtalker.generator.motion_parts import motion_parts
 
 logger = logging.getLogger(__name__)
@@ -131,45 +132,24 @@ class TrackRecorder:
         first = np.zeros(count, bool)
         first[known] = [bool(row["first"]) for row in rows]
         first[known[0]] = True
-        columns = {
-            name: np.stack([np.asarray(row[name]) for row in rows])
-            for name in rows[0]
-            if name != "first"
-        }
+        columns = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0] if name != "first"}
         nearest = _nearest_index(known, count)
         table = {name: values[nearest].copy() for name, values in columns.items()}
         track = FaceTrack(seen=seen, first=first, **table)
         return _bridged(track, known)
 
 
-def smoothed(values: np.ndarray, first: np.ndarray, sigma: float) -> np.ndarray:
-    """Values ``(T, ...)`` smoothed over time by a Gaussian of ``sigma`` frames, never across a cut."""
-    reach = max(1, int(3 * sigma + 0.5))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    result = np.empty_like(values)
-    bounds = [*np.flatnonzero(first).tolist(), len(values)]
-    if bounds[0] != 0:
-        bounds.insert(0, 0)
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
-        part = values[start:stop].reshape(stop - start, -1).astype(np.float64)
-        padded = np.concatenate([np.repeat(part[:1], reach, 0), part, np.repeat(part[-1:], reach, 0)])
-        mixed = sum(weight * padded[i : i + len(part)] for i, weight in enumerate(kernel))
-        result[start:stop] = np.asarray(mixed).reshape(values[start:stop].shape)
-    return result
-
-
 def _bridged(track: FaceTrack, known: np.ndarray) -> FaceTrack:
     """Gaps of up to ``BRIDGE`` frames filled in linearly where the face goes on from where it was."""
     seen, first = track.seen.copy(), track.first.copy()
     table = {f.name: getattr(track, f.name) for f in fields(track) if f.name not in ("seen", "first")}
-    for before, after in zip(known[:-1], known[1:], strict=True):
+    for before, after in pairwise(known.tolist()):
         gap = after - before - 1
         size = np.ptp(track.lower[before], axis=0).max()
         moved = np.linalg.norm(track.lower[after].mean(0) - track.lower[before].mean(0))
         if not 0 < gap <= BRIDGE or moved > JUMP * size * 2:
             continue
-        share = (np.arange(1, gap + 1) / (gap + 1))
+        share = np.arange(1, gap + 1) / (gap + 1)
         for values in table.values():
             weight = share.reshape(-1, *[1] * (values.ndim - 1))
             values[before + 1 : after] = (1 - weight) * values[before] + weight * values[after]

@@ -44,10 +44,10 @@ def _end_of_run(index: np.ndarray, start: int) -> int:
 
 def _forwards(path: str | Path, fps: float, run: np.ndarray) -> Iterator[np.ndarray]:
     frames = read_frames_from(path, fps, int(run[0]), seek=False)
-    picture: np.ndarray | None = None
-    at = int(run[0]) - 1
+    at, picture = int(run[0]) - 1, None
     for wanted in run.tolist():
-        for picture in islice(frames, wanted - at):
+        while at < wanted:
+            picture = next(frames, picture)
             at += 1
         if picture is None:
             return

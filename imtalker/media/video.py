@@ -178,7 +178,11 @@ def timed_frames(container: InputContainer, path: str | Path) -> Iterator[tuple[
 
 
 def _shown_frames(
-    container: InputContainer, stream: VideoStream, path: str | Path, fps: float, max_seconds: float,
+    container: InputContainer,
+    stream: VideoStream,
+    path: str | Path,
+    fps: float,
+    max_seconds: float,
     origin: float | None = None,
 ) -> Iterator[tuple[VideoFrame, int]]:
     """Decoded frames that are shown, each with the number of output frames it stands for.
