@@ -20,7 +20,6 @@ MAX_FACES = 8  # told apart in one frame
 RIVAL = 0.6  # a second face of at least this size, against the largest, may be the one that is meant
 BRIDGE = 5  # frames without the face that are filled in between their neighbours
 JUMP = 0.35  # of the face's size that it may move between frames; further, the picture was cut
-SEARCH_EVERY = 5  # frames between searches while the face is lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,16 +70,13 @@ def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str)
     """
     face: FaceLandmarks | None = None  # in the frame before
     last: FaceLandmarks | None = None  # where it was seen last
-    lost = 0
     for frame in frames:
         before, face = face, None
         if before is not None:
             face = follow_face(frame, before)
-        if face is None and (before is not None or lost % SEARCH_EVERY == 0):
-            found = find_faces(frame, MAX_FACES)
-            if found:
-                face = _choose(found, index, what) if last is None else _nearest(found, last)
-        lost = 0 if face is not None else lost + 1
+        found = find_faces(frame, MAX_FACES) if face is None else []
+        if found:
+            face = _choose(found, index, what) if last is None else _nearest(found, last)
         first = face is not None and (before is None or _jumped(before, face))
         last = face or last
         square = None if face is None else cut_square(frame, register(face).to_image, side)

@@ -71,7 +71,7 @@ def test_the_colour_match_changes_slowly_but_not_across_a_cut(lower):
 
 
 def test_a_face_at_the_pictures_edge_is_blended_too(frame, lower):
-    moved = lower + [90, 70]  # half of it outside
+    moved = lower + np.float32([90, 70])  # half of it outside
     patch = PaintEngine().patch(frame, moved)
     result = Blender()(frame, patch, moved, TO_IMAGE, 1.0, True)
     assert result.shape == frame.shape and (result[:60] == frame[:60]).all()
@@ -79,7 +79,7 @@ def test_a_face_at_the_pictures_edge_is_blended_too(frame, lower):
 
 def test_the_hull_of_old_and_new_face_counts(lower):
     size = (200, 240)
-    both = soft_mask(np.concatenate([lower, lower + [0, 20]]), size, SCALE)
+    both = soft_mask(np.concatenate([lower, lower + np.float32([0, 20])]), size, SCALE)
     assert (both >= soft_mask(lower, size, SCALE) - 1e-6).all()
     assert both[160, 120] > 0.9 > soft_mask(lower, size, SCALE)[160, 120]
 

@@ -31,7 +31,9 @@ def test_a_reference_can_be_asked_for():
 
 def test_the_mouth_is_read_from_its_landmarks():
     truth = torch.zeros(30, 32)
-    truth[:, 8:31] = torch.randn(30, 23, generator=torch.Generator().manual_seed(1)) * torch.from_numpy(motion_parts().deviation)
+    truth[:, 8:31] = torch.randn(30, 23, generator=torch.Generator().manual_seed(1)) * torch.from_numpy(
+        motion_parts().deviation
+    )
     truth[0, 8:31] = 0
     track = track_of(30, shape=lower_face(truth)[..., :2].astype(np.float32))
     read = torch.from_numpy(read_mouth(track, choose_references(track, 0)))
