@@ -13,7 +13,7 @@ from torch import Tensor
 from imtalker.config import SAMPLE_RATE, SamplingOptions
 from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.engine import MouthEngine
-from imtalker.dubbing.lips import articulated, own_articulation, resampled, speech_motion
+from imtalker.dubbing.lips import articulated, onto_clip, own_articulation, resampled, speech_motion
 from imtalker.dubbing.mouth_reading import read_mouth
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.references import References, choose_references
@@ -22,7 +22,6 @@ from imtalker.dubbing.timing import MAX_YAW, Plan, lost_seconds, make_plan, paus
 from imtalker.dubbing.tracking import FaceTrack, Sighting, TrackRecorder, watch
 from imtalker.errors import InputError, NoFaceError
 from imtalker.generator.audio_encoder import num_video_frames
-from imtalker.generator.motion_parts import join_parts
 from imtalker.media.audio import Audio, load_waveform
 from imtalker.media.frame_order import frames_in_order
 from imtalker.media.labels import AI_LABEL, Label
@@ -208,7 +207,7 @@ def _draw(
         active = [i for i in range(len(mouths)) if shown[start + i] > 0]
         if active:
             rows = track.take(plan.index[numbers[active]])
-            motion = join_parts(torch.stack([mouths[i] for i in active]), torch.from_numpy(rows.motion))
+            motion = onto_clip(torch.stack([mouths[i] for i in active]), torch.from_numpy(rows.motion))
             with timings.measure("rendering"):
                 patches = engine.draw([group[i] for i in active], rows, motion, found.references)
             with timings.measure("blending"):

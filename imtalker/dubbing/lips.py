@@ -13,7 +13,7 @@ from imtalker.dubbing.references import References
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
 from imtalker.generator.head_transfer import head_controls
-from imtalker.generator.motion_parts import lip_gap, scale_mouth
+from imtalker.generator.motion_parts import join_parts, lip_gap, scale_mouth, with_sides_of
 from imtalker.media.audio import load_waveform
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
@@ -84,6 +84,15 @@ def articulated(windows: Iterator[Tensor], references: References, factor: float
     for window in windows:
         window = window.float().cpu()
         yield window if factor == 1 else scale_mouth(window, about, factor)
+
+
+def onto_clip(mouth: Tensor, clip: Tensor) -> Tensor:
+    """Motion ``(n, 32)`` to draw: lips and jaw of ``mouth``, head, eyes and brows of the clip's own motion.
+
+    What differs between the sides of the mouth also stays the clip's: speech moves both sides alike, and a turned
+    head makes its landmarks look crooked when they are not.
+    """
+    return with_sides_of(join_parts(mouth, clip), clip)
 
 
 def resampled(windows: Iterator[Tensor], fps: float, total: int) -> Iterator[Tensor]:

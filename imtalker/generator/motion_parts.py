@@ -25,6 +25,7 @@ class MotionParts:
     """Linear facts about the 23 expression components."""
 
     mouth: np.ndarray  # (23, 23) float32, expression -> the expression of its mouth alone
+    parity: np.ndarray  # (23,) float32, +1 the same on both sides of the face, -1 opposite
     deviation: np.ndarray  # (23,) float32, usual size of every component
     gap: np.ndarray  # (23,) float32, expression -> change of the opening between the inner lips, cm
     landmarks: np.ndarray  # (K,) int16, landmarks of the lower face (MediaPipe's numbers)
@@ -47,6 +48,16 @@ def join_parts(mouth: Tensor, rest: Tensor) -> Tensor:
     joined[..., EXPRESSION_CHANNELS] += difference @ split
     joined[..., TONGUE_CHANNEL] = mouth[..., TONGUE_CHANNEL]
     return joined
+
+
+def with_sides_of(motion: Tensor, own: Tensor) -> Tensor:
+    """Motion ``(..., 32)`` with what differs between the sides of the face taken from ``own``."""
+    result = motion.clone()
+    odd = torch.from_numpy(motion_parts().parity < 0)
+    result[..., EXPRESSION_CHANNELS] = torch.where(
+        odd.to(own.device), own[..., EXPRESSION_CHANNELS], motion[..., EXPRESSION_CHANNELS]
+    )
+    return result
 
 
 def scale_mouth(motion: Tensor, about: Tensor, factor: float) -> Tensor:

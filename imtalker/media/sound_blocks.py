@@ -81,8 +81,8 @@ class SoundBlocks:
         self.rate = main.rate
         self.layout = "stereo" if "stereo" in (main.layout, under.layout) else "mono"
         self._channels = 2 if self.layout == "stereo" else 1
-        pieces = (timed_samples(_endless(source), self.layout, self.rate) for source in (main, under))
-        return _sum(*pieces, mix.level)
+        low, high = (timed_samples(_endless(source), self.layout, self.rate) for source in (under, main))
+        return _sum(high, low, mix.level)
 
     def _pieces(self, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         for piece in pieces:

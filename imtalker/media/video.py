@@ -98,9 +98,10 @@ def read_frames_from(path: str | Path, fps: float, first: int, seek: bool) -> It
         origin: float | None = None
         if seek and first > 0:
             frame = next((f for f in decode(container, stream, path)), None)
-            if frame is not None and frame.time is not None and stream.time_base is not None:
+            beginning = None if frame is None else frame.time
+            if frame is not None and beginning is not None and stream.time_base is not None:
                 convert(frame)  # the first frame of the clip decides the size of all
-                origin = frame.time
+                origin = float(beginning)
                 container.seek(int((origin + (first - 1) / fps) / stream.time_base), stream=stream)
         at: int | None = None if origin is not None else 0
         for frame, count in _shown_frames(container, stream, path, fps, MAX_SECONDS, origin):

@@ -47,7 +47,7 @@ def test_the_middle_is_the_patch(frame, lower):
 def test_a_cast_of_colour_is_taken_away(lower):
     frame = np.full((200, 240, 3), 120, np.uint8)
     tinted = CopyEngine().patch(frame, lower)
-    tinted = Patch(tinted.left, tinted.top, tinted.pixels + np.float32([6, 0, -6]), tinted.lower)
+    tinted = Patch(tinted.left, tinted.top, tinted.pixels + np.array([6, 0, -6], np.float32), tinted.lower)
     result = Blender()(frame, tinted, lower, TO_IMAGE, 1.0, True).astype(int)
     assert np.abs(result - 120).max() <= 2
 
@@ -71,7 +71,7 @@ def test_the_colour_match_changes_slowly_but_not_across_a_cut(lower):
 
 
 def test_a_face_at_the_pictures_edge_is_blended_too(frame, lower):
-    moved = lower + np.float32([90, 70])  # half of it outside
+    moved = lower + np.array([90, 70], np.float32)  # half of it outside
     patch = PaintEngine().patch(frame, moved)
     result = Blender()(frame, patch, moved, TO_IMAGE, 1.0, True)
     assert result.shape == frame.shape and (result[:60] == frame[:60]).all()
@@ -79,7 +79,7 @@ def test_a_face_at_the_pictures_edge_is_blended_too(frame, lower):
 
 def test_the_hull_of_old_and_new_face_counts(lower):
     size = (200, 240)
-    both = soft_mask(np.concatenate([lower, lower + np.float32([0, 20])]), size, SCALE)
+    both = soft_mask(np.concatenate([lower, lower + np.array([0, 20], np.float32)]), size, SCALE)
     assert (both >= soft_mask(lower, size, SCALE) - 1e-6).all()
     assert both[160, 120] > 0.9 > soft_mask(lower, size, SCALE)[160, 120]
 

@@ -118,8 +118,8 @@ def test_in_pauses_the_old_mouth_may_stay(pipeline, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_video(pipeline, clip):
-    runs = [frames_of(dub(pipeline, clip, speech(0.48))) for _ in range(2)]
-    np.testing.assert_array_equal(*runs)
+    first, second = (frames_of(dub(pipeline, clip, speech(0.48))) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_memory_does_not_grow_with_the_clip(pipeline, tmp_path):
@@ -210,6 +210,7 @@ def _track(pipeline, frames):
     renderer = pipeline.models.renderer
     like = next(renderer.parameters())
     for sighting in watch(frames, renderer.config.input_size, None, "the clip"):
+        assert sighting.square is not None
         with torch.inference_mode():
             motion = renderer.encode_motion(to_tensor(sighting.square[None], like))[0].numpy()
         recorder.add(sighting, motion)

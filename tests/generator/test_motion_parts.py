@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from imtalker.generator.motion_layout import EXPRESSION_CHANNELS, TONGUE_CHANNEL
-from imtalker.generator.motion_parts import join_parts, lip_gap, lower_face, motion_parts, scale_mouth
+from imtalker.generator.motion_parts import join_parts, lip_gap, lower_face, motion_parts, scale_mouth, with_sides_of
 from imtalker.train.puppet.motion_parts import build_motion_parts
 from imtalker.train.puppet.motion_space import MotionSpace, sample_fields
 
@@ -65,6 +65,16 @@ def test_scaling_keeps_closed_lips_closed_and_eyes_as_they_are(space, pairs):
     lids = space.eye_aperture(wider.numpy()) - space.eye_aperture(pairs[0].numpy())
     assert np.abs(lids).mean() < 0.02
     torch.testing.assert_close(scale_mouth(pairs[0], closed, 1.0), pairs[0])
+
+
+def test_sides_are_taken_from_the_own_motion(space, pairs):
+    new, own = pairs
+    mixed = with_sides_of(new, own)
+    even = ((mixed + torch.from_numpy(space.mirror(mixed.numpy()))) / 2)[:, EXPRESSION_CHANNELS]
+    wanted = ((new + torch.from_numpy(space.mirror(new.numpy()))) / 2)[:, EXPRESSION_CHANNELS]
+    torch.testing.assert_close(even, wanted)
+    torch.testing.assert_close(lip_gap(mixed), lip_gap(new), atol=2e-3, rtol=0)
+    assert torch.equal(with_sides_of(own, own), own)
 
 
 def test_landmarks_of_the_lower_face_move_as_the_motion_space_says(space, pairs):

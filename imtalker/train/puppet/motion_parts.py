@@ -40,6 +40,7 @@ def build_motion_parts(space: MotionSpace) -> MotionParts:
     moved = space.decoder.reshape(len(decoder), -1, 3)[:, chosen]
     return MotionParts(
         (decoder * weight @ encoder).astype(np.float32),
+        space.parity.astype(np.float32),
         space.deviation.astype(np.float32),
         space.gap_readout.astype(np.float32),
         np.array(chosen, np.int16),
