@@ -18,6 +18,7 @@ from imtalker.dubbing.mouth_reading import read_mouth
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.references import References, choose_references
 from imtalker.dubbing.renderer_engine import RendererEngine
+from imtalker.dubbing.rest_frames import RestFrames
 from imtalker.dubbing.timing import MAX_YAW, Plan, lost_seconds, make_plan, pauses, strength
 from imtalker.dubbing.tracking import FaceTrack, Sighting, TrackRecorder, watch
 from imtalker.errors import InputError, NoFaceError
@@ -123,7 +124,7 @@ def _understand(
 ) -> _Understood:
     """First pass: follow the face, read its motion, find the references."""
     what = f"clip {video}"
-    recorder = TrackRecorder()
+    recorder, rest = TrackRecorder(), RestFrames()
     frames = timings.iterate("decoding", islice(read_frames(video, float(plan.fps)), plan.used))
     side = pipeline.models.renderer.config.input_size
     sightings = timings.iterate("tracking", watch(frames, side, options.face, what))
@@ -131,6 +132,8 @@ def _understand(
     while group := list(islice(sightings, pipeline.batch_size)):
         with timings.measure("motion_encoding"):
             _record(pipeline, recorder, group)
+        for index, sighting in enumerate(group, done):
+            rest.add(index, sighting)
         done += len(group)
         if progress is not None:
             progress(done, plan.used)
@@ -145,7 +148,8 @@ def _understand(
             logger.warning("%s %s for %.1f s; there the original is kept", what, why, seconds)
     neutral = None if options.reference is None else round(options.reference * plan.fps)
     references = choose_references(track, neutral)
-    return _Understood(plan, replace(track, motion=read_mouth(track, references)), references)
+    track = replace(track, motion=read_mouth(track, references))
+    return _Understood(plan, track, references.with_rest(rest.result(), track))
 
 
 @torch.inference_mode()

