@@ -27,7 +27,7 @@ from imtalker.renderer import Renderer, SourceFeatures
 
 MARGIN_CM = 1.5  # of the patch round the landmarks of the lower face
 OWN = 8.0  # degrees: rest frames further away in pose are worse than the frame itself
-OPEN = 6.0  # degrees that a centimetre between a rest frame's lips counts for
+OPEN = 7.0  # degrees that a centimetre between the lips of a source counts for
 SOFTNESS = 0.7  # degrees over which one source passes into the next
 LEAST = 0.08  # share of a source that is worth drawing
 
@@ -127,7 +127,8 @@ def source_shares(landmarks: FaceTrack, references: References) -> np.ndarray:
 
     A smooth function of the head's pose, so that no source jumps in; mostly one of them has it all.
     """
-    far = np.full((len(landmarks), len(references.rest) + 1), OWN)
+    far = np.empty((len(landmarks), len(references.rest) + 1))
+    far[:, -1] = OWN + OPEN * landmarks.opening
     for column, (rest, (yaw, pitch)) in enumerate(zip(references.rest, references.rest_pose, strict=True)):
         far[:, column] = np.hypot(landmarks.yaw - yaw, landmarks.pitch - pitch) + OPEN * rest.opening
     shares = np.exp((far.min(1, keepdims=True) - far) / SOFTNESS)

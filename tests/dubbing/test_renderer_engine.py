@@ -37,6 +37,8 @@ def test_shares_are_whole_smooth_and_mostly_one_source():
 def test_far_from_every_rest_frame_the_frame_itself_is_the_source():
     shares = source_shares(track_of(2, yaw=np.array([0.0, -25.0])), references_at(POSES))
     assert shares[0, 0] == 1 and shares[1, -1] == 1
+    wide = source_shares(track_of(1, yaw=np.array([-10.0]), opening=np.array([1.5])), references_at(POSES))
+    assert wide[0, 0] == 1  # better turned than with a ghost
     np.testing.assert_array_equal(source_shares(track_of(3), references_at(np.zeros((0, 2)))), np.ones((3, 1)))
 
 
@@ -100,4 +102,4 @@ def test_frames_drawn_together_and_alone_are_equal(engine):
     for i, patch in enumerate(together):
         (alone,) = engine.draw([frames[i]], track.take(np.array([i])), motion[i : i + 1], references)
         assert (alone.left, alone.top) == (patch.left, patch.top)
-        np.testing.assert_allclose(alone.pixels, patch.pixels, atol=0.5)
+        assert np.abs(alone.pixels - patch.pixels).mean() < 0.01  # an attention peak may fall to its neighbour
