@@ -1,4 +1,4 @@
-"""Lay a drawn mouth into the picture: a soft mask round the old and the new lower face, colours matched at its rim."""
+"""Lay a drawn mouth into the picture: soft mask round the old and the new face, colour and sharpness of its rim."""
 
 import cv2
 import numpy as np
@@ -10,14 +10,16 @@ SPREAD_CM = 0.3  # the mask reaches beyond the hull of the landmarks by this muc
 FEATHER_CM = 0.8  # width of the transition
 MAX_DRIFT = 12.0  # levels of colour taken away at most: more is not drift but something that moved
 MATCH_SIZE = 24  # side of the grid colour differences are compared on
-MEMORY = 0.8  # of the colour difference of the frames before
+MEMORY = 0.8  # of what was matched in the frames before
+MAX_SHARPENING = 1.0  # times the difference to a blur that is added at most
 
 
 class Blender:
-    """Blends patch after patch; one for a run, since the colour match is smooth over time."""
+    """Blends patch after patch; one for a run, since colour and sharpness are matched smoothly over time."""
 
     def __init__(self) -> None:
         self._drift: np.ndarray | None = None
+        self._sharpening: float | None = None
 
     def __call__(
         self, frame: np.ndarray, patch: Patch, lower: np.ndarray, to_image: np.ndarray, strength: float, fresh: bool
@@ -38,10 +40,21 @@ class Blender:
             np.concatenate([lower, patch.lower]) - [patch.left, patch.top], (height, width), pixels_per_cm(to_image)
         )
         old = area.astype(np.float32)
-        drift = self._colour_drift(old - patch.pixels, mask, fresh)
-        mixed = old + (strength * mask)[..., None] * (patch.pixels + drift - old)
+        new = self._sharpened(patch.pixels, old, mask, fresh)
+        new = new + self._colour_drift(old - new, mask, fresh)
+        mixed = old + (strength * mask)[..., None] * (new - old)
         area[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
         return result
+
+    def _sharpened(self, new: np.ndarray, old: np.ndarray, mask: np.ndarray, fresh: bool) -> np.ndarray:
+        """The patch with as much fine detail as the picture has in the mask's rim, where both show the same skin."""
+        rim = (mask > 0) & (mask < 0.9)
+        wanted, there = (_detail(picture, rim) for picture in (old, new))
+        amount = float(np.clip(wanted / max(there, 1e-3) - 1, 0, MAX_SHARPENING))
+        if self._sharpening is not None and not fresh:
+            amount = MEMORY * self._sharpening + (1 - MEMORY) * amount
+        self._sharpening = amount
+        return new + amount * (new - cv2.GaussianBlur(new, (0, 0), 1.0)) if amount > 0.01 else new
 
     def _colour_drift(self, difference: np.ndarray, mask: np.ndarray, fresh: bool) -> np.ndarray:
         """Smooth offset that makes the patch agree with the picture in the mask's rim."""
@@ -56,6 +69,12 @@ class Blender:
             drift = MEMORY * self._drift + (1 - MEMORY) * drift
         self._drift = drift
         return cv2.resize(drift, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _detail(picture: np.ndarray, where: np.ndarray) -> float:
+    """Standard deviation of the finest detail of ``picture (H, W, 3)`` float32; 0 where nothing counts."""
+    fine = cv2.Laplacian(picture.mean(-1), cv2.CV_32F)
+    return float(fine[where].std()) if where.any() else 0.0
 
 
 def soft_mask(points: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:

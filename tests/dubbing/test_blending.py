@@ -1,5 +1,6 @@
 """Blending: nothing outside the mask changes, the patch is in its middle, colours agree at the rim."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -68,6 +69,22 @@ def test_the_colour_match_changes_slowly_but_not_across_a_cut(lower):
         blender(frame, copy, lower, TO_IMAGE, 1.0, True)
         middle = int(blender(frame, tinted, lower, TO_IMAGE, 1.0, fresh)[110, 120, 0])
         assert (middle <= 122) == fresh
+
+
+def test_a_patch_that_is_too_soft_is_sharpened_to_its_rim(frame, lower):
+    grain = cv2.GaussianBlur(frame, (0, 0), 0.7)
+    soft = CopyEngine().patch(cv2.GaussianBlur(grain, (0, 0), 0.8), lower)
+    result = Blender()(grain, soft, lower, TO_IMAGE, 1.0, True)
+    middle = (slice(95, 125), slice(100, 140))
+    before, there, after = (
+        cv2.Laplacian(x, cv2.CV_32F).std()
+        for x in (
+            grain[middle],
+            soft.pixels[80 - soft.top : 110 - soft.top, 80 - soft.left : 120 - soft.left],
+            result[middle],
+        )
+    )
+    assert there < 0.7 * before and there < after < 1.2 * before
 
 
 def test_a_face_at_the_pictures_edge_is_blended_too(frame, lower):
