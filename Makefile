@@ -32,11 +32,11 @@ setup-dev: python
 	@$(INSTALL) --dev
 
 update: python
-	"$(PYTHON)" tools/lock.py
+	"$(PYTHON)" -m tools.lock
 	"$(MAKE)" test
 
 newest: python
-	"$(PYTHON)" tools/lock.py --report
+	"$(PYTHON)" -m tools.lock --report
 
 python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found: install it, or name it: make run PYTHON=/path/to/python"; exit 2; }

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from imtalker.generator.controls import MotionControls
     from imtalker.media.crop import CropBox
     from imtalker.pipeline.animation import Animation, FrameChunk, save_video
+    from imtalker.pipeline.inputs import DrivingClip, Portrait, Speech
     from imtalker.pipeline.motion_clip import MotionClip, load_motion, save_motion
-    from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline, load_pipeline
+    from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
     from imtalker.pipeline.timing import Timings
 
 
@@ -29,8 +30,9 @@ _LAZY_EXPORTS = {
     "imtalker.errors": ("ImTalkerError", "InputError", "NoFaceError", "OutputError", "WeightsError"),
     "imtalker.generator.controls": ("MotionControls",),
     "imtalker.media.crop": ("CropBox",),
+    "imtalker.pipeline.inputs": ("DrivingClip", "Portrait", "Speech"),
     "imtalker.pipeline.motion_clip": ("MotionClip", "load_motion", "save_motion"),
-    "imtalker.pipeline.talking_head": ("Portrait", "TalkingHeadPipeline", "load_pipeline"),
+    "imtalker.pipeline.talking_head": ("TalkingHeadPipeline", "load_pipeline"),
     "imtalker.pipeline.timing": ("Timings",),
 }
 
@@ -38,6 +40,8 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "load_pipeline",
     "TalkingHeadPipeline",
     "Portrait",
+    "Speech",
+    "DrivingClip",
     "Animation",
     "FrameChunk",
     "save_video",

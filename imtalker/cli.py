@@ -1,51 +1,29 @@
-"""The command line ``imtalker``: words for people, exit codes for scripts. 0 done, 1 partly, 2 bad input."""
+"""The command line ``imtalker``: words for people, exit codes for scripts (``commands/exit_codes``)."""
 
 import argparse
-import importlib
 import logging
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
+from imtalker.commands import animate, bench, check, convert, dub, evaluate, info, train
+from imtalker.commands.exit_codes import BAD_INPUT, INTERRUPTED, PARTLY
+from imtalker.commands.parser import Parser
 from imtalker.errors import ImTalkerError, InputError
 from imtalker.version import __version__
 
 logger = logging.getLogger(__name__)
 
-PARTLY, BAD_INPUT, INTERRUPTED = 1, 2, 130
-
-# Commands that live beside what they run; each module has main(argv) -> exit code or None.
-ELSEWHERE = {
-    "bench": ("imtalker.bench.bench", "measure speed and memory"),
-    "evaluate": ("imtalker.commands.evaluate", "measure the quality of videos or of a preset"),
-    "check": ("imtalker.evaluate.check", "check a finished video"),
-    "train-renderer": ("imtalker.train.renderer", "train the renderer"),
-    "train-motion": ("imtalker.train.motion_encoder", "train the renderer's motion encoder"),
-    "train-audio": ("imtalker.train.audio_encoder", "train the audio encoder"),
-    "train-generator": ("imtalker.train.generator", "train the motion generator"),
-}
-PACKAGES = {"imtalker.train": "imtalker[train]", "imtalker.evaluate": "imtalker[evaluate]"}
+COMMANDS = (animate, dub, convert, info, bench, evaluate, check, train)
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that complains in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """All commands and their options."""
-    from imtalker.commands import animate, convert, dub, info
-
     parser = Parser(prog="imtalker", description="One portrait and speech or a driving video become a talking video.")
     parser.add_argument("--version", action="version", version=f"imtalker {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="tell what is being done")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for module in (animate, dub, convert, info):
+    for module in COMMANDS:
         module.add_parser(commands)
-    for name, (_, summary) in ELSEWHERE.items():
-        commands.add_parser(name, help=summary, add_help=False)
     return parser
 
 
@@ -54,12 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(format="imtalker: %(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
-        if argv and argv[0] in ELSEWHERE:
-            return _run_elsewhere(argv[0], argv[1:])
-        arguments = build_parser().parse_args(argv)
-        if arguments.verbose:
-            logging.getLogger("imtalker").setLevel(logging.INFO)
-        return arguments.run(arguments)
+        return run_command(argv)
     except ImTalkerError as error:
         return _complain(str(error), BAD_INPUT)
     except (MemoryError, RuntimeError) as error:
@@ -73,14 +46,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return PARTLY
 
 
-def _run_elsewhere(name: str, argv: list[str]) -> int:
-    module_name, _ = ELSEWHERE[name]
+def run_command(argv: Sequence[str]) -> int:
+    """Run one command; returns the exit code.
+
+    Raises:
+        ImTalkerError: whatever is wrong; also a package of an extra that is not installed.
+    """
     try:
-        module = importlib.import_module(module_name)
+        arguments: argparse.Namespace = build_parser().parse_args(argv)
+        if arguments.verbose:
+            logging.getLogger("imtalker").setLevel(logging.INFO)
+        return arguments.run(arguments)
     except ModuleNotFoundError as error:
-        package = next(extra for prefix, extra in PACKAGES.items() if module_name.startswith(prefix))
-        raise InputError(f"{name} needs {error.name}, which is not installed; run: pip install '{package}'") from error
-    return module.main(argv) or 0
+        extra = next((module.EXTRA for module in COMMANDS if argv and argv[0] in module.NAMES), None)
+        if extra is None or (error.name or "").startswith("imtalker"):
+            raise
+        raise InputError(
+            f"{argv[0]} needs {error.name}, which is not installed; run: pip install 'imtalker[{extra}]'"
+        ) from error
 
 
 def _complain(message: str, code: int) -> int:

@@ -4,11 +4,15 @@ The official architecture ("base") and the small bundled one ("tiny") are two va
 fields whose comment says "tiny" switch on parts that the official networks do not have.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
+
+from imtalker.errors import InputError
 
 SAMPLE_RATE = 16_000  # Hz, of all speech inside the package
 FRAME_RATE = 25  # video frames per second, of all motion and all output
+SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE  # of speech in one video frame
 MOTION_DIM = 32  # numbers in one motion latent
 
 
@@ -63,6 +67,12 @@ class RendererConfig:
     def num_levels(self) -> int:
         return len(self.channels)
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sides of the frames that can be made, pixels, the best last: source pixels may be moved at twice the
+        network's own resolution."""
+        return (self.output_size, 2 * self.output_size) if self.pixel_gate else (self.output_size,)
+
     def level_size(self, level: int) -> int:
         """Side of a level's feature map, cells."""
         return 8 * 2**level
@@ -115,6 +125,9 @@ class CropConfig:
     shift_y: float = 0.0  # shift of the centre, fraction of the square's side; negative is up
 
 
+Solver = Literal["euler", "midpoint", "heun"]
+
+
 @dataclass(frozen=True)
 class SamplingOptions:
     """How motion is sampled from the flow (paper eq. 12)."""
@@ -123,16 +136,50 @@ class SamplingOptions:
     guidance_scale: float = 2.0  # on the audio; 1 switches guidance off
     pose_guidance: float = 1.0
     gaze_guidance: float = 1.0
-    solver: Literal["euler", "midpoint", "heun"] = "euler"
+    solver: Solver = "euler"
     seed: int = 25
     noise: Literal["stream", "repeat"] = "stream"  # one noise stream per clip | upstream: the same in every window
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """Everything one preset needs to build its networks."""
+class Limits:
+    """The range of a number; both ends belong to it."""
 
-    renderer: RendererConfig = field(default_factory=RendererConfig)
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
-    audio_encoder: AudioEncoderConfig = field(default_factory=AudioEncoderConfig)
-    crop: CropConfig = field(default_factory=CropConfig)
+    least: float
+    most: float
+    whole: bool = False  # whole numbers only
+
+    def narrowed(self, least: float | None = None, most: float | None = None) -> "Limits":
+        """A smaller range of the same kind.
+
+        Raises:
+            ValueError: it is not inside this one.
+        """
+        inner = replace(self, least=self.least if least is None else least, most=self.most if most is None else most)
+        if not self.least <= inner.least <= inner.most <= self.most:
+            raise ValueError(f"{inner.least:g}..{inner.most:g} is not inside {self.least:g}..{self.most:g}")
+        return inner
+
+    def check(self, name: str, value: object, hint: str = "") -> None:
+        """Raise ``InputError`` for a value that is no number of this range."""
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and self.least <= value <= self.most and (isinstance(value, int) or not self.whole):
+            return
+        kind = "whole number" if self.whole else "number"
+        shown = f"{value:g}" if is_number else repr(value)
+        raise InputError(f"{name} is {shown}; give a {kind} from {self.least:g} to {_shown(self.most)}{hint}")
+
+
+def _shown(number: float) -> str:
+    return f"{number:g}" if abs(number) < 1e6 else str(int(number))
+
+
+SAMPLING_LIMITS = MappingProxyType(
+    {
+        "num_steps": Limits(1, 1000, whole=True),
+        "guidance_scale": Limits(0, 20),
+        "pose_guidance": Limits(0, 20),
+        "gaze_guidance": Limits(0, 20),
+        "seed": Limits(0, 2**63 - 1, whole=True),
+    }
+)

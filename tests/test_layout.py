@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [  # lowest first; rooms of one floor may import each other
-    "errors config version devices",
+    "errors config version devices folders",
     "media",
     "faces",
     "generator renderer",
@@ -50,7 +50,8 @@ def test_imports_only_run_downwards() -> None:
     upwards = [
         f"{file.relative_to(ROOT)}:{line} imports {module}"
         for file, room, module, line in rooms()
-        if room != "__init__" and module.startswith("imtalker.")  # the public API re-exports from everywhere
+        if room != "__init__"
+        and module.startswith("imtalker.")  # the public API re-exports from everywhere
         and FLOOR_OF.get(module.split(".")[1], 0) > FLOOR_OF[room]
     ]
     assert not upwards, "\n".join(upwards)

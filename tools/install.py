@@ -8,9 +8,12 @@ An interrupted installation goes on where it stopped. A changed lock, Python or 
 because wheels share folders and taking one away can break another.
 """
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
 OLDEST = (3, 11)
-HEARTBEAT = 5  # seconds between signs of life
+HEARTBEAT = 10  # seconds between signs of life
 MARK = "imtalker-install.txt"  # in the environment: what it was built from, then each finished step
 
 
@@ -58,10 +61,15 @@ class Environment:
         try:
             import ensurepip  # noqa: F401  (Debian keeps it in a package of its own)
 
-            venv.create(self._folder, clear=True, with_pip=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._mark.write_text("unfinished\n", encoding="utf-8")  # first: a half-made folder must be known as ours
+            for old in self._folder.iterdir():
+                if old != self._mark:
+                    shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+            venv.create(self._folder, with_pip=True)
             self._mark.write_text(self._origin + "\n", encoding="utf-8")
         except ImportError as error:
-            raise InstallError("this Python has no venv: install it (Debian: apt install python3-venv)") from error
+            raise InstallError("this Python has no venv: install it (Debian: apt-get install python3-venv)") from error
         except (OSError, subprocess.CalledProcessError) as error:
             raise InstallError(
                 f"cannot make {self._folder} ({error}); in a read-only checkout name other places: "
@@ -77,23 +85,42 @@ class Environment:
         if step in self._done():
             return
         say(f"installing {what}")
-        command = [str(self.python), "-m", "pip", "install", "--progress-bar", "off", *arguments]
-        settings = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_USER": "0"}
-        settings.pop("PYTHONPATH", None)
+        self._forget_halves()
+        command = [str(self.python), "-m", "pip", "install", "--no-user", "--no-compile", "--progress-bar", "off"]
+        unwanted = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_HASHES", "PYTHONPATH", "PYTHONHOME")
+        settings = {name: value for name, value in os.environ.items() if name not in unwanted}
+        settings |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+        command += arguments
         log, start = self._folder / "install.log", time.monotonic()
         with log.open("w", encoding="utf-8") as sink:
             process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=sink, stderr=subprocess.STDOUT)
             while (code := _wait(process)) is None:
-                say(f"  {time.monotonic() - start:.0f} s  {_last_line(log)}")
+                say(f"  {time.monotonic() - start:.0f} s  {self._progress(log)}")
         if code:
-            tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
-            raise InstallError(f"pip failed while installing {what}; the same command tries again\n{tail}")
+            raise InstallError(
+                f"pip failed while installing {what}:\n"
+                f"{pip_complaint(log.read_text(encoding='utf-8', errors='replace'))}\n"
+                "The same command tries again; where this Python has no wheel, another may: PYTHON=python3.12"
+            )
         with self._mark.open("a", encoding="utf-8") as mark:
             mark.write(step + "\n")
         say(f"  done in {time.monotonic() - start:.0f} s")
 
+    def _forget_halves(self) -> None:
+        """Packages that an interrupted pip left without their list of files, which it writes last, count as absent."""
+        for package in self._folder.rglob("site-packages/*.dist-info"):
+            if not (package / "RECORD").exists():
+                shutil.rmtree(package)
+
     def _done(self) -> list[str]:
         return self._mark.read_text(encoding="utf-8").splitlines() if self._mark.exists() else []
+
+    def _progress(self, log: Path) -> str:
+        lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        steps = [line for line in lines if line.startswith(("Collecting", "Downloading", "Installing"))]
+        if not steps or steps[-1].startswith("Installing"):  # pip names nothing while it unpacks
+            return f"{len(list(self._folder.rglob('site-packages/*.dist-info')))} packages in place"
+        return steps[-1][:100]
 
     def _runs(self) -> bool:
         try:
@@ -112,10 +139,12 @@ def _wait(process: subprocess.Popen) -> int | None:
         raise
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    steps = [line.strip() for line in lines if line.strip().startswith(("Collecting", "Downloading", "Installing"))]
-    return steps[-1][:100] if steps else "…"
+def pip_complaint(output: str) -> str:
+    """What pip said at the end, in a few lines; whether there was a network at all comes first."""
+    lines = output.splitlines()
+    errors = [line[:300] for line in lines if line.startswith("ERROR")] or [line[:300] for line in lines]
+    offline = ["the package registry could not be reached: is there a network?"] if "Retrying (" in output else []
+    return "\n".join(offline + errors[-4:])
 
 
 def _digest(*parts: bytes) -> str:

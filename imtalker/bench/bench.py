@@ -1,8 +1,6 @@
-"""``imtalker bench``: how fast, how much memory, how far from the machine's limits."""
+"""The benchmark: how fast, how much memory, how far from the machine's limits."""
 
-import argparse
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,12 +18,10 @@ from imtalker.bench.stages import (
     time_stages,
 )
 from imtalker.bench.stopwatch import MachineLimits, Timing, describe_machine, machine_limits
-from imtalker.bench.tables import text_tables
 from imtalker.devices import resolve_device, resolve_dtype
-from imtalker.evaluate.output import add_json_option, write_numbers
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
-from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.renderer import Renderer
 from imtalker.version import __version__
 from imtalker.weights.load import Models
@@ -64,7 +60,7 @@ def bench(
     seconds: float | None = None,
     curves: Sequence[str] = (),
     budget: float = 300.0,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> BenchReport:
     """Measure a pipeline.
 
@@ -73,21 +69,21 @@ def bench(
         seconds: how long each stage is repeated; 2 by default, 5 in the full measurement.
         curves: names out of ``CURVES``; all in the full measurement.
         budget: longest run for one point of a curve, seconds.
-        say: receives a line before every part.
+        log: receives a line before every part.
     """
     seconds = seconds or (5.0 if full else 2.0)
-    say("the machine's limits")
+    log("the machine's limits")
     limits = machine_limits(pipeline.device, pipeline.dtype, min(seconds, 1.0))
-    say("stages")
+    log("stages")
     stages = time_stages(pipeline, seconds)
-    say("reference path of the renderer")
+    log("reference path of the renderer")
     reference = compare_with_reference(pipeline, seconds)
-    say("a whole run")
+    log("a whole run")
     run_end_to_end(pipeline, 1.0)  # warms up what the stages have not touched
     run = run_end_to_end(pipeline, 8.0 if full else 4.0)
     compiled = time_compiled(pipeline, seconds) if full and pipeline.device.type == "cuda" else None
     wanted = curves or (tuple(CURVES) if full else ())
-    measured = list(measure_curves(pipeline, wanted, seconds / 2, budget, say))
+    measured = list(measure_curves(pipeline, wanted, seconds / 2, budget, log))
     return BenchReport(
         pipeline.preset.name,
         pipeline.models.revision,
@@ -118,40 +114,6 @@ def random_pipeline(preset: str, device: str, dtype: str) -> TalkingHeadPipeline
         network.eval().requires_grad_(False).to(where)
     renderer = networks[0].to(resolve_dtype(dtype, where))
     return TalkingHeadPipeline(Models(renderer, networks[1], networks[2], known, "random weights", {}))
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="imtalker bench", description="Measure speed and memory.")
-    parser.add_argument("--preset", default="tiny", help="preset or folder of weights (default: %(default)s)")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--full", action="store_true", help="also scaling curves; many minutes instead of about one")
-    parser.add_argument("--curves", nargs="+", choices=CURVES, default=[], help="only these scaling curves")
-    parser.add_argument(
-        "--budget",
-        type=float,
-        default=300.0,
-        metavar="S",
-        help="longest run of a curve, seconds (default: %(default)g)",
-    )
-    parser.add_argument("--random", action="store_true", help="random weights: as fast, no download")
-    add_json_option(parser)
-    arguments = parser.parse_args(argv)
-    load = random_pipeline if arguments.random else load_pipeline
-    report = bench(
-        load(arguments.preset, arguments.device, arguments.dtype),
-        arguments.full,
-        curves=arguments.curves,
-        budget=arguments.budget,
-        say=_say,
-    ).as_dict()
-    write_numbers(report, text_tables(report), arguments.json)
-    return 0
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 def _without_nan(value: Any) -> Any:

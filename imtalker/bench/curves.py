@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -13,7 +14,7 @@ from imtalker.bench.stopwatch import PeakMemory, time_call
 from imtalker.config import RendererConfig
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
-from imtalker.renderer import Renderer, SourceFeatures
+from imtalker.renderer import Renderer
 
 logger = logging.getLogger(__name__)
 
@@ -70,19 +71,26 @@ def length_curve(pipeline: TalkingHeadPipeline, budget: float) -> Curve:
 @contextmanager
 def _one_picture(renderer: Renderer) -> Iterator[None]:
     """While it lasts, the renderer draws each size of batch once and gives the same pictures again."""
-    drawn: dict[int, torch.Tensor] = {}
-    draw = renderer.render
+    # what a ``Painter`` asks of the renderer: whole frames, or what it composes them of
+    names = ("layers", "render") if renderer.config.pixel_gate else ("render",)
 
-    def render(motion: torch.Tensor, source: SourceFeatures) -> torch.Tensor:
-        if len(motion) not in drawn:
-            drawn[len(motion)] = draw(motion, source)
-        return drawn[len(motion)]
+    def once(draw: Callable) -> Callable:
+        drawn: dict[int, Any] = {}
 
-    renderer.render = render
+        def remembered(motion: torch.Tensor, *source: Any) -> Any:
+            if len(motion) not in drawn:
+                drawn[len(motion)] = draw(motion, *source)
+            return drawn[len(motion)]
+
+        return remembered
+
+    for name in names:
+        setattr(renderer, name, once(getattr(renderer, name)))
     try:
         yield
     finally:
-        del renderer.render
+        for name in names:
+            delattr(renderer, name)
 
 
 def steps_curve(pipeline: TalkingHeadPipeline, seconds: float) -> Curve:

@@ -15,10 +15,10 @@ from imtalker.bench.stopwatch import PeakMemory, Timing, count_flops, time_call,
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
 from imtalker.errors import InputError
 from imtalker.media.video_writer import VideoWriter
-from imtalker.pipeline.rendering import to_frames, to_tensor
+from imtalker.pipeline.rendering import to_tensor
 from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
-from imtalker.renderer import Renderer
+from imtalker.renderer import Painter, Renderer, to_frames
 from imtalker.renderer.fuse import fuse
 from imtalker.renderer.reference import ReferenceRenderer
 
@@ -108,8 +108,8 @@ def time_stages(pipeline: TalkingHeadPipeline, seconds: float) -> list[StageTimi
     speech = sample_speech(AUDIO_SECONDS)
     frames = round(AUDIO_SECONDS * FRAME_RATE)
     motion = portrait.features.motion.expand(batch, -1).contiguous()
-    with torch.inference_mode():
-        result = to_frames(renderer.render(motion, portrait.features))
+    painters = [Painter(renderer, portrait.features, size) for size in config.sizes]
+    result = painters[-1](motion)
     options = replace(models.preset.sampling, num_steps=_WINDOW_STEPS)
     window = models.generator.config.window_frames
 
@@ -139,7 +139,7 @@ def time_stages(pipeline: TalkingHeadPipeline, seconds: float) -> list[StageTimi
         ("audio encoding", f"{AUDIO_SECONDS:g} s of sound", encode_audio, frames, True),
         ("motion generation", f"{window} frames, {_WINDOW_STEPS} evaluations", generate, None, True),
         ("rendering", f"{batch} frames", render, batch, True),
-        ("rendering, copied to the CPU", f"{batch} frames", lambda: to_frames(render()), None, False),
+        *((f"finished frames of {p.size} px", f"{batch} frames", lambda p=p: p(motion), None, False) for p in painters),
         (
             "motion encoding",
             "driving frame",

@@ -153,7 +153,7 @@ def machine_limits(device: torch.device, dtype: torch.dtype, seconds: float = 1.
 def describe_machine(device: torch.device) -> dict[str, str]:
     """Hardware and versions."""
     threads = torch.get_num_threads()
-    facts = {"processor": _processor_name(), "cores": f"{threads} thread{'s' * (threads > 1)} used"}
+    facts = {"processor": _processor_name(), "cores": f"{threads} {'thread' if threads == 1 else 'threads'} used"}
     if device.type == "cuda":
         facts["gpu"] = torch.cuda.get_device_name(device)
         facts["cuda"] = str(torch.version.cuda)

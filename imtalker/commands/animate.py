@@ -1,31 +1,38 @@
-"""``imtalker animate``: one video or a batch."""
+"""``imtalker animate``: one video, a batch, or the video of a recipe once more."""
 
 import argparse
 import json
 import logging
-import signal
 import sys
-from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imtalker.commands.animate_options import (
     add_options,
     check_options,
     parse_colour,
     parse_controls,
-    parse_crop,
     parse_sampling,
+    recipe_files,
 )
 from imtalker.commands.batch import CLIPS, SOUNDS, Job, plan_jobs
+from imtalker.commands.exit_codes import DONE, INTERRUPTED, PARTLY
+from imtalker.commands.progress import InterruptOnce, with_progress
+from imtalker.config import FRAME_RATE
 from imtalker.errors import ImTalkerError, InputError
 from imtalker.media.atomic import checked_target
-from imtalker.media.framing import Crop
+from imtalker.media.framing import Crop, parse_crop
+from imtalker.media.remark import Remark
+
+if TYPE_CHECKING:  # networks are loaded when there is something to animate
+    from imtalker.pipeline.animation import Animation
+    from imtalker.pipeline.inputs import DrivingClip, Portrait
+    from imtalker.pipeline.timing import Timings
 
 logger = logging.getLogger(__name__)
 
-PARTLY, INTERRUPTED = 1, 130
+NAMES, EXTRA = ("animate",), None
 
 
 def add_parser(commands: Any) -> None:
@@ -38,18 +45,21 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the videos; returns the exit code."""
     check_options(arguments)
-    kinds = CLIPS if arguments.video else SOUNDS
-    jobs, batch = plan_jobs(arguments.portrait, arguments.video or arguments.audio, kinds, arguments.output)
+    if arguments.recipe:
+        jobs, batch = [Job(Path(arguments.recipe), None, _remade_target(arguments))], False
+    else:
+        kinds = CLIPS if arguments.video else SOUNDS
+        jobs, batch = plan_jobs(arguments.portrait, arguments.video or arguments.audio, kinds, arguments.output)
     for job in jobs:
         _check_target(job)
     if arguments.save_motion and not batch:
         checked_target(arguments.save_motion, (".safetensors",))
     animator = _Animator(arguments)
     if not batch:
-        with _GentleStop() as stop:
+        with InterruptOnce() as stop:
             result = animator.make(jobs[0], stop)
         _report(arguments, result, [result], [])
-        return INTERRUPTED if result["stopped"] else 0
+        return INTERRUPTED if result["stopped"] else DONE
     return _run_batch(arguments, jobs, animator)
 
 
@@ -57,7 +67,7 @@ def _run_batch(arguments: argparse.Namespace, jobs: list[Job], animator: "_Anima
     results: list[dict] = []
     failures: list[dict] = []
     stopped = False
-    with _GentleStop() as stop:
+    with InterruptOnce() as stop:
         for job in jobs:
             try:
                 results.append(animator.make(job, stop))
@@ -68,28 +78,46 @@ def _run_batch(arguments: argparse.Namespace, jobs: list[Job], animator: "_Anima
             if stopped:
                 break
     _report(arguments, {"results": results, "failures": failures}, results, failures)
-    return INTERRUPTED if stopped else PARTLY if failures else 0
+    return INTERRUPTED if stopped else PARTLY if failures else DONE
 
 
 class _Animator:
-    """Models loaded once, portraits understood once."""
+    """Models loaded once; inputs that several videos share are read once."""
 
     def __init__(self, arguments: argparse.Namespace):
+        # before the models: a typing mistake should show at once
         self._crop: Crop = parse_crop(arguments.crop)
         self._video_crop: Crop = parse_crop(arguments.video_crop)
         self._background = parse_colour(arguments.background)
-        self._controls = parse_controls(arguments)  # before the models: a typing mistake should show at once
+        self._controls = parse_controls(arguments)
         self._arguments = arguments
+        self._looked_at: dict[Path, tuple[Remark, ...]] = {}
 
+        from imtalker.pipeline.loading import load_working_pipeline
         from imtalker.pipeline.motion_clip import load_motion
-        from imtalker.pipeline.talking_head import load_pipeline
+        from imtalker.pipeline.recipe import read_recipe
+        from imtalker.pipeline.remake import check_recipe
 
-        self._motion = load_motion(arguments.motion) if arguments.motion else None
+        self._recipe = None
+        if arguments.recipe:
+            self._recipe = read_recipe(arguments.recipe)
+            if self._recipe is None:
+                raise InputError(f"{arguments.recipe} carries no recipe; give a video made by imtalker or its JSON")
+            check_recipe(self._recipe)
+        self._motion = load_motion(arguments.motion) if arguments.motion and not self._recipe else None
+        preset = arguments.preset or (self._recipe or {}).get("preset") or "tiny"
+        dtype = arguments.dtype
+        if dtype == "auto" and self._recipe:
+            dtype = self._recipe.get("dtype", "auto")
         report = logger.warning  # shown without -v: a first download takes minutes
-        self._pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, progress=report)
+        loaded = load_working_pipeline(
+            preset, arguments.device, dtype, keep_preset=True, progress=report, size=arguments.size
+        )
+        self._pipeline, self._loading_remarks = loaded.pipeline, loaded.remarks
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)
+        self._clips: dict[Path, DrivingClip] = {}
 
-    def make(self, job: Job, stop: "_GentleStop") -> dict:
+    def make(self, job: Job, stop: InterruptOnce) -> dict:
         """Make one video; returns the facts for ``--json``."""
         from imtalker.pipeline.animation import save_video
         from imtalker.pipeline.motion_clip import save_motion
@@ -97,30 +125,26 @@ class _Animator:
 
         stop.armed = False  # nothing to save yet: Ctrl-C ends the program at once
         timings = Timings()
-        portrait = self._pipeline.encode_source(
-            job.portrait,
-            face=self._arguments.face,
-            crop=self._crop,
-            background=self._background,
-            timings=timings,
-        )
-        animation = self._animate(portrait, job, timings)
-        chunks = _watched(animation, stop)
-        compare = None
-        if self._arguments.compare:
-            compare = job.output.with_name(f"{job.output.stem}-compare.mp4")
-            chunks = self._compared(chunks, animation, portrait, job, compare)
-        save_video(chunks, job.output, animation.audio, animation.recipe, animation.audio_offset, timings)
+        portrait, clip, animation = self._remake(timings) if self._recipe else self._animate(job, timings)
+        remarks = [*self._loading_remarks, *self._portrait_remarks(portrait, job.portrait), *animation.remarks]
+        for remark in animation.remarks:
+            logger.warning("%s: %s", job.driver.name if job.driver else job.portrait.name, remark)
+        beside = []
+        if self._arguments.side_by_side:
+            beside = [_side_by_side(job.output, portrait, clip, animation)]
+        chunks = with_progress(animation, stop)
+        save_video(chunks, job.output, animation.audio, animation.recipe, animation.audio_offset, timings, beside)
         saved = self._motion_target(job)
         if saved is not None and timings.frames:
             save_motion(saved, animation.motion)
         return {
             "output": str(job.output) if timings.frames else None,
-            "compare": str(compare) if compare else None,
+            "side_by_side": str(beside[0].path) if beside else None,
             "motion": str(saved) if saved else None,
+            "remarks": [asdict(remark) for remark in remarks],
             "stopped": stop.requested,
             "size": [animation.size[1], animation.size[0]],
-            "duration_seconds": timings.frames / 25,
+            "duration_seconds": timings.frames / FRAME_RATE,
             "preset": self._pipeline.preset.name,
             "revision": self._pipeline.models.revision,
             "device": str(self._pipeline.device),
@@ -128,60 +152,52 @@ class _Animator:
             **timings.as_dict(),
         }
 
-    def _animate(self, portrait: Any, job: Job, timings: Any) -> Any:
-        arguments = self._arguments
-        common = {"paste_back": arguments.paste_back, "label": arguments.label, "timings": timings}
+    def _remake(self, timings: "Timings") -> "tuple[Portrait, DrivingClip | None, Animation]":
+        from imtalker.pipeline.remake import InputFiles, remake
+
+        assert self._recipe is not None
+        folders = (Path(self._arguments.recipe).parent, Path())
+        files = InputFiles(recipe_files(self._arguments), folders, self._arguments.force)
+        return remake(self._pipeline, self._recipe, files, timings)
+
+    def _portrait_remarks(self, portrait: "Portrait", name: Path) -> tuple[Remark, ...]:
+        """Looked at once per portrait of a batch, and logged."""
+        from imtalker.faces.remarks import portrait_remarks
+
+        if name not in self._looked_at:
+            faces = self._pipeline.framing.faces(portrait.image)
+            self._looked_at[name] = portrait_remarks(portrait.image, portrait.box, faces)
+            for remark in self._looked_at[name]:
+                logger.warning("%s: %s", name.name, remark)
+        return self._looked_at[name]
+
+    def _animate(self, job: Job, timings: "Timings") -> "tuple[Portrait, DrivingClip | None, Animation]":
+        arguments, pipeline = self._arguments, self._pipeline
+        portrait = pipeline.encode_source(
+            job.portrait, face=arguments.face, crop=self._crop, background=self._background, timings=timings
+        )
+        common: dict[str, Any] = {name: getattr(arguments, name) for name in ("paste_back", "max_side", "label")}
+        common["timings"] = timings
         if self._motion is not None:
-            return self._pipeline.render_motion(portrait, self._motion, audio=job.driver, **common)
+            return portrait, None, pipeline.render_motion(portrait, self._motion, audio=job.driver, **common)
         if job.driver is None:
             raise InputError("nothing to animate with; give --audio, --video or --motion")
         if arguments.video:
-            return self._pipeline.animate_from_video(
-                portrait,
-                job.driver,
-                face=arguments.video_face,
-                crop=self._video_crop,
-                relative=arguments.relative,
-                **common,
-            )
-        return self._pipeline.animate_from_audio(
-            portrait, job.driver, self._controls, self._options, head_from=arguments.head_from, **common
-        )
+            clip = self._clip(job.driver, timings)
+            run = pipeline.animate_from_video(portrait, clip, relative=arguments.relative, **common)
+            return portrait, clip, run
+        head = arguments.head_from and self._clip(Path(arguments.head_from), timings)
+        run = pipeline.animate_from_audio(portrait, job.driver, self._controls, self._options, head_from=head, **common)
+        return portrait, None, run
 
-    def _compared(self, chunks: Iterator, animation: Any, portrait: Any, job: Job, path: Path) -> Iterator:
-        """The same chunks; a second video beside the first shows input and result."""
-        from imtalker.media.crop import crop_and_resize
-        from imtalker.media.side_by_side import SideBySide
-        from imtalker.media.video import read_frames
-        from imtalker.media.video_writer import VideoWriter
-
-        if self._arguments.video and job.driver:
-            pair = SideBySide(read_frames(job.driver), ("driver", "result"))
-        else:
-            still = portrait.image
-            if not self._arguments.paste_back:
-                still = crop_and_resize(still, portrait.box, animation.size[0])
-            pair = SideBySide(still, ("portrait", "result"))
-        writer = None
-        try:
-            for chunk in chunks:
-                frames = pair(chunk.frames)
-                if writer is None:
-                    writer = VideoWriter(
-                        path,
-                        frames.shape[1:3],
-                        chunk.fps,
-                        animation.audio,
-                        animation.audio_offset,
-                        animation.recipe,
-                    )
-                writer.write(frames)
-                yield chunk
-            if writer is not None:
-                writer.close()
-        finally:
-            if writer is not None:
-                writer.abort()
+    def _clip(self, path: Path, timings: "Timings") -> "DrivingClip":
+        """A driving clip with what the options say of it, or the clip whose head is followed."""
+        if path not in self._clips:
+            driving: dict[str, Any] = {}
+            if self._arguments.video:
+                driving = {"face": self._arguments.video_face, "crop": self._video_crop}
+            self._clips[path] = self._pipeline.encode_driver(path, timings=timings, **driving)
+        return self._clips[path]
 
     def _motion_target(self, job: Job) -> Path | None:
         if not self._arguments.save_motion:
@@ -190,38 +206,26 @@ class _Animator:
         return target / f"{job.output.stem}.safetensors" if target.is_dir() else target
 
 
-class _GentleStop:
-    """Ctrl-C while frames come out ends the video there and finishes the file; a second one ends at once."""
+def _side_by_side(output: Path, portrait: "Portrait", clip: "DrivingClip | None", animation: "Animation") -> Any:
+    """A second video beside the first: what went in, and the result."""
+    from imtalker.media.side_by_side import SideBySide, SideBySideWriter
+    from imtalker.pipeline.finishing import input_pictures
 
-    def __init__(self) -> None:
-        self.armed = False
-        self.requested = False
-
-    def __enter__(self) -> "_GentleStop":
-        self._before = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self.armed or self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+    composer = SideBySide(("driver" if clip else "portrait", "result"), animation.size)
+    return SideBySideWriter(
+        output.with_name(f"{output.stem}-side-by-side.mp4"),
+        composer,
+        input_pictures(portrait, clip, animation.size, animation.recipe["paste_back"]),
+        audio=animation.audio,
+        audio_offset=animation.audio_offset,
+        recipe=animation.recipe,
+    )
 
 
-def _watched(animation: Any, stop: _GentleStop) -> Iterator:
-    """The chunks of an animation with a progress bar, until a stop is asked for."""
-    from tqdm import tqdm
-
-    with tqdm(total=animation.total or None, unit=" frames", disable=None, file=sys.stderr) as bar:
-        for chunk in animation:
-            stop.armed = True
-            yield chunk
-            bar.update(len(chunk.frames))
-            if stop.requested:
-                animation.close()
-                return
+def _remade_target(arguments: argparse.Namespace) -> Path:
+    name = f"{Path(arguments.recipe).stem}-again.mp4"
+    target = Path(arguments.output or name)
+    return target / name if target.is_dir() else target
 
 
 def _check_target(job: Job) -> None:

@@ -2,15 +2,12 @@
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import ImageColor
 
-from imtalker.config import SamplingOptions
+from imtalker.config import SamplingOptions, Solver
 from imtalker.errors import InputError
-from imtalker.media.crop import CropBox
-from imtalker.media.framing import Crop
 
 ANGLES = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
 SAMPLING = {
@@ -27,18 +24,20 @@ SAMPLING = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """All options, in groups."""
     add = parser.add_argument_group("input and output").add_argument
-    add("--portrait", nargs="+", required=True, metavar="P", help="picture(s) or a folder of them")
+    add("--portrait", nargs="+", default=[], metavar="P", help="picture(s) or a folder of them")
     add("--audio", nargs="+", default=[], metavar="A", help="speech: audio or video file(s), or a folder")
     add("--video", nargs="+", default=[], metavar="V", help="driving clip(s), or a folder")
     add("--motion", metavar="F", help="motion saved before (.safetensors); --audio then only gives the sound")
+    add("--recipe", metavar="R", help="make a video again: its recipe (.json), or the finished video itself")
     add("-o", "--output", metavar="OUT.mp4", help="the video; for a batch a folder")
     add("--save-motion", metavar="F", help="also save the motion (.safetensors), to use on other portraits")
-    add("--compare", action="store_true", help="also write input and result side by side, OUT-compare.mp4")
+    add("--side-by-side", action="store_true", help="also write input beside result, OUT-side-by-side.mp4")
     add("--label", action="store_true", help="write 'AI-generated' into a corner")
     add("--json", action="store_true", help="print one JSON object with timings and versions")
+    add("--force", action="store_true", help="with --recipe: take files and weights that differ from the recipe's")
 
     add = parser.add_argument_group("models").add_argument
-    add("--preset", default="tiny", metavar="tiny|base|DIR", help="models to use (default: tiny)")
+    add("--preset", metavar="tiny|base|DIR", help="models to use (default: tiny)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
 
@@ -52,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--guidance", type=float, metavar="W", help="guidance by the speech; 1 is off")
     add("--pose-guidance", type=float, metavar="W", help="guidance by the head controls; 1 is off")
     add("--gaze-guidance", type=float, metavar="W", help="guidance by the gaze controls; 1 is off")
-    add("--solver", choices=("euler", "midpoint", "heun"), help="of the flow's differential equation")
+    add("--solver", choices=get_args(Solver), help="of the flow's differential equation")
     add("--seed", type=int, metavar="S", help="same seed, same video")
     add("--noise", choices=("stream", "repeat"), help="one noise stream per clip, or the same in every window")
 
@@ -77,16 +76,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("framing").add_argument
     add("--face", type=int, metavar="N", help="which face of the portrait, 0 the largest")
-    add("--crop", default="auto", metavar="L,T,SIDE", help="square of the portrait in pixels: left, top, side")
+    add("--crop", default="auto", metavar="L,T,SIDE[,ANGLE]", help="square of the portrait: left, top, side in pixels")
     add("--no-crop", dest="crop", action="store_const", const="none", help="use the whole picture")
     add("--video-face", type=int, metavar="N", help="which face of the driving clip")
     add("--video-crop", default="auto", metavar="L,T,SIDE|none", help="square of the driving clip")
+    add("--size", type=int, metavar="N", help="side of the result in pixels (tiny: 512 or 256; default: the larger)")
     add("--paste-back", action="store_true", help="put the result back into the whole picture")
+    add(
+        "--max-side",
+        type=int,
+        default=1920,
+        metavar="N",
+        help="longer side of a whole picture at most, 128 to 4096 pixels (default: 1920)",
+    )
     add("--background", default="white", metavar="COLOUR", help="behind transparent parts: a name or #rrggbb")
 
 
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise InputError for options that contradict each other."""
+    if arguments.recipe:
+        _check_recipe_options(arguments)
+        return
+    if arguments.force:
+        raise InputError("--force is for --recipe; leave it out")
+    if not arguments.portrait:
+        raise InputError("there is no portrait; give --portrait, or the --recipe of a video")
     given = [name for name in ("audio", "video", "motion") if getattr(arguments, name)]
     if not given:
         raise InputError("nothing to animate with; give --audio, --video or --motion")
@@ -101,17 +115,29 @@ def check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--relative is for --video; leave it out")
 
 
-def parse_crop(text: str) -> Crop:
-    """ "auto", "none" or "left,top,side"."""
-    if text == "auto":
-        return "auto"
-    if text == "none":
-        return None
-    try:
-        left, top, side = (int(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"crop {text!r} is not left,top,side in whole pixels; for example 120,40,512") from error
-    return CropBox(left, top, side)
+def _check_recipe_options(arguments: argparse.Namespace) -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    open_to_choice = {"recipe", "preset", "device", "dtype", "output", "save_motion", "side_by_side", "json", "force"}
+    open_to_choice |= {"portrait", "audio", "video", "motion", "head_from"}
+    for name, default in vars(parser.parse_args([])).items():
+        if name not in open_to_choice and getattr(arguments, name) != default:
+            raise InputError(f"--{name.replace('_', '-')} is set by the recipe; leave it out")
+    for name in ("portrait", "audio", "video"):
+        if len(getattr(arguments, name)) > 1:
+            raise InputError(f"a recipe has one {name}; give one --{name}")
+
+
+def recipe_files(arguments: argparse.Namespace) -> dict[str, str]:
+    """Where the command line says that the files of a recipe are; see ``InputFiles.given``."""
+    named = {
+        "portrait": arguments.portrait[0] if arguments.portrait else None,
+        "speech": arguments.audio[0] if arguments.audio else None,
+        "driving": arguments.video[0] if arguments.video else None,
+        "head_from": arguments.head_from,
+        "motion": arguments.motion,
+    }
+    return {entry: path for entry, path in named.items() if path is not None}
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:
@@ -133,13 +159,7 @@ def parse_controls(arguments: argparse.Namespace) -> Any:
     """``MotionControls`` from a file, overridden by single options; None if nothing was asked for."""
     from imtalker.generator.controls import MotionControls
 
-    controls = None
-    if arguments.controls is not None:
-        readers = {".csv": MotionControls.from_csv, ".npz": MotionControls.from_npz}
-        path = Path(arguments.controls)
-        if path.suffix.lower() not in readers:
-            raise InputError(f"control file {path} is neither .csv nor .npz; save it as one of these")
-        controls = readers[path.suffix.lower()](path)
+    controls = None if arguments.controls is None else MotionControls.from_file(arguments.controls)
     given = {name: getattr(arguments, name) for name in (*ANGLES, "expressiveness")}
     given = {name: value for name, value in given.items() if value is not None}
     return replace(controls or MotionControls(), **given) if given else controls

@@ -5,8 +5,9 @@ from itertools import product
 from pathlib import Path
 
 from imtalker.errors import InputError, OutputError
+from imtalker.media.folders import expanded
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif"}
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"}
 SOUNDS = {".wav", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".flac", ".webm", ".mp4", ".mov", ".mkv"}
 CLIPS = {".mp4", ".mov", ".webm", ".mkv", ".gif", ".avi", ".m4v"}
 
@@ -63,7 +64,7 @@ def plan_jobs(portraits: list[str], drivers: list[str], kinds: set[str], output:
 def _expand(names: list[str], kinds: set[str]) -> tuple[list[Path], bool]:
     files: list[Path] = []
     for name in names:
-        path = Path(name).expanduser()
+        path = expanded(name)
         if not path.is_dir():
             files.append(path)
             continue
@@ -71,7 +72,7 @@ def _expand(names: list[str], kinds: set[str]) -> tuple[list[Path], bool]:
         if not inside:
             raise InputError(f"folder {path} holds none of {', '.join(sorted(kinds))}; name files or another folder")
         files += inside
-    return files, len(names) > 1 or any(Path(name).expanduser().is_dir() for name in names)
+    return files, len(names) > 1 or any(expanded(name).is_dir() for name in names)
 
 
 def _name(picture: Path, source: Path | None) -> str:

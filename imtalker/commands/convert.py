@@ -3,6 +3,10 @@
 import argparse
 from typing import Any
 
+from imtalker.commands.exit_codes import DONE
+
+NAMES, EXTRA = ("convert",), None
+
 
 def add_parser(commands: Any) -> None:
     """Describe the command."""
@@ -33,4 +37,4 @@ def run(arguments: argparse.Namespace) -> int:
         dtype=torch.float16 if arguments.half else None,
     )
     print(f"converted; use it with: imtalker animate --preset {folder} ...")  # noqa: T201
-    return 0
+    return DONE

@@ -18,6 +18,7 @@ from imtalker.media.atomic import checked_target
 
 logger = logging.getLogger(__name__)
 
+NAMES, EXTRA = ("dub",), None
 LEVELS = {"keep": 1.0, "drop": 0.0}
 
 
@@ -85,18 +86,19 @@ def run(arguments: argparse.Namespace) -> int:
                 pipeline, arguments.video, arguments.audio, options, sampling,
                 engine=arguments.engine, timings=timings, progress=progress,
             )  # fmt: skip
-        rates = []
-        chunks = _with_rate(with_progress(animation, stop), rates)
-        save_video(chunks, target, animation.audio, animation.recipe, animation.audio_offset, timings)
+        save_video(
+            with_progress(animation, stop), target, animation.audio, animation.recipe, animation.audio_offset, timings,
+            fps=animation.fps,
+        )  # fmt: skip
     if arguments.save_motion and timings.frames:
         save_motion(arguments.save_motion, animation.motion)
-    seconds = timings.frames / rates[0] if rates else 0.0
+    seconds = float(timings.frames / animation.fps)
     facts = {
         "output": str(target) if timings.frames else None,
         "motion": arguments.save_motion if timings.frames else None,
         "stopped": stop.requested,
         "size": [animation.size[1], animation.size[0]],
-        "video_frame_rate": round(rates[0], 4) if rates else None,
+        "video_frame_rate": round(float(animation.fps), 4),
         "duration_seconds": round(seconds, 3),
         "preset": pipeline.preset.name,
         "device": str(pipeline.device),
@@ -164,13 +166,6 @@ def _following() -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.n)
 
         yield progress
-
-
-def _with_rate(chunks: Iterator, rates: list[float]) -> Iterator:
-    """The same chunks; the frame rate is noted."""
-    for chunk in chunks:
-        rates[:] = [float(chunk.fps)]
-        yield chunk
 
 
 def _report(as_json: bool, facts: dict) -> None:

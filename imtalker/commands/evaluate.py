@@ -1,74 +1,88 @@
 """``imtalker evaluate``: the paper's tables on any clips."""
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from imtalker.commands.exit_codes import DONE, PARTLY
+from imtalker.commands.output import add_json_option, print_progress, write_numbers, write_text
 from imtalker.errors import InputError
-from imtalker.evaluate.dataset import BUNDLED, Dataset, read_dataset
-from imtalker.evaluate.dubbing import evaluate_dubbing
-from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
-from imtalker.evaluate.metrics import MODES
-from imtalker.evaluate.output import add_json_option, write_numbers, write_text
-from imtalker.evaluate.protocols import Evaluator
-from imtalker.evaluate.reference_networks import FID_FILE, FVD_FILE, LPIPS_FILE, SYNCNET_FILE, load_reference_networks
-from imtalker.evaluate.report_html import html_page
-from imtalker.evaluate.report_text import ablation_table, text_table
-from imtalker.pipeline.talking_head import load_pipeline
 
+NAMES, EXTRA = ("evaluate",), "evaluate"
 DUB = "dub"  # a protocol of its own, see evaluate/dubbing
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Options of ``imtalker evaluate``."""
-    parser = argparse.ArgumentParser(prog="imtalker evaluate", description="Measure the quality of a preset on clips.")
-    parser.add_argument("--data", default=BUNDLED, metavar="DIR", help=f"folder of clips (default: {BUNDLED})")
-    parser.add_argument("--mode", choices=(*MODES, DUB), default="self", help="protocol (default: %(default)s)")
-    parser.add_argument("--preset", default="tiny", help="preset or folder of weights (default: %(default)s)")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--crop", action="store_true", help="cut squares round the faces; else whole pictures are used")
-    parser.add_argument("--max-seconds", type=float, default=60.0, help="of each clip (default: %(default)s)")
-    parser.add_argument("--clips", type=int, metavar="N", help="only the first N clips")
-    parser.add_argument("--ablate", choices=sorted(ABLATIONS), help="the paper's table 3 (audio protocol)")
+def add_parser(commands: Any) -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure the quality of videos or of a preset",
+        description="Measure the quality of a preset on clips.",
+        add_options=add_options,
+    )
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """All options."""
+    from imtalker.evaluate.dataset import BUNDLED
+    from imtalker.evaluate.evaluation import ABLATIONS
+    from imtalker.evaluate.metrics import MODES
+    from imtalker.evaluate.reference_networks import FID_FILE, FVD_FILE, LPIPS_FILE, SYNCNET_FILE
+
+    add = parser.add_argument
+    add("--data", default=BUNDLED, metavar="DIR", help=f"folder of clips (default: {BUNDLED})")
+    add("--mode", choices=(*MODES, DUB), default="self", help="protocol (default: %(default)s)")
+    add("--preset", default="tiny", help="preset or folder of weights (default: %(default)s)")
+    add("--device", default="auto")
+    add("--dtype", default="auto")
+    add("--size", type=int, metavar="N", help="side of the frames made, pixels (default: the preset's)")
+    add("--crop", action="store_true", help="cut squares round the faces; else whole pictures are used")
+    add("--max-seconds", type=float, default=60.0, help="of each clip (default: %(default)s)")
+    add("--clips", type=int, metavar="N", help="only the first N clips")
+    add("--ablate", choices=sorted(ABLATIONS), help="the paper's table 3 (audio protocol)")
     files = f"{LPIPS_FILE}, {FID_FILE}, {FVD_FILE}, {SYNCNET_FILE}"
-    parser.add_argument("--weights", type=Path, metavar="DIR", help=f"folder that holds any of {files}")
+    add("--weights", type=Path, metavar="DIR", help=f"folder that holds any of {files}")
     add_json_option(parser)
-    parser.add_argument("--html", type=Path, metavar="OUT", help="write a page with plots and pictures")
-    return parser
+    add("--html", type=Path, metavar="OUT", help="write a page with plots and pictures")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; 0: all clips were used, 1: some were skipped."""
-    arguments = build_parser().parse_args(argv)
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print; PARTLY where clips were skipped."""
+    from imtalker.evaluate.dataset import read_dataset
+    from imtalker.evaluate.evaluation import ablate, evaluate
+    from imtalker.evaluate.protocols import Evaluator
+    from imtalker.evaluate.reference_networks import load_reference_networks
+    from imtalker.evaluate.report_html import html_page
+    from imtalker.evaluate.report_text import ablation_table, text_table
+    from imtalker.pipeline.talking_head import load_pipeline
+
     mode = "audio" if arguments.ablate else arguments.mode
     dataset = read_dataset(arguments.data, with_sound=mode in ("audio", DUB), limit=arguments.clips)
     if mode == DUB:
         return _evaluate_dubbing(arguments, dataset)
     networks = load_reference_networks(arguments.weights)
-    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype)
+    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
     evaluator = Evaluator(pipeline, networks, arguments.crop, arguments.max_seconds)
     if arguments.ablate:
-        reports = ablate(evaluator, dataset, arguments.ablate, _progress)
+        reports = ablate(evaluator, dataset, arguments.ablate, print_progress)
         table = ablation_table(reports)
     else:
-        reports = [evaluate(evaluator, dataset, mode, _progress)]
+        reports = [evaluate(evaluator, dataset, mode, print_progress)]
         table = text_table(reports[0])
     write_numbers([report.as_dict() for report in reports], table, arguments.json)
     if arguments.html is not None:
         write_text(arguments.html, html_page(reports))
-    return 1 if reports[0].skipped else 0
+    return PARTLY if reports[0].skipped else DONE
 
 
-def _evaluate_dubbing(arguments: argparse.Namespace, dataset: Dataset) -> int:
+def _evaluate_dubbing(arguments: argparse.Namespace, dataset: Any) -> int:
+    from imtalker.evaluate.dubbing import evaluate_dubbing
+    from imtalker.pipeline.talking_head import load_pipeline
+
     if arguments.html is not None or arguments.weights is not None:
         raise InputError("--html and --weights are not for --mode dub; leave them out")
-    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype)
-    report = evaluate_dubbing(pipeline, dataset, arguments.max_seconds, _progress)
+    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
+    report = evaluate_dubbing(pipeline, dataset, arguments.max_seconds, print_progress)
     write_numbers(report.as_dict(), report.table(), arguments.json)
-    return 1 if report.skipped else 0
-
-
-def _progress(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    return PARTLY if report.skipped else DONE

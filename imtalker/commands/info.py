@@ -7,7 +7,11 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from imtalker.commands.exit_codes import DONE
+
 PACKAGES = ("torch", "transformers", "av", "opencv-python", "numpy", "gradio", "face-alignment", "moviepy")
+
+NAMES, EXTRA = ("info",), None
 
 
 def add_parser(commands: Any) -> None:
@@ -22,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what there is."""
     facts = {"versions": versions(), "devices": devices(), "preset": preset_facts(arguments.preset)}
     print(json.dumps(facts) if arguments.json else _as_text(facts))  # noqa: T201
-    return 0
+    return DONE
 
 
 def versions() -> dict[str, str]:
@@ -70,12 +74,12 @@ def preset_facts(name: str) -> dict[str, Any]:
         }
         sizes = {key: sum(p.numel() for p in net.parameters()) for key, net in networks.items()}
         facts = {"weights": str(preset.directory), "revision": models.revision, "parameters": sizes}
-    side = preset.renderer.output_size
+    sizes = [f"{side}x{side}" for side in reversed(preset.renderer.sizes)]
     return {
         "name": preset.name,
         **facts,
         "input": f"{preset.renderer.input_size}x{preset.renderer.input_size}",
-        "output": f"{side}x{side} at 25 frames per second",
+        "output": f"{' or '.join(sizes)} at 25 frames per second",
         "motion": preset.generator.motion_layout,
         "crop": asdict(preset.crop),
         "sampling": asdict(preset.sampling),

@@ -69,14 +69,13 @@ class ModelHost:
     def describe(self) -> dict[str, Any]:
         """Facts about what is in use, JSON-able; waits for the models."""
         pipeline = self.pipeline()
-        renderer = pipeline.models.renderer.config
         return {
             "software": f"imtalker {imtalker.__version__}",
             "preset": pipeline.preset.name,
             "weights": pipeline.models.revision,
             "device": device_name(pipeline.device),
             "precision": str(pipeline.dtype).removeprefix("torch."),
-            "output_size": renderer.output_size,
+            "output_size": pipeline.size,
             "note": self.note,
         }
 

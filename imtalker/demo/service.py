@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from imtalker.commands.animate_options import parse_crop
 from imtalker.config import SAMPLE_RATE
 from imtalker.demo.models import ModelHost
 from imtalker.demo.page.snippets import FILES
@@ -18,6 +17,7 @@ from imtalker.demo.runs.samples import SampleResults, Samples
 from imtalker.demo.settings import MAX_COMPARE_SECONDS, Settings
 from imtalker.errors import InputError
 from imtalker.media.audio import MIN_SECONDS
+from imtalker.media.framing import parse_crop
 from imtalker.pipeline.timing import Timings
 
 Arguments = dict[str, Any]

@@ -12,7 +12,7 @@ KEEP_SECONDS = 3600  # how long results stay for download
 SEGMENT_SECONDS = 2.0  # of the pieces that play while the rest is rendered
 GPU_QUEUE = "gpu"  # concurrency_id of everything that computes
 
-MAX_POSE = {"yaw": 30, "pitch": 20, "roll": 20}  # degrees offered by the sliders
+MAX_POSE = {"yaw": 22, "pitch": 15, "roll": 8}  # degrees offered by the sliders
 MAX_GAZE = 25  # degrees
 SOLVERS = ("euler", "midpoint", "heun")
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
+from imtalker.dubbing.mouth_space import lip_gap, scale_mouth, with_sides_of
 from imtalker.dubbing.references import References
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
 from imtalker.generator.head_transfer import head_controls
-from imtalker.generator.motion_parts import join_parts, lip_gap, scale_mouth, with_sides_of
+from imtalker.generator.motion_parts import combine
 from imtalker.media.audio import load_waveform
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
@@ -92,7 +93,7 @@ def onto_clip(mouth: Tensor, clip: Tensor) -> Tensor:
     What differs between the sides of the mouth also stays the clip's: speech moves both sides alike, and a turned
     head makes its landmarks look crooked when they are not.
     """
-    return with_sides_of(join_parts(mouth, clip), clip)
+    return with_sides_of(combine(mouth, clip, "lips"), clip)
 
 
 def resampled(windows: Iterator[Tensor], fps: float, total: int) -> Iterator[Tensor]:

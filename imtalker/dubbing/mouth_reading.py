@@ -7,10 +7,11 @@ neutral frame: least squares with the usual size of every component as prior (ri
 import numpy as np
 import torch
 
+from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
 from imtalker.dubbing.tracking import FaceTrack, smoothed
-from imtalker.generator.motion_layout import EXPRESSION_CHANNELS, HEAD_CHANNELS
-from imtalker.generator.motion_parts import join_parts, motion_parts
+from imtalker.generator.motion_layout import HEAD_CHANNELS
+from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
 
 NOISE = 0.06  # cm, of one landmark
 LIPS_BEGIN = 24  # landmarks before are the border of the face and the foot of the nose
@@ -23,7 +24,7 @@ def read_mouth(track: FaceTrack, references: References) -> np.ndarray:
 
     The head's part is smoothed over time, since place, size and roll are in the registration already.
     """
-    parts = motion_parts()
+    parts = mouth_space()
     basis = parts.displacement.reshape(len(parts.deviation), -1, 3)[..., :2].reshape(len(parts.deviation), -1)
     noise = np.full(len(parts.landmarks), NOISE)
     noise[:LIPS_BEGIN] *= BORDER_NOISE
@@ -35,4 +36,4 @@ def read_mouth(track: FaceTrack, references: References) -> np.ndarray:
     rest[:, HEAD_CHANNELS] = smoothed(rest[:, HEAD_CHANNELS], track.first, HEAD_SMOOTHING)
     mouth = np.repeat(references.motion[None], len(track), 0)
     mouth[:, EXPRESSION_CHANNELS] += change.astype(np.float32)
-    return join_parts(torch.from_numpy(mouth), torch.from_numpy(rest)).numpy()
+    return combine(torch.from_numpy(mouth), torch.from_numpy(rest), "lips").numpy()

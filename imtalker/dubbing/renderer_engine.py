@@ -15,13 +15,13 @@ from torch import Tensor
 
 from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.lips import onto_clip
+from imtalker.dubbing.mouth_space import lower_face
 from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_image
 from imtalker.dubbing.rest_frames import RestFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 from imtalker.generator.motion_layout import HEAD_CHANNELS
-from imtalker.generator.motion_parts import lower_face
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.renderer import Renderer, SourceFeatures
 

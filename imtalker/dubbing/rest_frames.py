@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.registration import pixels_per_cm, register
 from imtalker.dubbing.tracking import Sighting
 from imtalker.faces.readings import head_frame, mouth_opening
-from imtalker.generator.motion_parts import motion_parts
 
 CELL = 4.0  # degrees of yaw and pitch
 MAX_CELLS = 24
@@ -49,7 +49,7 @@ class RestFrames:
         best = self._cells.get(cell)
         if (best is not None and best.opening <= opening) or (best is None and len(self._cells) >= MAX_CELLS):
             return
-        lower = face.points[motion_parts().landmarks, :2]
+        lower = face.points[mouth_space().landmarks, :2]
         margin = MARGIN_CM * pixels_per_cm(place.to_image)
         height, width = sighting.frame.shape[:2]
         left, top = np.floor(lower.min(0) - margin).astype(int).clip(0, [width - 2, height - 2]).tolist()

@@ -8,11 +8,11 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.registration import cut_square, register
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
 from imtalker.faces.readings import eye_apertures, head_frame, mouth_opening
-from imtalker.generator.motion_parts import motion_parts
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class FaceTrack:
     turn: np.ndarray  # (T, 3, 3)
     yaw: np.ndarray  # (T,) degrees
     pitch: np.ndarray  # (T,)
-    lower: np.ndarray  # (T, K, 2) float32 pixels, landmarks of the lower face (``MotionParts.landmarks``)
+    lower: np.ndarray  # (T, K, 2) float32 pixels, landmarks of the lower face (``MouthSpace.landmarks``)
     shape: np.ndarray  # (T, K, 2) float32 cm, the same in the head's own frame: x image right, y up
     opening: np.ndarray  # (T,) cm between the inner lips
     lids: np.ndarray  # (T,) cm between the lids
@@ -104,8 +104,8 @@ class TrackRecorder:
                 "turn": place.turn,
                 "yaw": place.yaw,
                 "pitch": place.pitch,
-                "lower": face.points[motion_parts().landmarks, :2].astype(np.float32),
-                "shape": head.points[motion_parts().landmarks, :2].astype(np.float32),
+                "lower": face.points[mouth_space().landmarks, :2].astype(np.float32),
+                "shape": head.points[mouth_space().landmarks, :2].astype(np.float32),
                 "opening": mouth_opening(head),
                 "lids": float(np.mean(eye_apertures(head))),
                 "sharpness": float(cv2.Laplacian(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std()),

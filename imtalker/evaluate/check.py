@@ -1,11 +1,7 @@
-"""``imtalker check``: is one finished video in order? Each finding has a number, a verdict and plain words."""
+"""Is one finished video in order? Each finding has a number, a verdict and plain words."""
 
-import argparse
-import json
 import logging
 import math
-import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,10 +27,10 @@ from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.verdict import Finding
 from imtalker.faces.identity import identity_embedding
 from imtalker.faces.landmarks import find_faces
-from imtalker.media.audio import load_waveform
+from imtalker.media.audio import load_clip_sound, load_waveform
 from imtalker.media.image import load_portrait
 from imtalker.media.video import probe_video, read_frames
-from imtalker.media.video_writer import read_recipe
+from imtalker.pipeline.recipe import read_recipe, requested_controls
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +91,7 @@ def check_video(
     info = probe_video(video)
     recipe = read_recipe(video) if recipe is None else recipe
     expected = None if audio is None else len(load_waveform(audio)) / SAMPLE_RATE
-    waveform = _sound_of(video, info.audio_offset) if info.has_audio else None
+    waveform = load_clip_sound(video, info.audio_offset) if info.has_audio else None
     if waveform is not None and expected is None:
         expected = len(waveform) / SAMPLE_RATE
     if waveform is None and audio is not None:
@@ -141,19 +137,8 @@ def _findings(
         flicker_finding(measures),
         jitter_finding(measures),
         motion_finding(measures),
-        *asked_findings(measures, (recipe or {}).get("controls") or {}),
+        *asked_findings(measures, requested_controls(recipe)),
     ]
-
-
-def _sound_of(video: str | Path, offset: float) -> np.ndarray | None:
-    """The clip's own sound, beginning with its first picture; None when it is silent."""
-    try:
-        waveform = load_waveform(video)
-    except InputError as error:
-        logger.info("no usable sound: %s", error)
-        return None
-    shift = round(offset * SAMPLE_RATE)
-    return np.pad(waveform, (shift, 0)) if shift > 0 else waveform[-shift:]
 
 
 def _hear(waveform: np.ndarray | None) -> SpeechCues | str | None:
@@ -173,28 +158,3 @@ def _portrait_identity(portrait: str | Path | np.ndarray) -> np.ndarray:
         name = portrait if isinstance(portrait, str | Path) else "the portrait"
         raise InputError(f"{name} shows no face to compare with; give another picture or none")
     return identity_embedding(image, faces[0])
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; 0: in order, 1: something is wrong."""
-    parser = argparse.ArgumentParser(prog="imtalker check", description="Check one finished video.")
-    parser.add_argument("video", metavar="VIDEO")
-    parser.add_argument("--audio", metavar="FILE", help="the speech it was made from")
-    parser.add_argument("--portrait", metavar="FILE", help="the picture it was made from")
-    parser.add_argument("--recipe", metavar="FILE", help="what was asked for, JSON; default: the one in the video")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    arguments = parser.parse_args(argv)
-    recipe = None if arguments.recipe is None else _read_json(arguments.recipe)
-    report = check_video(arguments.video, arguments.audio, arguments.portrait, recipe)
-    sys.stdout.write((json.dumps(report.as_dict(), indent=2) if arguments.json else str(report)) + "\n")
-    return 0 if report.ok else 1
-
-
-def _read_json(path: str) -> dict:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"recipe {path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"recipe {path} is not a JSON object; give the recipe of a run")
-    return content

@@ -1,7 +1,7 @@
 """One pass over a clip: everything the metrics need, with memory that does not grow by whole frames."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -54,6 +54,28 @@ class ClipMeasures:
         """(T,478,3) landmarks in pixels, NaN without a face."""
         missing = np.full((478, 3), np.nan, np.float32)
         return np.stack([missing if face is None else face.points for face in self.faces])
+
+    def first(self, count: int) -> "ClipMeasures":
+        """The first frames alone."""
+        readings = {name: curve[:count] for name, curve in self.readings.items()}
+        return replace(
+            self,
+            faces=self.faces[:count],
+            looked=self.looked[:count],
+            readings=readings,
+            expressions=self.expressions[:count],
+        )
+
+    def still(self, count: int) -> "ClipMeasures":
+        """The first frame, ``count`` times."""
+        readings = {name: np.repeat(curve[:1], count) for name, curve in self.readings.items()}
+        return replace(
+            self,
+            faces=self.faces[:1] * count,
+            looked=self.looked[:1] * count,
+            readings=readings,
+            expressions=np.repeat(self.expressions[:1], count, axis=0),
+        )
 
     def head_frames(self) -> list[HeadFrame | None]:
         """Landmarks of each frame in the frame of the head."""

@@ -23,6 +23,7 @@ from imtalker.config import SAMPLE_RATE
 from imtalker.dubbing.dub import dub
 from imtalker.dubbing.engine import MouthEngine, Patch
 from imtalker.dubbing.lips import onto_clip
+from imtalker.dubbing.mouth_space import lip_gap, mouth_space
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_image
@@ -37,7 +38,6 @@ from imtalker.evaluate.face_metrics import csim, finite_mean, lip_distance
 from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
 from imtalker.evaluate.phonemes import hear_speech
 from imtalker.evaluate.scoring import speech_scores
-from imtalker.generator.motion_parts import lip_gap, motion_parts
 from imtalker.media.audio import load_waveform
 from imtalker.media.video import native_rate, read_frames
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
@@ -258,7 +258,7 @@ def _patch_scores(result: _Result, frames: np.ndarray) -> dict[str, float]:
 
 def _mouth(points: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:
     """Pixels of the lips, old and new, with a margin: bool (H, W)."""
-    count = len(motion_parts().landmarks)
+    count = len(mouth_space().landmarks)
     lips = np.concatenate([points[start + 24 : start + count] for start in range(0, len(points), count)])
     area = np.zeros(size, np.uint8)
     cv2.fillConvexPoly(area, cv2.convexHull(np.rint(lips).astype(np.int32)), 1)

@@ -68,6 +68,7 @@ class EvaluationReport:
     skipped: tuple[Skipped, ...]
     summary: dict[str, Summary]  # by metric
     recorded: dict[str, Summary]  # what the recordings themselves reach
+    copied: dict[str, Summary]  # what the portrait reaches that stands still
     unavailable: dict[str, str]  # metric -> why it is not there
     ruler: dict[str, float]  # mean errors of measuring pose and gaze on clips of known truth, degrees
     seconds: float
@@ -100,6 +101,7 @@ class EvaluationReport:
                     "deviation": _number(self.summary[metric.key].deviation),
                     "clips": self.summary[metric.key].count,
                     "recorded": _number(self.recorded[metric.key].mean),
+                    "copied": _number(self.copied[metric.key].mean),
                     "paper": PAPER[self.mode].get(metric.key),
                     "unavailable": self.unavailable.get(metric.key),
                 }
@@ -111,6 +113,7 @@ class EvaluationReport:
                     "source": score.source,
                     "frames": score.num_frames,
                     "values": {key: _number(value) for key, value in score.values.items()},
+                    "copied": {key: _number(value) for key, value in score.copied.items()},
                     "stages": {stage: round(seconds, 4) for stage, seconds in score.stages.items()},
                 }
                 for score in self.scores
@@ -190,7 +193,7 @@ def _run(
     frechet = evaluator.frechet.distances()
     metrics = metrics_of(mode)
     summary = {
-        metric.key: Summary(frechet.get(metric.key, np.nan), np.nan, len(scores) * (metric.key in frechet))
+        metric.key: Summary(frechet.get(metric.key, np.nan), np.nan, len(scores) if metric.key in frechet else 0)
         if not metric.per_clip
         else _summary([score.values.get(metric.key, np.nan) for score in scores])
         for metric in metrics
@@ -198,6 +201,7 @@ def _run(
     recorded = {
         metric.key: _summary([clip.recorded.get(metric.key, np.nan) for clip in prepared]) for metric in metrics
     }
+    copied = {metric.key: _summary([score.copied.get(metric.key, np.nan) for score in scores]) for metric in metrics}
     rulers = {key for clip in prepared for key in clip.ruler}
     return EvaluationReport(
         mode,
@@ -208,6 +212,7 @@ def _run(
         tuple(skipped),
         summary,
         recorded,
+        copied,
         {key: reason for key, reason in evaluator.networks.unavailable.items() if key in summary},
         {key: _summary([clip.ruler.get(key, np.nan) for clip in prepared]).mean for key in sorted(rulers)},
         time.perf_counter() - start,

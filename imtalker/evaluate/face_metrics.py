@@ -8,14 +8,9 @@ is NaN when none remains.
 
 import numpy as np
 
+from imtalker.faces.mesh import LIPS
 from imtalker.faces.readings import HeadFrame
-
-# fmt: off
-LIP_LANDMARKS = np.array([
-    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 146, 91, 181, 84, 17, 314, 405, 321, 375,
-    78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 95, 88, 178, 87, 14, 317, 402, 318, 324,
-])
-# fmt: on
+from imtalker.faces.rigid import gaze_vector, rotation_matrix
 
 
 def csim(result: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -53,15 +48,8 @@ def gaze_direction(pose: np.ndarray, gaze: np.ndarray) -> np.ndarray:
         pose: (T,3) yaw, pitch, roll of the head, degrees.
         gaze: (T,2) gaze relative to the head to the image's right and up, degrees.
     """
-    x, y = np.radians(gaze).T
-    yaw, pitch, roll = np.radians(pose).T
-    in_head = np.stack([np.sin(x) * np.cos(y), np.sin(y), np.cos(x) * np.cos(y)])
-    # Rz(roll) Rx(pitch) Ry(yaw), from the right
-    a = np.cos(yaw) * in_head[0] + np.sin(yaw) * in_head[2]
-    c = -np.sin(yaw) * in_head[0] + np.cos(yaw) * in_head[2]
-    b = np.cos(pitch) * in_head[1] + np.sin(pitch) * c
-    c = -np.sin(pitch) * in_head[1] + np.cos(pitch) * c
-    return np.stack([np.cos(roll) * a - np.sin(roll) * b, np.sin(roll) * a + np.cos(roll) * b, c], 1)
+    in_head = gaze_vector(*gaze.T)
+    return np.einsum("tij,tj->ti", rotation_matrix(*pose.T), in_head)
 
 
 def angular_error(result: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -78,7 +66,7 @@ def lip_distance(result: HeadFrame, target: HeadFrame) -> float:
     Pose, size and place of the heads do not count; the shape of the face and of the lips does.
     Source: landmark distance, Chen et al. 2018; here in millimetres on a face of average size.
     """
-    difference = result.points[LIP_LANDMARKS, :2] - target.points[LIP_LANDMARKS, :2]
+    difference = result.points[list(LIPS), :2] - target.points[list(LIPS), :2]
     return float(np.linalg.norm(difference - difference.mean(0), axis=1).mean() * 10)
 
 

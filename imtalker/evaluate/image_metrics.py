@@ -44,6 +44,24 @@ def ssim(result: Tensor, target: Tensor) -> np.ndarray:
     return values.double().numpy().reshape(-1)
 
 
+def ssim_map(result: Tensor, target: Tensor) -> Tensor:
+    """Structural similarity round every pixel, mean of the colours: ``(T,3,H,W)`` twice -> ``(T,H,W)``."""
+    _same_shape(result, target)
+    found = structural_similarity_index_measure(
+        result, target, data_range=1.0, reduction="none", return_full_image=True
+    )
+    if not isinstance(found, tuple):
+        raise TypeError("expected the similarities of all pixels")
+    return found[1].mean(1)
+
+
+def masked_psnr(result: Tensor, target: Tensor, mask: Tensor) -> float:
+    """PSNR of one picture ``(3,H,W)`` over the pixels of a mask ``(H,W)``, dB; infinite for equal pixels."""
+    _same_shape(result, target)
+    error = (result - target)[:, mask].double().square().mean()
+    return float(-10 * torch.log10(error))
+
+
 class Lpips(nn.Module):
     """Learned perceptual distance (Zhang et al. 2018, version 0.1, AlexNet): 0..about 1, lower is better.
 

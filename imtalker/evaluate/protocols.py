@@ -1,4 +1,7 @@
-"""The paper's three protocols (section 4): self-reenactment, cross-reenactment, audio-driven; frames at 256x256."""
+"""The paper's three protocols (section 4): self-reenactment, cross-reenactment, audio-driven.
+
+Faces are measured and pictures compared at 256x256, as in the paper; pictures also at 512x512.
+"""
 
 import logging
 import math
@@ -11,25 +14,32 @@ import numpy as np
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
 from imtalker.errors import InputError
 from imtalker.evaluate.clip_measures import ClipMeasures, ClipMeter
+from imtalker.evaluate.comparison import FINE_SIZE, SIZE, Comparison
 from imtalker.evaluate.dataset import MIN_FRAMES, Clip
 from imtalker.evaluate.face_metrics import finite_mean
-from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
 from imtalker.evaluate.metrics import Mode
 from imtalker.evaluate.phonemes import SpeechCues, hear_speech
 from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
-from imtalker.evaluate.scoring import identity_score, motion_curves, ruler_errors, speech_scores, stability_scores
+from imtalker.evaluate.scoring import (
+    following_scores,
+    ghost_share,
+    identity_score,
+    motion_curves,
+    ruler_errors,
+    speech_scores,
+    stability_scores,
+)
 from imtalker.evaluate.syncnet import cut_faces
-from imtalker.generator.controls import MotionControls
+from imtalker.generator.controls import GAZE_NAMES, LIMITS, POSE_NAMES, MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.media.video import read_frames
 from imtalker.pipeline.animation import Animation
-from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline
+from imtalker.pipeline.inputs import DrivingClip, Portrait
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
 
 logger = logging.getLogger(__name__)
 
-SIZE = 256  # pixels, of all comparisons
-_HIGHEST_PSNR = 100.0  # dB, stands for equal frames, whose PSNR is infinite
 _BATCH = 16  # frames compared at a time
 _NUM_SNAPSHOTS = 8  # moments of a clip that are kept for pictures
 _IDENTITY_EVERY = 5  # frames
@@ -40,6 +50,7 @@ class PreparedClip:
     """A recorded clip, cropped and measured once, however often it is used."""
 
     clip: Clip
+    driver: DrivingClip
     box: CropBox
     first_frame: np.ndarray  # uint8 (H,W,3), the whole picture
     measures: ClipMeasures
@@ -64,6 +75,7 @@ class ClipScore:
     clip: str
     source: str  # the clip whose first frame is the portrait
     values: dict[str, float]  # by the keys of the catalogue; NaN: not known
+    copied: dict[str, float]  # the same for the portrait standing still, where that has a value
     curves: dict[str, np.ndarray]  # error of each frame
     source_image: np.ndarray  # uint8 (256,256,3)
     snapshots: tuple[Snapshot, ...]
@@ -91,7 +103,8 @@ class Evaluator:
             InputError: it is too short, cannot be read, or shows no face.
             WeightsError: the phoneme recogniser is not installed (audio protocol only).
         """
-        box = self.pipeline.framing.of_clip(clip.path, "auto" if self.crop_faces else None)
+        driver = self.pipeline.encode_driver(clip.path, crop="auto" if self.crop_faces else None)
+        box = driver.box
         meter = ClipMeter(FRAME_RATE, identity_every=_IDENTITY_EVERY)
         first = None
         for frame in self._frames(clip):
@@ -109,7 +122,7 @@ class Evaluator:
         recorded = stability_scores(measures) | speech_scores(measures, cues)
         recorded["csim"] = identity_score(measures, measures.embeddings[0])
         ruler = ruler_errors(measures, clip.truth) if clip.truth else {}
-        return PreparedClip(clip, box, first, measures, cues, recorded, ruler)
+        return PreparedClip(clip, driver, box, first, measures, cues, recorded, ruler)
 
     def score(
         self,
@@ -128,32 +141,42 @@ class Evaluator:
         """
         portrait = self.pipeline.encode_source(source.first_frame, crop=self._crop(source))
         animation = self._animate(mode, target, portrait, options, controls)
-        squares = (crop_and_resize(frame, _whole(frame), SIZE) for frame in animation.frames())
+        squares = (crop_and_resize(frame, _whole(frame), FINE_SIZE) for frame in animation.frames())
         meter = ClipMeter(FRAME_RATE, identity_every=_IDENTITY_EVERY)
         count = min(animation.total, target.measures.num_frames)
         moments = {round(i * (count - 1) / (_NUM_SNAPSHOTS - 1)) for i in range(_NUM_SNAPSHOTS)}
         snapshots: list[Snapshot] = []
-        pictures: dict[str, list[np.ndarray]] = {"psnr": [], "ssim": [], "lpips": []}
+        lpips = self.networks.lpips
+        comparison = Comparison(target.measures.faces, {} if lpips is None else {"lpips": lpips})
         pairs = zip(squares, self._targets(target), strict=False)
         kept: list[np.ndarray] = []  # whole clip, for SyncNet only
         done = 0
         for batch in _batches(pairs, _BATCH):
-            for result, recorded in batch:
+            for fine, recorded in batch:
+                result = crop_and_resize(fine, _whole(fine), SIZE)
                 meter.add(result)
                 if self.networks.syncnet is not None:
                     kept.append(result)
                 if done in moments:
-                    snapshots.append(Snapshot(done / FRAME_RATE, recorded, result))
+                    snapshots.append(
+                        Snapshot(done / FRAME_RATE, crop_and_resize(recorded, _whole(recorded), SIZE), result)
+                    )
                 done += 1
-            self._compare(mode, batch, pictures)
+            if mode != "cross" or self.networks.fid is not None:
+                self.frechet.add(*comparison.add(*zip(*batch, strict=True)))
         animation.close()
         measures = meter.result()
-        curves = motion_curves(measures, _first_frames(target.measures, done))
+        driver = target.measures.first(done)
+        still = source.measures.still(done)
+        curves = motion_curves(measures, driver)
+        copied = {key: finite_mean(curve) for key, curve in motion_curves(still, driver).items()}
         if mode != "cross":
-            curves |= {key: np.concatenate(parts) for key, parts in pictures.items() if parts}
+            curves |= comparison.curves()
+            copied |= comparison.copied()
         values = {key: finite_mean(curve) for key, curve in curves.items()}
         values["csim"] = identity_score(measures, source.measures.embeddings[0])
-        values |= stability_scores(measures)
+        values |= stability_scores(measures) | following_scores(measures, driver)
+        values["ghost_cells"] = 100 * ghost_share(self.pipeline, portrait, animation.motion.motion)
         if mode == "audio":
             values |= speech_scores(measures, target.cues) | self._syncnet_scores(kept, measures, target)
         stages = dict(animation.timings.stages)
@@ -163,6 +186,7 @@ class Evaluator:
             target.clip.name,
             source.clip.name,
             values,
+            copied,
             curves,
             crop_and_resize(source.first_frame, source.box, SIZE),
             tuple(snapshots),
@@ -183,7 +207,7 @@ class Evaluator:
     ) -> Animation:
         if mode == "audio":
             return self.pipeline.animate_from_audio(portrait, self._waveform(target.clip), controls, options)
-        return self.pipeline.animate_from_video(portrait, target.clip.path, crop=self._crop(target))
+        return self.pipeline.animate_from_video(portrait, target.driver)
 
     def _syncnet_scores(
         self, frames: list[np.ndarray], measures: ClipMeasures, target: PreparedClip
@@ -194,25 +218,11 @@ class Evaluator:
         score = self.networks.syncnet.score(faces, self._waveform(target.clip))
         return {} if score is None else {"sync_c": score.confidence, "sync_d": score.distance}
 
-    def _compare(
-        self, mode: Mode, batch: list[tuple[np.ndarray, np.ndarray]], pictures: dict[str, list[np.ndarray]]
-    ) -> None:
-        if mode == "cross" and self.networks.fid is None:
-            return
-        result, recorded = (frames_to_tensor(np.stack(side), SIZE) for side in zip(*batch, strict=True))
-        self.frechet.add(result, recorded)
-        if mode == "cross":
-            return
-        pictures["psnr"].append(np.minimum(psnr(result, recorded), _HIGHEST_PSNR))
-        pictures["ssim"].append(ssim(result, recorded))
-        if self.networks.lpips is not None:
-            pictures["lpips"].append(self.networks.lpips(result, recorded))
-
     def _frames(self, clip: Clip) -> Iterator[np.ndarray]:
         return islice(read_frames(clip.path), int(self.max_seconds * FRAME_RATE))
 
     def _targets(self, target: PreparedClip) -> Iterator[np.ndarray]:
-        return (crop_and_resize(frame, target.box, SIZE) for frame in self._frames(target.clip))
+        return (crop_and_resize(frame, target.box, FINE_SIZE) for frame in self._frames(target.clip))
 
     def _waveform(self, clip: Clip) -> np.ndarray:
         return load_waveform(clip.path)[: int(self.max_seconds * SAMPLE_RATE)]
@@ -220,14 +230,15 @@ class Evaluator:
 
 def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | None:
     """Head pose and gaze of a recorded clip as controls: exact ones of a rendered clip, else the measured ones."""
-    names = ("yaw", "pitch", "roll") * pose + ("gaze_x", "gaze_y") * gaze
+    names = (POSE_NAMES if pose else ()) + (GAZE_NAMES if gaze else ())
     curves = {}
     for name in names:
         curve = np.asarray((clip.clip.truth or {}).get(name, clip.measures.readings[name]), np.float64)
         known = np.isfinite(curve)
         if not known.any():  # eyes that are shut all the time show no gaze to ask for
             continue
-        curves[name] = np.interp(np.arange(len(curve)), np.flatnonzero(known), curve[known]).astype(np.float32)
+        whole = np.interp(np.arange(len(curve)), np.flatnonzero(known), curve[known])
+        curves[name] = whole.clip(-LIMITS[name], LIMITS[name]).astype(np.float32)
     return MotionControls(**curves) if curves else None
 
 
@@ -239,18 +250,3 @@ def _batches(items: Iterable, size: int) -> Iterator[list]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
-
-
-def _first_frames(measures: ClipMeasures, count: int) -> ClipMeasures:
-    return ClipMeasures(
-        measures.faces[:count],
-        measures.looked[:count],
-        {name: curve[:count] for name, curve in measures.readings.items()},
-        measures.expressions[:count],
-        measures.embeddings,
-        measures.embedded_frames,
-        measures.changes,
-        measures.background_changes,
-        measures.size,
-        measures.fps,
-    )

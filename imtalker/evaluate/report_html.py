@@ -102,14 +102,15 @@ def _overview(report: EvaluationReport) -> str:
         label = f"{escape(metric.title)} {_ARROWS[metric.better]}"
         if metric.key in report.unavailable:
             reason = escape(report.unavailable[metric.key])
-            cells = f'<td class="text soft" colspan="3">not available: {reason}</td><td>{paper_cell}</td><td></td>'
+            cells = f'<td class="text soft" colspan="4">not available: {reason}</td><td>{paper_cell}</td><td></td>'
         else:
             summary = report.summary[metric.key]
             spread = f"&#177; {format_value(metric, summary.deviation)}" if summary.count > 1 else ""
             plot = strip_plot([score.values.get(metric.key, np.nan) for score in report.scores], names)
             cells = (
                 f'<td><b class="mean">{format_value(metric, summary.mean)}</b> {escape(metric.unit)}</td>'
-                f'<td class="soft">{spread}</td><td>{format_value(metric, report.recorded[metric.key].mean)}</td>'
+                f'<td class="soft">{spread}</td><td>{format_value(metric, report.copied[metric.key].mean)}</td>'
+                f"<td>{format_value(metric, report.recorded[metric.key].mean)}</td>"
                 f"<td>{paper_cell}</td><td>{plot}</td>"
             )
         rows.append(f'<tr><td title="{escape(metric.definition)}">{label}</td>{cells}</tr>')
@@ -118,10 +119,11 @@ def _overview(report: EvaluationReport) -> str:
         errors = ", ".join(f"{name} {value:.1f}" for name, value in report.ruler.items())
         ruler = f'<p class="soft">These clips are rendered, so the ruler is known too: it errs by {errors} degrees.</p>'
     return (
-        '<div class="scroll"><table><tr><th>metric</th><th>mean</th><th>spread</th><th>recordings</th>'
+        '<div class="scroll"><table><tr><th>metric</th><th>mean</th><th>spread</th><th>copy</th><th>recordings</th>'
         f"<th>paper, HDTF</th><th>one dot a clip, bar: median</th></tr>{''.join(rows)}</table></div>"
-        '<p class="soft">&#8593; higher is better, &#8595; lower is better. Recordings: what the clips themselves '
-        "reach. * measured by other networks in the paper: not comparable. All the paper's numbers are of other "
+        '<p class="soft">&#8593; higher is better, &#8595; lower is better. Copy: the portrait standing still. '
+        "Recordings: what the clips themselves reach. * measured by other networks in the paper: not comparable. "
+        "All the paper's numbers are of other "
         f"clips and of its own large model.</p>{ruler}"
     )
 

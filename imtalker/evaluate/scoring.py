@@ -3,12 +3,19 @@
 import math
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from imtalker.evaluate.clip_measures import ClipMeasures
 from imtalker.evaluate.face_metrics import aed, angular_error, apd, csim, finite_mean, gaze_direction, lip_distance
 from imtalker.evaluate.lip_sync import closure_rate, lip_sync
 from imtalker.evaluate.phonemes import SpeechCues
 from imtalker.evaluate.stability import landmark_jitter, value_range
+from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline
+from imtalker.renderer.motion_transfer import guide_coordinates
+from imtalker.renderer.robust_guide import ghost_cells
+
+GUIDE_BATCH = 8  # frames
 
 
 def motion_curves(result: ClipMeasures, target: ClipMeasures) -> dict[str, np.ndarray]:
@@ -24,6 +31,42 @@ def motion_curves(result: ClipMeasures, target: ClipMeasures) -> dict[str, np.nd
         "gaze_mae": angular_error(*directions),
         "lmd": np.array(lips),
     }
+
+
+def following_scores(result: ClipMeasures, driver: ClipMeasures) -> dict[str, float]:
+    """How lids and eyes go along with the driver's: correlation over the frames in which both are known."""
+
+    def lids(clip: ClipMeasures) -> np.ndarray:
+        return (clip.readings["eye_left"] + clip.readings["eye_right"]) / 2
+
+    gaze = [curve_correlation(result.gaze[:, axis], driver.gaze[:, axis]) for axis in range(2)]
+    return {
+        "lid_correlation": curve_correlation(lids(result), lids(driver)),
+        "gaze_correlation": finite_mean(np.array(gaze)),
+    }
+
+
+def curve_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's correlation of two curves (T,) where both are numbers; NaN for fewer than three such frames, or when
+    one of them does not change."""
+    known = np.isfinite(first) & np.isfinite(second)
+    a, b = first[known], second[known]
+    if len(a) < 3 or min(a.std(), b.std()) < 1e-9:
+        return math.nan
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+@torch.inference_mode()
+def ghost_share(pipeline: TalkingHeadPipeline, portrait: Portrait, motion: Tensor) -> float:
+    """Share of the guide's cells, over all frames of a motion (T, 32), that point elsewhere than their neighbours.
+
+    Without a motion NaN.
+    """
+    shares = []
+    for batch in motion.to(portrait.features.motion).split(GUIDE_BATCH):
+        guide = pipeline.models.renderer.guide(batch, portrait.features)
+        shares += ghost_cells(guide_coordinates(guide)).tolist()
+    return finite_mean(np.array(shares))
 
 
 def identity_score(result: ClipMeasures, source: np.ndarray | None) -> float:

@@ -14,7 +14,8 @@ import numpy as np
 
 from imtalker.errors import WeightsError
 from imtalker.faces.landmarks import FaceLandmarks
-from imtalker.faces.readings import similarity_transform
+from imtalker.faces.mesh import EYE_CORNERS, MOUTH_CORNERS, NOSE_TIP
+from imtalker.faces.rigid import similarity_transform
 
 # Measured: frames of one person in one video 0.85 and more, other photographs of a real person 0.75 and more; two real
 # people 0.47 and less, two of our rendered people, who are more alike, 0.5 to 0.76.
@@ -22,9 +23,6 @@ SAME_PERSON = 0.77
 _SIZE = 112  # pixels
 # Where the eyes, the nose tip and the corners of the mouth lie in the picture the network was trained on.
 _TEMPLATE = np.array([[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]])
-_EYES = ((33, 133), (362, 263))  # landmarks at the corners of both eyes
-_NOSE_TIP = 4
-_MOUTH_CORNERS = (61, 291)
 
 
 @lru_cache(maxsize=1)
@@ -56,9 +54,9 @@ def identity_embedding(image: np.ndarray, face: FaceLandmarks) -> np.ndarray:
     """
     points = face.points[:, :2]
     five = np.stack(
-        [points[list(corners)].mean(0) for corners in _EYES]
-        + [points[_NOSE_TIP]]
-        + [points[corner] for corner in _MOUTH_CORNERS]
+        [points[list(corners)].mean(0) for corners in EYE_CORNERS]
+        + [points[NOSE_TIP]]
+        + [points[corner] for corner in MOUTH_CORNERS]
     )
     scale, rotation, shift = similarity_transform(five, _TEMPLATE)
     transform = np.column_stack([scale * rotation, shift])
@@ -68,8 +66,3 @@ def identity_embedding(image: np.ndarray, face: FaceLandmarks) -> np.ndarray:
     network.setInput(cv2.dnn.blobFromImage(aligned), "data")
     embedding = network.forward().ravel()
     return embedding / np.linalg.norm(embedding)
-
-
-def identity_similarity(first: np.ndarray, second: np.ndarray) -> float:
-    """Cosine of two embeddings (CSIM): -1..1, higher is more alike."""
-    return float(first @ second / (np.linalg.norm(first) * np.linalg.norm(second)))

@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 
 from imtalker.errors import WeightsError
+from imtalker.faces.mesh import NUM_FACE, OUTER_EYE_CORNERS
 from imtalker.media.face_detector import MIN_SCORE, FaceDetector
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ NUM_LANDMARKS = 478  # 468 of the face, then five each for the irises on the ima
 BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 _CUT_SIZE = 256  # pixels, side of the picture that MediaPipe gets
 _MARGIN = 2.0  # side of that picture / longer side of the face
-_OUTER_EYE_CORNERS = (33, 263)
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ def _find_in(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
 
 def _region_of(face: FaceLandmarks) -> _Region:
     """The upright box of the landmarks in the frame of the eyes, with a margin."""
-    points = face.points[:468, :2]
-    left, right = _OUTER_EYE_CORNERS
+    points = face.points[:NUM_FACE, :2]
+    left, right = OUTER_EYE_CORNERS
     angle = _angle(points[left], points[right])
     cos, sin = np.cos(angle), np.sin(angle)
     rotation = np.array([[cos, sin], [-sin, cos]])  # image -> upright

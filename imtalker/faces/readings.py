@@ -13,8 +13,9 @@ import numpy as np
 
 from imtalker.faces.canonical import canonical_face
 from imtalker.faces.landmarks import FaceLandmarks
+from imtalker.faces.mesh import EYE_CORNERS, EYES, IRIS_L, IRIS_R, LIP_INNER_LOWER, LIP_INNER_UPPER, MOUTH_CORNERS
+from imtalker.faces.rigid import fit_head, rotation_angles
 
-CAMERA_DISTANCE = 100.0  # cm; portraits and talking heads are taken from about there
 # The canonical face looks down a little: the median pitch of 444 frontal portraits measured against it.
 _PITCH_ZERO = -3.8  # degrees
 # The iris landmark moves by these times the sine of the gaze angle; the network pulls irises to the middle,
@@ -24,12 +25,9 @@ _GAZE_ZERO = np.array([0.0, 0.13])  # cm, the iris above the middle of the eye's
 _MAX_GAZE_SINE = 0.7
 _MIN_APERTURE_FOR_GAZE = 0.4  # cm; narrower eyes hide the iris
 
-# Landmarks of the mesh; the eye on the image's left comes first.
-_INNER_LIPS = ((13, 14), (82, 87), (312, 317))  # upper, lower
-_MOUTH_CORNERS = (61, 291)
-_LIDS = (((159, 145), (160, 144), (158, 153)), ((386, 374), (387, 373), (385, 380)))  # upper, lower
-_EYE_CORNERS = ((33, 133), (362, 263))
-_IRISES = (468, 473)
+# Where the openings are measured: landmarks above and below, opposite each other.
+_LIP_MIDDLE = (LIP_INNER_UPPER[4:7], LIP_INNER_LOWER[4:7])
+_LID_MIDDLES = tuple((upper[3:6], lower[3:6]) for upper, lower in EYES)  # the eye on the image's left comes first
 
 
 @dataclass(frozen=True)
@@ -63,39 +61,33 @@ def head_frame(points: np.ndarray) -> HeadFrame:
         points: (478,3) pixels as in ``FaceLandmarks.points``.
     """
     face = canonical_face()
-    seen = points.astype(np.float64) * [1, -1, -1]  # y up, z toward the camera
-    center = face.weights @ seen[: len(face.weights)]
-    flat = seen.copy()
-    for _ in range(3):  # undo the perspective with the scale found so far
-        scale, rotation, shift = similarity_transform(face.vertices, flat[: len(face.weights)], face.weights)
-        nearness = (seen[:, 2:] - center[2]) / scale / CAMERA_DISTANCE
-        flat[:, :2] = center[:2] + (seen[:, :2] - center[:2]) * (1 - nearness)
-    return HeadFrame((flat - shift) @ rotation / scale, rotation, scale)
+    centre = face.weights @ points[: len(face.weights), :2].astype(np.float64)
+    middle = face.weights @ face.vertices  # its depth is where the landmarks' own z has the scale of x and y
+    scale, rotation, _, about_middle = fit_head(points, face.vertices - middle, face.weights, centre)
+    return HeadFrame(about_middle + middle, rotation, scale)
 
 
 def head_pose(frame: HeadFrame) -> tuple[float, float, float]:
-    """Yaw, pitch, roll in degrees. The rotation is Rz(roll) Rx(pitch) Ry(yaw)."""
-    r = frame.rotation
-    yaw = np.arctan2(-r[2, 0], r[2, 2])
-    pitch = np.arcsin(np.clip(-r[2, 1], -1, 1))
-    roll = np.arctan2(-r[0, 1], r[1, 1])
-    return float(np.degrees(yaw)), float(np.degrees(pitch)) - _PITCH_ZERO, float(np.degrees(roll))
+    """Yaw, pitch, roll in degrees, as in ``imtalker.faces.rigid``."""
+    yaw, pitch, roll = (float(angle) for angle in rotation_angles(frame.rotation))
+    return yaw, pitch - _PITCH_ZERO, roll
 
 
 def mouth_opening(frame: HeadFrame) -> float:
     """Gap between the inner edges of the lips at their middle third, cm; 0 when closed."""
-    return _mean_gap(frame, _INNER_LIPS)
+    return _mean_gap(frame, *_LIP_MIDDLE)
 
 
 def mouth_width(frame: HeadFrame) -> float:
     """Distance between the corners of the mouth, cm."""
-    left, right = (frame.points[i] for i in _MOUTH_CORNERS)
+    left, right = (frame.points[i] for i in MOUTH_CORNERS)
     return float(np.linalg.norm(right - left))
 
 
 def eye_apertures(frame: HeadFrame) -> tuple[float, float]:
     """Gap between the lids of the eye on the image's left and on its right, cm; below about 0.3 closed."""
-    return _mean_gap(frame, _LIDS[0]), _mean_gap(frame, _LIDS[1])
+    right, left = (_mean_gap(frame, *lids) for lids in _LID_MIDDLES)
+    return right, left
 
 
 def gaze_angles(frame: HeadFrame) -> tuple[float, float]:
@@ -108,7 +100,7 @@ def gaze_angles(frame: HeadFrame) -> tuple[float, float]:
         return float("nan"), float("nan")
     shifts = [
         frame.points[iris, :2] - frame.points[list(corners), :2].mean(0)
-        for iris, corners in zip(_IRISES, _EYE_CORNERS, strict=True)
+        for iris, corners in zip((IRIS_R[0], IRIS_L[0]), EYE_CORNERS, strict=True)
     ]
     sine = (np.mean(shifts, 0) - _GAZE_ZERO) / _GAZE_LEVER
     x, y = np.degrees(np.arcsin(np.clip(sine, -_MAX_GAZE_SINE, _MAX_GAZE_SINE)))
@@ -137,27 +129,5 @@ def read_faces(faces: Sequence[FaceLandmarks | None]) -> dict[str, np.ndarray]:
     return {name: table[:, column] for column, name in enumerate(names)}
 
 
-def _mean_gap(frame: HeadFrame, pairs: Sequence[tuple[int, int]]) -> float:
-    upper, lower = np.array(pairs).T
-    return max(0.0, float((frame.points[upper, 1] - frame.points[lower, 1]).mean()))
-
-
-def similarity_transform(
-    source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale, rotation, shift: least squares of scale * rotation @ source + shift - target (Umeyama 1991).
-
-    Args:
-        source, target: (N,D) points in two or three dimensions.
-        weights: (N,) summing to 1; equal when left out.
-    """
-    if weights is None:
-        weights = np.full(len(source), 1 / len(source))
-    source_mean, target_mean = weights @ source, weights @ target
-    a, b = source - source_mean, target - target_mean
-    u, singular, vt = np.linalg.svd((b * weights[:, None]).T @ a)
-    mirror = np.ones(source.shape[1])
-    mirror[-1] = np.sign(np.linalg.det(u @ vt))
-    rotation = (u * mirror) @ vt
-    scale = float(singular @ mirror / (weights @ (a**2).sum(1)))
-    return scale, rotation, target_mean - scale * rotation @ source_mean
+def _mean_gap(frame: HeadFrame, upper: Sequence[int], lower: Sequence[int]) -> float:
+    return max(0.0, float((frame.points[list(upper), 1] - frame.points[list(lower), 1]).mean()))

@@ -14,11 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig
+from imtalker.config import SAMPLES_PER_FRAME, AudioEncoderConfig
 from imtalker.errors import InputError
 from imtalker.generator.audio_statistics import ClipStatistics, NormalisedWaveform, convolution_statistics
 
-SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
 SEGMENT_FRAMES = 500  # frames the transformer yields at a time in a long clip (20 s)
 MARGIN_FRAMES = 125  # frames it sees beyond them on each side (5 s), twice the reach of its positions
 PIECE_FRAMES = 50  # frames the convolutions compute at a time

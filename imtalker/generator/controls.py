@@ -14,12 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from imtalker.config import GeneratorConfig
 from imtalker.errors import InputError
+from imtalker.faces.rigid import rotation_matrix, rotation_vector
 from imtalker.generator.control_files import read_csv_columns, read_npz_columns
 from imtalker.generator.motion_layout import (
     ANGLE_UNIT,
     POSE_CHANNELS,
     camera_gaze,
 )
+from imtalker.media.remark import Remark
 
 Curve = float | NDArray[np.float32] | None
 FloatArray = NDArray[np.float32]
@@ -28,7 +30,11 @@ POSE_NAMES = ("yaw", "pitch", "roll")
 GAZE_NAMES = ("gaze_x", "gaze_y")
 CAMERA_COLUMNS = ("camera_scale", "camera_x", "camera_y")
 COLUMNS = (*POSE_NAMES, *GAZE_NAMES, *CAMERA_COLUMNS)
-LIMITS = {"yaw": 90.0, "pitch": 90.0, "roll": 90.0, "gaze_x": 60.0, "gaze_y": 60.0}  # degrees
+LIMITS = {"yaw": 60.0, "pitch": 45.0, "roll": 45.0, "gaze_x": 60.0, "gaze_y": 60.0}  # degrees; beyond: a mistake
+# Degrees from the portrait's own pose within which an explicit motion is drawn well; further out skin-coloured bubbles
+# appear in hair and background, so what is asked for beyond is brought back.
+REACH = {"yaw": 22.0, "pitch": 15.0, "roll": 8.0}
+TOLERANCE = 0.5  # degrees beyond the reach that are not worth a remark
 MAX_CAMERA = 1000.0
 MAX_EXPRESSIVENESS = 1.5
 
@@ -82,13 +88,14 @@ class ControlTracks:
 class MotionControls:
     """Optional wishes for the motion; None leaves a quantity to the network.
 
-    ``yaw``, ``pitch``, ``roll`` (-90..90) and ``gaze_x``, ``gaze_y`` (-60..60) are degrees, ``camera`` three
+    ``yaw`` (-60..60), ``pitch``, ``roll`` (-45..45) and ``gaze_x``, ``gaze_y`` (-60..60) are degrees, ``camera`` three
     numbers in the preset's own units (scale and translation); each is constant or has one value per frame at
     25 frames per second, and a track shorter than the clip holds its last value. Where only some angles of the
     head (or of the gaze) are given, the others stay as in the portrait if the preset can tell, else 0.
     ``expressiveness`` scales the amplitude of the head's motion, 0 (still) to 1.5; other values than 1 need a
     preset whose motion names the head. In such a preset a track of the head is followed exactly and a constant
-    angle moves the natural motion there; elsewhere they are conditions that the network follows as it learned.
+    angle moves the natural motion there, both within ``REACH`` of the portrait's own pose; elsewhere they are
+    conditions that the network follows as it learned.
 
     Raises:
         InputError: a value that is not finite, out of range or of the wrong shape.
@@ -141,6 +148,19 @@ class MotionControls:
         """From a NumPy archive with one array ``(T,)`` (or a single number) per column name."""
         return cls.from_columns(read_npz_columns(Path(path)), str(path))
 
+    @classmethod
+    def from_file(cls, path: str | Path) -> "MotionControls":
+        """From a ``.csv`` or ``.npz`` file, see ``from_csv`` and ``from_npz``.
+
+        Raises:
+            InputError: another kind of file, or one that cannot be used.
+        """
+        readers = {".csv": cls.from_csv, ".npz": cls.from_npz}
+        reader = readers.get(Path(path).suffix.lower())
+        if reader is None:
+            raise InputError(f"control file {path} is neither .csv nor .npz; save it as one of these")
+        return reader(path)
+
     @property
     def is_neutral(self) -> bool:
         """True where nothing is asked for."""
@@ -181,11 +201,37 @@ class MotionControls:
         part = self.window(start, stop)
         pose = _columns([part.yaw, part.pitch, part.roll], rest_pose, stop - start)
         gaze = _columns([part.gaze_x, part.gaze_y], rest_gaze, stop - start)
+        if pose is not None and explicit and reference is not None:
+            reach = np.array([REACH[name] for name in POSE_NAMES], np.float32)
+            pose = rest_pose + (pose - rest_pose).clip(-reach, reach)
         if pose is not None:
             pose = pose / ANGLE_UNIT if explicit else rotation_vectors(pose)
         if gaze is not None:
             gaze = gaze / ANGLE_UNIT if explicit else np.radians(gaze) * np.array([-1, 1], np.float32)
         return ControlTracks(pose, part.camera, gaze)
+
+
+def pose_remarks(controls: MotionControls, reference: FloatArray) -> tuple[Remark, ...]:
+    """What is said where a head is asked to turn further than an explicit motion reaches.
+
+    Args:
+        reference: the portrait's motion ``(32,)``.
+    """
+    remarks = []
+    for rest, name in zip(reference[POSE_CHANNELS] * ANGLE_UNIT, POSE_NAMES, strict=True):
+        asked = getattr(controls, name)
+        if asked is None:
+            continue
+        low, high = float(rest) - REACH[name], float(rest) + REACH[name]
+        if np.min(asked) < low - TOLERANCE or np.max(asked) > high + TOLERANCE:
+            remarks.append(
+                Remark(
+                    "pose_limited",
+                    f"{name} is kept within {low:.0f} to {high:.0f} degrees: this portrait's own is {rest:.0f}, and "
+                    f"{REACH[name]:.0f} degrees from it are drawn well",
+                )
+            )
+    return tuple(remarks)
 
 
 def rotation_vectors(angles: FloatArray) -> FloatArray:
@@ -194,22 +240,7 @@ def rotation_vectors(angles: FloatArray) -> FloatArray:
     The head turns by yaw, then pitches, then rolls, about axes fixed to the camera: x right, y up, z to the
     viewer. A right-handed turn about x lowers the nose, hence the sign of the pitch.
     """
-    yaw, pitch, roll = (np.radians(angles.astype(np.float64)) / 2).T
-    zero = np.zeros_like(yaw)
-    about_y = np.stack([np.cos(yaw), zero, np.sin(yaw), zero])
-    about_x = np.stack([np.cos(pitch), -np.sin(pitch), zero, zero])
-    about_z = np.stack([np.cos(roll), zero, zero, np.sin(roll)])
-    w, *axis = _quaternion_product(about_z, _quaternion_product(about_x, about_y))
-    sine = np.linalg.norm(axis, axis=0)
-    angle = 2 * np.arctan2(sine, w)
-    factor = np.where(sine > 1e-9, angle / np.maximum(sine, 1e-9), 2.0)
-    return (np.stack(axis) * factor).T.astype(np.float32)
-
-
-def _quaternion_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    real = a[0] * b[0] - (a[1:] * b[1:]).sum(0)
-    imaginary = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:], axis=0)
-    return np.concatenate([real[None], imaginary])
+    return rotation_vector(rotation_matrix(*angles.astype(np.float64).T)).astype(np.float32)
 
 
 def _columns(curves: list[Curve], rest: FloatArray, length: int) -> FloatArray | None:

@@ -1,19 +1,16 @@
 """Sampling as pure functions: time grid, solvers of the flow's ODE, classifier-free guidance, noise (eq. 12)."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from imtalker.config import SamplingOptions
+from imtalker.config import SAMPLING_LIMITS, SamplingOptions
 from imtalker.errors import InputError
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x, t scalar) -> dx/dt, shaped like x
 Solver = Callable[[Velocity, Tensor, Tensor, Tensor], Tensor]  # (velocity, x, t, dt) -> x at t + dt
-MAX_GUIDANCE = 20.0
-MAX_STEPS = 1000
 
 
 def euler_step(velocity: Velocity, x: Tensor, t: Tensor, dt: Tensor) -> Tensor:
@@ -43,31 +40,16 @@ def check_options(options: SamplingOptions) -> None:
     """Raise ``InputError`` for the first option that cannot be used."""
     if options.solver not in SOLVERS:
         raise InputError(f"solver {options.solver!r} is unknown; choose one of {', '.join(SOLVERS)}")
+    for name, limits in SAMPLING_LIMITS.items():
+        limits.check(name, getattr(options, name), " (1 is off)" if "guidance" in name else "")
     evaluations = SOLVERS[options.solver][1]
-    steps = options.num_steps
-    if not _is_int(steps) or not 1 <= steps <= MAX_STEPS:
-        raise InputError(f"num_steps is {steps!r}; give a whole number from 1 to {MAX_STEPS}")
-    if steps % evaluations:
+    if options.num_steps % evaluations:
         raise InputError(
-            f"num_steps is {steps}, but {options.solver} spends {evaluations} network evaluations per step; "
-            f"give a multiple of {evaluations}"
+            f"num_steps is {options.num_steps}, but {options.solver} spends {evaluations} network evaluations per "
+            f"step; give a multiple of {evaluations}"
         )
-    for name in ("guidance_scale", "pose_guidance", "gaze_guidance"):
-        value = getattr(options, name)
-        if not _is_number(value) or not 0 <= value <= MAX_GUIDANCE:
-            raise InputError(f"{name} is {value!r}; give a number from 0 to {MAX_GUIDANCE:g} (1 is off)")
-    if not _is_int(options.seed) or not 0 <= options.seed < 2**63:
-        raise InputError(f"seed is {options.seed!r}; give a whole number from 0 to 2**63 - 1")
     if options.noise not in ("stream", "repeat"):
         raise InputError(f"noise is {options.noise!r}; choose 'stream' or 'repeat'")
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def time_grid(num_steps: int, solver: str = "euler") -> Tensor:

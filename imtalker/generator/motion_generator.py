@@ -14,6 +14,7 @@ from imtalker.generator.explicit_head import ExplicitHead
 from imtalker.generator.flow import check_options, guide, integrate, noise_windows, time_grid
 from imtalker.generator.motion_layout import STATISTICS_DIM
 from imtalker.generator.transformer import FlowMatchingTransformer
+from imtalker.generator.window_borders import continue_motion
 
 
 class MotionGenerator(nn.Module):
@@ -158,6 +159,8 @@ class MotionGenerator(nn.Module):
                 inputs = {name: value.to(weight) for name, value in {"audio": audio, **inputs}.items()}
                 conditions = self.projections(**inputs).padded(config.window_frames)
                 motion = self._sample(noise.to(reference), conditions, before, context, reference, options)
+                if start and self._names_the_head:
+                    motion = continue_motion(motion, context)
                 before = conditions.last(config.context_frames)
                 context = motion[:, -config.context_frames :]
                 result = motion[:, : stop - start]

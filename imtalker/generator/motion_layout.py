@@ -1,7 +1,7 @@
 """Named channels of an explicit motion latent (``GeneratorConfig.motion_layout="explicit"``, the tiny preset).
 
 0:3 yaw, pitch, roll / 10 degrees; 3:5 head translation; 5 log of the head's scale; 6:8 gaze x, y / 10 degrees in
-the head's frame; 8:31 expression, 31 the tongue. The official latent is learned and has no named channels.
+the head's frame; the rest is expression. The official latent is learned and has no named channels.
 """
 
 from typing import TypeVar
@@ -15,8 +15,6 @@ Array = TypeVar("Array", Tensor, np.ndarray)
 POSE_CHANNELS = slice(0, 3)
 HEAD_CHANNELS = slice(0, 6)  # pose, translation, scale
 GAZE_CHANNELS = slice(6, 8)
-EXPRESSION_CHANNELS = slice(8, 31)
-TONGUE_CHANNEL = 31
 CAMERA_CHANNELS = [5, 3, 4]  # scale, x, y: the order of the camera condition
 ANGLE_UNIT = 10.0  # degrees per unit of pose and gaze
 STATISTICS_DIM = 12  # mean and deviation of the head channels
@@ -28,19 +26,6 @@ def camera_gaze(motion: Array) -> Array:
     0 looks into the camera however the head is turned: what the gaze condition and the gaze controls mean.
     """
     return motion[..., GAZE_CHANNELS] + motion[..., :2]
-
-
-def motion_conditions(motion: Tensor) -> dict[str, Tensor]:
-    """Pose, camera ``(B, T, 3)``, gaze ``(B, T, 2)`` and statistics ``(B, 12)`` of a motion ``(B, T, 32)``.
-
-    These are the raw conditions under which the motion itself would be generated: what training feeds.
-    """
-    return {
-        "pose": motion[..., POSE_CHANNELS],
-        "camera": motion[..., CAMERA_CHANNELS],
-        "gaze": camera_gaze(motion),
-        "statistics": head_statistics(motion),
-    }
 
 
 def head_statistics(motion: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imtalker.errors import OutputError
+from imtalker.media.folders import expanded
 
 
 def checked_target(path: str | Path, suffixes: tuple[str, ...]) -> Path:
@@ -17,7 +18,7 @@ def checked_target(path: str | Path, suffixes: tuple[str, ...]) -> Path:
     """
     if "\0" in str(path):
         raise OutputError(f"output {str(path)!r} is not a usable path; leave out the null character")
-    target = Path(path).expanduser()
+    target = expanded(path)
     if target.suffix.lower() not in suffixes:
         raise OutputError(f"output {target} must end in {' or '.join(suffixes)}; rename it")
     folder = target.parent

@@ -1,5 +1,6 @@
 """Speech: any common audio file or the sound track of a video -> float32 mono at 16 kHz."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
 from imtalker.media.container import decode, open_media, usable_sound
 from imtalker.media.timeline import Timeline
+
+logger = logging.getLogger(__name__)
 
 MIN_SECONDS = 0.2  # five video frames: less holds no syllable
 MAX_SECONDS = 3600.0
@@ -43,6 +46,24 @@ def load_waveform(source: Audio, max_seconds: float = MAX_SECONDS) -> np.ndarray
         waveform = _gathered(array_frames(*source), "the audio", max_seconds)
         return _checked(waveform, "the audio", max_seconds)
     return _checked(_decode_file(source, max_seconds), f"audio file {source}", max_seconds)
+
+
+def load_clip_sound(path: str | Path, offset: float) -> np.ndarray | None:
+    """The sound of a clip as ``load_waveform`` gives it, moved to begin with the first picture.
+
+    Args:
+        offset: seconds by which the sound starts after the first picture (``VideoInfo.audio_offset``).
+
+    Returns:
+        ``(N,)``; None where there is nothing to hear: silence is no reason to refuse a clip.
+    """
+    try:
+        waveform = load_waveform(path)
+    except InputError as error:
+        logger.info("%s has no usable sound: %s", path, error)
+        return None
+    shift = round(offset * SAMPLE_RATE)
+    return np.pad(waveform, (shift, 0)) if shift > 0 else waveform[-shift:]
 
 
 def timed_samples(frames: Iterable[AudioFrame], layout: str, rate: int) -> Iterator[np.ndarray]:

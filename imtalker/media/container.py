@@ -15,6 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from imtalker.errors import InputError
+from imtalker.media.folders import expanded
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +36,14 @@ def existing_file(path: str | Path, what: str) -> Path:
         InputError: it does not exist, is not a file, is empty, or may not be read.
     """
     try:
-        path = Path(path).expanduser()
+        path = expanded(path)
         exists, is_file = path.exists(), path.is_file()
         size = path.stat().st_size if is_file else 0
         if is_file:
             path.open("rb").close()
     except OSError as error:
         raise InputError(f"{what} {path} cannot be read ({error.strerror}); check its permissions") from error
-    except (ValueError, RuntimeError) as error:  # a null character in the path; "~" where nobody has a home
+    except ValueError as error:  # a null character in the path
         raise InputError(f"{what} {str(path)!r} is not a valid path ({error}); check the path") from error
     if not exists:
         raise InputError(f"{what} {path} does not exist; check the path")

@@ -3,18 +3,16 @@
 import importlib.util
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from imtalker.config import CropConfig
 from imtalker.errors import InputError, NoFaceError, WeightsError
-from imtalker.media.crop import CropBox, square_crop_box
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +33,18 @@ class Face:
     box: tuple[float, float, float, float]  # x0, y0, x1, y1
     score: float  # 0..1
     landmarks: np.ndarray | None = None  # (5, 2): eyes, nose tip, mouth corners, the left ones in the image first
+    angle: float = 0.0  # degrees counter-clockwise by which the face is tilted, as far as it was measured
 
     @property
     def size(self) -> float:
         """Longer side of the box."""
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+    def scaled(self, scale: float) -> "Face":
+        """The same face in a picture scaled by that factor."""
+        x0, y0, x1, y1 = (value * scale for value in self.box)
+        landmarks = None if self.landmarks is None else self.landmarks * scale
+        return replace(self, box=(x0, y0, x1, y1), landmarks=landmarks)
 
 
 class FaceDetector:
@@ -131,61 +136,6 @@ def choose_face(faces: list[Face], index: int | None = None, what: str = "the pi
     if index is None and len(sure) > 1:
         logger.info("%s has %d faces; the largest is used, another can be chosen", what, len(sure))
     return face
-
-
-def stable_face_box(
-    frames: Iterable[np.ndarray], detector: FaceDetector, index: int | None = None, what: str = "the clip"
-) -> tuple[tuple[float, float, float, float], tuple[int, int]]:
-    """One face box for a whole clip: the median over sampled frames of one person's boxes.
-
-    The person is chosen in the first frame with a face (the largest, or ``index``) and followed by overlap;
-    frames without that face and outliers do not matter.
-
-    Returns:
-        The box (x0, y0, x1, y1) and the frames' (height, width).
-
-    Raises:
-        NoFaceError: no usable face in any sampled frame.
-    """
-    boxes: list[np.ndarray] = []
-    size = (0, 0)
-    problem: NoFaceError | None = None
-    for frame in frames:
-        size = frame.shape[:2]
-        faces = detector.detect(frame)
-        if not boxes:
-            try:
-                boxes.append(np.array(choose_face(faces, index, what).box))
-            except NoFaceError as error:
-                problem = error
-            continue
-        sure = [np.array(face.box) for face in faces if face.score >= MIN_SCORE]
-        best = max(sure, key=lambda box: _overlap(box, boxes[-1]), default=None)
-        if best is not None and _overlap(best, boxes[-1]) > 0.1:
-            boxes.append(best)
-    if not boxes:
-        raise problem or NoFaceError(f"no face was found in {what}; {REMEDY}")
-    x0, y0, x1, y1 = (float(value) for value in np.median(np.array(boxes), axis=0))
-    return (x0, y0, x1, y1), size
-
-
-def find_crop(
-    image: np.ndarray,
-    detector: FaceDetector,
-    crop: CropConfig | None = None,
-    index: int | None = None,
-    what: str = "the picture",
-) -> CropBox:
-    """Square crop round one face of a picture, uint8 RGB ``(H, W, 3)``; raises as ``choose_face``."""
-    return square_crop_box(choose_face(detector.detect(image), index, what).box, image.shape[:2], crop)
-
-
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of two boxes."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    return float(shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 
 from imtalker.errors import InputError
+from imtalker.media.hdr import ScreenColours, needs_conversion
 
 MAX_SIDE = 8192  # pixels
 MAX_STRETCH = 10.0  # of one pixel; beyond, the file's aspect ratio is taken for a mistake
@@ -19,8 +20,8 @@ class FrameConverter:
     """Callable: a decoded frame -> upright uint8 RGB ``(H, W, 3)``, always of the first frame's size.
 
     Pixels that are not square are made square by enlarging the shorter way, the rotation a phone notes in the file is
-    applied, and a frame of another size (browser recordings change it midway) is scaled to the first one's, with black
-    bars where its shape differs.
+    applied, HDR and wide colours become those of a screen, and a frame of another size (browser recordings change it
+    midway) is scaled to the first one's, with black bars where its shape differs.
 
     Args:
         stream: the frames' stream.
@@ -32,6 +33,7 @@ class FrameConverter:
         self._path = path
         self._longest_side = longest_side
         self._stretch = _pixel_stretch(stream)
+        self._colours: tuple[tuple[int, int], ScreenColours] | None = None
         self.source_size: tuple[int, int] | None = None  # (height, width), upright, square pixels, of the first frame
         self.size: tuple[int, int] | None = None  # (height, width) of what is given
 
@@ -50,11 +52,19 @@ class FrameConverter:
             self.size = (max(1, round(upright[0] * scale)), max(1, round(upright[1] * scale)))
         fitted = fit_inside(upright, self.size)
         height, width = (fitted[1], fitted[0]) if turns % 2 else fitted
-        picture = to_rgb(frame, height, width)
+        picture = self._to_rgb(frame, height, width)
         picture = np.rot90(picture, turns) if turns else picture
         if fitted != self.size:
             picture = _letterboxed(picture, self.size)
         return np.ascontiguousarray(picture)
+
+    def _to_rgb(self, frame: VideoFrame, height: int, width: int) -> np.ndarray:
+        if not needs_conversion(frame):
+            return to_rgb(frame, height, width)
+        kind = (int(frame.color_trc), int(frame.color_primaries))
+        if self._colours is None or self._colours[0] != kind:
+            self._colours = (kind, ScreenColours(*kind))
+        return self._colours[1](frame, height, width)
 
     def _square_size(self, frame: VideoFrame) -> tuple[int, int]:
         width, height = frame.width, frame.height
@@ -70,7 +80,7 @@ class FrameConverter:
 
 def to_rgb(frame: VideoFrame, height: int, width: int) -> np.ndarray:
     """A frame scaled to a size as uint8 RGB, by its own colour matrix; BT.709 or BT.601 by size where it names none."""
-    options = {}
+    options: dict = {"src_color_range": int(frame.color_range)}
     if int(frame.colorspace) in UNSPECIFIED and not frame.format.is_rgb:
         large = frame.width >= HD_WIDTH or frame.height > HD_HEIGHT
         options["src_colorspace"] = Colorspace.ITU709 if large else Colorspace.ITU601

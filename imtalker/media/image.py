@@ -2,25 +2,23 @@
 
 import io
 import logging
-import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
 from imtalker.errors import InputError
 from imtalker.media.container import existing_file
+from imtalker.media.picture_formats import BROKEN, load_pixels, open_picture
 
 logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 100_000_000  # refused by the header alone, before anything is decoded
 _LIMIT = f"more than {MAX_PIXELS // 1_000_000} million pixels"
 MIN_SIDE = 32  # pixels
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF")
 WHITE = (255, 255, 255)
-
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+ORIENTATION = 0x0112  # EXIF tag
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our own limit decides
 
@@ -35,7 +33,7 @@ def load_portrait(
     picture.
 
     Args:
-        source: path of a JPEG, PNG, WebP, AVIF, BMP, TIFF or GIF file; a PIL image; or an array
+        source: path of a JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF or GIF file; a PIL image; or an array
             ``(H, W)``, ``(H, W, 1 | 3 | 4)`` of uint8 0..255, uint16 0..65535 or float 0..1.
 
     Raises:
@@ -47,38 +45,37 @@ def load_portrait(
         return _convert(source, "the picture", background)
     path = existing_file(source, "picture")
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            return _convert(image, f"picture {path}", background)
-    except UnidentifiedImageError as error:
-        raise InputError(
-            f"picture {path} is not a JPEG, PNG, WebP, AVIF, BMP, TIFF or GIF file; save it as one of these"
-        ) from error
+        with open_picture(path, _check_size) as image:
+            return _convert(image, f"picture {path}", background, path)
     except Image.DecompressionBombError as error:
         raise InputError(f"picture {path} is too large, {_LIMIT}; reduce it") from error
     except InputError:
         raise
-    except _BROKEN as error:
+    except BROKEN as error:
         raise InputError(f"picture {path} is damaged ({error}); save it again from the original") from error
 
 
-def _convert(image: Image.Image, name: str, background: tuple[int, int, int]) -> np.ndarray:
+def _convert(image: Image.Image, name: str, background: tuple[int, int, int], path: Path | None = None) -> np.ndarray:
+    """The pixels upright in sRGB. Copies are made only where something changes: pictures may be large."""
     _check_size(image.width, image.height, name)
-    try:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-    except _BROKEN as error:
-        raise InputError(f"{name} is damaged ({error}); save it again from the original") from error
     profile = image.info.get("icc_profile")
+    try:
+        image = load_pixels(image, path)
+        if image.getexif().get(ORIENTATION, 1) != 1:
+            image = ImageOps.exif_transpose(image)
+    except BROKEN as error:
+        raise InputError(f"{name} is damaged ({error}); save it again from the original") from error
     if image.mode == "F" or image.mode.startswith("I"):
         image = Image.fromarray(_deep_grey_to_uint8(np.asarray(image), name))
     if image.mode in ("LA", "PA", "La", "RGBa") or (image.mode != "RGBA" and "transparency" in image.info):
         image = image.convert("RGBA")
     if image.mode == "RGBA":
-        canvas = Image.new("RGBA", image.size, (*background, 255))
-        image = Image.alpha_composite(canvas, image).convert("RGB")
+        canvas = Image.new("RGB", image.size, background)
+        canvas.paste(image, mask=image.getchannel("A"))
+        image = canvas
     if profile and image.mode in ("RGB", "CMYK"):
         image = _to_srgb(image, profile, name)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _to_srgb(image: Image.Image, profile: bytes, name: str) -> Image.Image:
@@ -93,12 +90,14 @@ def _to_srgb(image: Image.Image, profile: bytes, name: str) -> Image.Image:
 
 def _deep_grey_to_uint8(grey: np.ndarray, name: str) -> np.ndarray:
     """16-bit, 32-bit or float grey -> uint8; Pillow's own conversion clips instead of scaling."""
-    values = grey.astype(np.float64)
-    if not np.isfinite(values).all():
+    low, top = float(grey.min()), float(grey.max())  # a value that is not finite shows in one of them
+    if not np.isfinite([low, top]).all():
         raise InputError(f"{name} has pixels that are not finite numbers; save it as an 8-bit PNG")
-    top = values.max(initial=0.0)
     scale = 255.0 if top <= 1.0 else 1.0 if top <= 255.0 and grey.dtype.kind == "f" else 255.0 / 65535.0
-    return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
+    result = np.empty(grey.shape, np.uint8)
+    for row, values in enumerate(grey):  # a row at a time: large pictures are not held in floats
+        result[row] = np.clip(np.rint(values * scale), 0, 255)
+    return result
 
 
 def _from_array(array: np.ndarray, background: tuple[int, int, int]) -> np.ndarray:

@@ -47,7 +47,7 @@ def probe_video(path: str | Path) -> VideoInfo:
         InputError: missing, damaged, or no video stream in it.
     """
     with open_media(path, "video file") as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         frame = next((f for f in decode(container, stream, path)), None)
         if frame is None:
             raise InputError(f"video file {path} holds no picture that can be decoded; export it again")
@@ -77,7 +77,7 @@ def read_frames(path: str | Path, fps: float = FRAME_RATE, max_seconds: float = 
         InputError: missing, damaged, no video stream, a side over 8192 pixels, over ``max_seconds`` long.
     """
     with open_media(path, "video file") as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         convert = FrameConverter(stream, path)
         for frame, count in _shown_frames(container, stream, path, fps, max_seconds):
             picture = convert(frame)
@@ -93,7 +93,7 @@ def read_frames_from(path: str | Path, fps: float, first: int, seek: bool) -> It
             with ``reliable_times``.
     """
     with open_media(path, "video file") as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         convert = FrameConverter(stream, path)
         origin: float | None = None
         if seek and first > 0:
@@ -122,7 +122,7 @@ def reliable_times(path: str | Path, fps: float = FRAME_RATE) -> bool:
         InputError: missing, damaged, no video stream.
     """
     with open_media(path, "video file") as container:
-        return _span(container, _video_stream(container, path), fps) is not None
+        return _span(container, video_stream(container, path), fps) is not None
 
 
 def native_rate(path: str | Path) -> Fraction:
@@ -132,7 +132,7 @@ def native_rate(path: str | Path) -> Fraction:
         InputError: missing, damaged, no video stream.
     """
     with open_media(path, "video file") as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         candidates = (stream.guessed_rate, stream.average_rate, stream.base_rate)
     known = [Fraction(rate) for rate in candidates if rate]
     usable = [rate for rate in known if MIN_RATE <= rate <= MAX_RATE]
@@ -148,18 +148,18 @@ def count_frames(path: str | Path, fps: float = FRAME_RATE, max_seconds: float =
         InputError: as ``read_frames``; a file without timestamps is given up once ``max_seconds`` are passed.
     """
     with open_media(path, "video file") as container:
-        span = _span(container, _video_stream(container, path), fps)
+        span = _span(container, video_stream(container, path), fps)
     if span is not None:
         return span
     with open_media(path, "video file") as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         return sum(count for _, count in _shown_frames(container, stream, path, fps, max_seconds))
 
 
 def sample_frames(path: str | Path, every: int = 5, limit: int = 200) -> Iterator[np.ndarray]:
     """Every n-th frame of a clip, at most ``limit``."""
     with open_media(path, "video file") as container:
-        stream = _video_stream(container, path)
+        stream = video_stream(container, path)
         convert = FrameConverter(stream, path)
         for index, frame in enumerate(decode(container, stream, path)):
             if index // every >= limit:
@@ -168,14 +168,28 @@ def sample_frames(path: str | Path, every: int = 5, limit: int = 200) -> Iterato
                 yield convert(frame)
 
 
-def timed_frames(container: InputContainer, path: str | Path) -> Iterator[tuple[VideoFrame, float]]:
+def timed_frames(
+    container: InputContainer, stream: VideoStream, path: str | Path
+) -> Iterator[tuple[VideoFrame, float]]:
     """Each decoded frame of a clip and its time, seconds from the first one."""
-    stream = _video_stream(container, path)
     timeline, start = Timeline(), None
     for frame in decode(container, stream, path):
         time = timeline.place(frame.time, _length(frame, stream, FRAME_RATE))
         start = time if start is None else start
         yield frame, time - start
+
+
+def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
+    """The pictures of a clip, decoded with several threads.
+
+    Raises:
+        InputError: there are none, or only a cover.
+    """
+    stream = next((s for s in container.streams.video if not _is_cover(s)), None)
+    if stream is None:
+        raise InputError(f"video file {path} has no video stream; give a clip with pictures")
+    stream.thread_type = "AUTO"
+    return stream
 
 
 def _shown_frames(
@@ -246,14 +260,6 @@ def _length(frame: VideoFrame, stream: VideoStream, fps: float) -> float:
 
 def _spacing(stream: VideoStream, fps: float) -> float:
     return 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / fps
-
-
-def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    stream = next((s for s in container.streams.video if not _is_cover(s)), None)
-    if stream is None:
-        raise InputError(f"video file {path} has no video stream; give a clip with pictures")
-    stream.thread_type = "AUTO"
-    return stream
 
 
 def _is_cover(stream: VideoStream) -> bool:

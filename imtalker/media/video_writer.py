@@ -15,7 +15,6 @@ from av.video.frame import VideoFrame
 
 from imtalker.config import FRAME_RATE
 from imtalker.media.atomic import checked_target, hidden_sibling, write_error
-from imtalker.media.container import open_media
 from imtalker.media.sound_blocks import AudioTrack, SoundBlocks
 
 logger = logging.getLogger(__name__)
@@ -38,8 +37,9 @@ class VideoWriter:
 
     Args:
         path: ``.mp4`` file; replaced if it exists.
-        fps: frames per second; 30000/1001 and the like are kept exactly.
         size: (height, width) of the frames; an odd last row or column is dropped (4:2:0 needs even sides).
+            None: that of the first frame written.
+        fps: frames per second; 30000/1001 and the like are kept exactly.
         audio: path of a file with sound, kept at its own quality, or ``(rate, samples (N,) or (N, C))``.
         audio_offset: seconds by which the sound starts after the first picture.
         recipe: JSON-able facts stored in the comment tag behind the notice that the video is AI-generated.
@@ -52,7 +52,7 @@ class VideoWriter:
     def __init__(
         self,
         path: str | Path,
-        size: tuple[int, int],
+        size: tuple[int, int] | None = None,
         fps: Fraction | int = FRAME_RATE,
         audio: AudioTrack | None = None,
         audio_offset: float = 0.0,
@@ -61,23 +61,26 @@ class VideoWriter:
         self.path = checked_target(path, SUFFIXES)
         self.frames = 0
         self.fps = Fraction(fps)
-        self._height, self._width = size[0] // 2 * 2, size[1] // 2 * 2
+        self.recipe = recipe or {}
         self._hidden = hidden_sibling(self.path)
         self._resources = ExitStack()
+        self._container: OutputContainer | None = None  # opened as soon as the size is known
         try:
             self._sound = self._resources.enter_context(SoundBlocks(audio, audio_offset)) if audio is not None else None
-            self._container = self._open(recipe)
+            if size is not None:
+                self._container = self._open(size)
         except BaseException:
             self._discard()
             raise
 
-    def _open(self, recipe: dict | None) -> OutputContainer:
+    def _open(self, size: tuple[int, int]) -> OutputContainer:
+        self._height, self._width = size[0] // 2 * 2, size[1] // 2 * 2
         try:
             container = av.open(f"file:{self._hidden}", "w", format="mp4", options={"movflags": "+faststart"})
         except OSError as error:
             raise write_error(self.path, error) from error
         self._resources.callback(_close_quietly, container)
-        container.metadata["comment"] = f"{AI_NOTICE} {json.dumps(recipe or {}, separators=(',', ':'))}"
+        container.metadata["comment"] = f"{AI_NOTICE} {json.dumps(self.recipe, separators=(',', ':'))}"
         video = container.add_stream("libx264", rate=self.fps, options=X264_OPTIONS)
         video.width, video.height, video.pix_fmt = self._width, self._height, "yuv420p"
         context = video.codec_context
@@ -97,11 +100,12 @@ class VideoWriter:
         """
         if frames.ndim == 3:
             frames = frames[None]
+        container = self._container = self._container or self._open(frames.shape[1:3])
         try:
             for picture in frames:
-                self._write_picture(picture)
+                self._write_picture(container, picture)
                 if self._sound is not None:
-                    self._write_sound(self.frames / self.fps)
+                    self._write_sound(container, self.frames / self.fps)
         except OSError as error:
             raise write_error(self.path, error) from error
 
@@ -111,7 +115,7 @@ class VideoWriter:
         Raises:
             OutputError: the disk is full.
         """
-        if self.frames == 0:
+        if self.frames == 0 or self._container is None:
             self._discard()
             return
         try:
@@ -129,19 +133,19 @@ class VideoWriter:
         """Leave nothing behind."""
         self._discard()
 
-    def _write_picture(self, picture: np.ndarray) -> None:
+    def _write_picture(self, container: OutputContainer, picture: np.ndarray) -> None:
         picture = np.ascontiguousarray(picture[: self._height, : self._width])
         frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(
             format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
         )
         frame.pts, frame.time_base = self.frames, 1 / self.fps
-        self._container.mux(self._video.encode(frame))
+        container.mux(self._video.encode(frame))
         self.frames += 1
 
-    def _write_sound(self, until: Fraction) -> None:
+    def _write_sound(self, container: OutputContainer, until: Fraction) -> None:
         assert self._sound is not None
         for block in self._sound.blocks(round(until * self._sound.rate)):
-            self._container.mux(self._audio.encode(block))
+            container.mux(self._audio.encode(block))
 
     def _discard(self) -> None:
         self._resources.close()
@@ -158,22 +162,6 @@ class VideoWriter:
             self.close()
         else:
             self._discard()
-
-
-def read_recipe(path: str | Path) -> dict | None:
-    """The recipe a finished video carries; None if it is not one of ours.
-
-    Raises:
-        InputError: missing or damaged file.
-    """
-    with open_media(path, "video file") as container:
-        comment = container.metadata.get("comment", "")
-    if not comment.startswith(AI_NOTICE):
-        return None
-    try:
-        return json.loads(comment[len(AI_NOTICE) :])
-    except json.JSONDecodeError:
-        return None
 
 
 def _close_quietly(container: OutputContainer) -> None:

@@ -7,12 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline, load_pipeline
+    from imtalker.pipeline.inputs import DrivingClip, Portrait, Speech
+    from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
 
-__all__ = ["Portrait", "TalkingHeadPipeline", "load_pipeline"]
+__all__ = ["DrivingClip", "Portrait", "Speech", "TalkingHeadPipeline", "load_pipeline"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("imtalker.pipeline.talking_head"), name)
+        inputs = ("DrivingClip", "Portrait", "Speech")
+        module = "inputs" if name in inputs else "talking_head"
+        return getattr(import_module(f"imtalker.pipeline.{module}"), name)
     raise AttributeError(f"module 'imtalker.pipeline' has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """A run of the pipeline: an iterator of finished frames that knows its length, recipe and timings."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from imtalker.config import FRAME_RATE, MOTION_DIM
-from imtalker.media.video_writer import AudioTrack, VideoWriter
+from imtalker.media.remark import Remark
+from imtalker.media.sound_blocks import AudioTrack
+from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import MotionClip
 from imtalker.pipeline.timing import Timings
 
@@ -36,6 +38,8 @@ class Animation(Iterator[FrameChunk]):
     timings: Timings
     audio: AudioTrack | None = field(default=None, repr=False)  # sound of the finished video, at its own quality
     audio_offset: float = 0.0  # seconds by which that starts after the first frame
+    remarks: tuple[Remark, ...] = ()  # on what went in, for people
+    fps: Fraction | int = FRAME_RATE
     windows: list[Tensor] = field(default_factory=list, repr=False)  # motion so far, (1, n, 32) each
 
     def __iter__(self) -> "Animation":
@@ -64,6 +68,34 @@ class Animation(Iterator[FrameChunk]):
         return MotionClip(torch.cat(windows, dim=1)[0], self.recipe)
 
 
+def write_chunks(
+    chunks: Iterable[FrameChunk], writers: Sequence[VideoWriter], timings: Timings | None = None
+) -> Generator[FrameChunk]:
+    """The same chunks; each writer appends their frames as they pass.
+
+    The files are finished when the chunks end, and discarded if an error comes or the iteration is given up.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    timings = timings or Timings()
+    try:
+        for chunk in chunks:
+            with timings.measure("encoding"):
+                for writer in writers:
+                    writer.write(chunk.frames)
+            yield chunk
+        with timings.measure("encoding"):
+            for writer in writers:
+                writer.close()
+    finally:
+        for writer in writers:
+            writer.abort()  # does nothing to a finished file
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+
+
 def save_video(
     chunks: Iterable[FrameChunk],
     path: str | Path,
@@ -71,11 +103,13 @@ def save_video(
     recipe: dict | None = None,
     audio_offset: float = 0.0,
     timings: Timings | None = None,
+    also: Sequence[VideoWriter] = (),
+    fps: Fraction | int | None = None,
 ) -> Path:
     """Write an animation as MP4 (H.264 + AAC), complete or not at all; returns the path.
 
-    ``audio`` (a path, or ``(sample_rate, samples)``), ``recipe`` and ``timings`` (where the time spent on
-    encoding is noted) default to the animation's own.
+    ``audio`` (a path, or ``(sample_rate, samples)``), ``recipe``, ``fps`` and ``timings`` (where the time spent
+    on encoding is noted) default to the animation's own. ``also``: further videos of the same frames.
 
     Raises:
         OutputError: the file cannot be written.
@@ -85,23 +119,10 @@ def save_video(
         timings = timings or chunks.timings
         audio, audio_offset = (chunks.audio, chunks.audio_offset) if audio is None else (audio, audio_offset)
         recipe = chunks.recipe if recipe is None else recipe
+        fps = chunks.fps if fps is None else fps
     timings = timings or Timings()
-    writer: VideoWriter | None = None
-    try:
-        for chunk in chunks:
-            with timings.measure("encoding"):
-                if writer is None:
-                    size = (chunk.frames.shape[1], chunk.frames.shape[2])
-                    writer = VideoWriter(path, size, chunk.fps, audio, audio_offset, recipe)
-                writer.write(chunk.frames)
-        if writer is not None:
-            with timings.measure("encoding"):
-                writer.close()
-    finally:
-        if writer is not None:
-            writer.abort()  # does nothing to a finished file
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            close()
+    writer = VideoWriter(path, None, fps or FRAME_RATE, audio, audio_offset, recipe)
+    for _ in write_chunks(chunks, (writer, *also), timings):
+        pass
     timings.finish()
     return Path(path)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +15,7 @@ from imtalker.config import FRAME_RATE, MOTION_DIM
 from imtalker.errors import InputError, OutputError
 from imtalker.media.atomic import atomic_file
 from imtalker.media.container import existing_file
+from imtalker.pipeline.inputs import describe_file
 
 FORMAT = "imtalker-motion-1"
 
@@ -23,7 +25,8 @@ class MotionClip:
     """A motion sequence and how it came about."""
 
     motion: Tensor  # (T, 32) float32, on the CPU, 25 frames per second
-    recipe: dict = field(default_factory=dict)  # preset, mode, sampling, controls, source, versions
+    recipe: dict[str, Any] = field(default_factory=dict)  # of the run it comes from
+    file: dict[str, Any] | None = None  # name and SHA-256, where it was read from a file
 
 
 def save_motion(path: str | Path, motion: Tensor | MotionClip, recipe: Mapping | None = None) -> None:
@@ -61,7 +64,14 @@ def load_motion(path: str | Path) -> MotionClip:
         recipe = json.loads(metadata.get("recipe", "{}"))
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise InputError(f"motion file {path} is damaged ({error}); save it again") from error
-    return MotionClip(check_motion(motion, f"motion file {path}"), recipe)
+    return MotionClip(check_motion(motion, f"motion file {path}"), recipe, describe_file(path))
+
+
+def describe_motion(motion: object) -> dict[str, Any]:
+    """What a recipe says about motion: its file, if there is one, and how it was made, if that is known."""
+    if not isinstance(motion, MotionClip):
+        return {"file": None, "sha256": None}
+    return (motion.file or {"file": None, "sha256": None}) | {"recipe": motion.recipe}
 
 
 def check_motion(motion: Tensor, name: str) -> Tensor:

@@ -1,52 +1,109 @@
-"""The recipe of a run: what anybody needs to make it again, stored in videos and motion files."""
+"""The recipe of a run: everything needed to make the same frames again, stored in videos and motion files.
 
+A JSON object, the same from command line, app and API:
+
+- ``version``: of this format; ``software``, ``torch``: what made it
+- ``preset``, ``motion_layout``, ``weights`` (revision, sha256), ``dtype`` of the renderer
+- ``mode``: "audio", "video" or "motion"
+- ``portrait``: file, sha256, crop, face, background
+- ``speech``: file, sha256 (audio; with motion the sound)
+- ``driving``, ``head_from``: file, sha256, crop, face of a clip
+- ``motion``: file, sha256, and the recipe it was made by
+- ``sampling``, ``controls``: every value; curves in full
+- ``size`` of the frames, ``relative``, ``keep_sound``, ``paste_back``, ``max_side``, ``label``
+
+Files are named without folders, which may say who somebody is. Further entries may join; an entry that is missing
+means that nothing was asked for.
+"""
+
+import json
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from imtalker.config import SamplingOptions
+from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
+from imtalker.media.container import existing_file, open_media
+from imtalker.media.video_writer import AI_NOTICE
 from imtalker.version import __version__
+from imtalker.weights.load import Models
 
-MAX_CURVE = 8  # values of a control curve written out; longer ones are summed up
+VERSION = 2  # 1, up to version 0.1, summed curves up and did not name the inputs; it cannot be made again
+
+Mode = Literal["audio", "video", "motion"]
+Recipe = dict[str, Any]
 
 
 def make_recipe(
-    mode: str,
-    preset: str,
-    motion_layout: str,
-    source: object,
+    models: Models,
+    dtype: torch.dtype,
+    mode: Mode,
+    portrait: Recipe,
     options: SamplingOptions | None = None,
     controls: MotionControls | None = None,
-    **extra: Any,
-) -> dict:
-    """JSON-able facts of a run. Only file names are kept of paths: folders may say who somebody is."""
-    recipe: dict[str, Any] = {
+    **inputs: Any,
+) -> Recipe:
+    """The recipe of a run.
+
+    Args:
+        dtype: of the renderer.
+        portrait: what ``SourceImage.recipe`` says.
+        inputs: further entries as listed above; None leaves one out.
+    """
+    recipe: Recipe = {
+        "version": VERSION,
         "software": f"imtalker {__version__}",
         "torch": str(torch.__version__),
-        "preset": preset,
-        "motion_layout": motion_layout,
+        "preset": models.preset.name,
+        "motion_layout": models.generator.config.motion_layout,
+        "weights": {"revision": models.revision, "sha256": models.sha256},
+        "dtype": str(dtype).removeprefix("torch."),
         "mode": mode,
-        "source": Path(source).name if isinstance(source, str | Path) else "samples",
+        "portrait": portrait,
     }
     if options is not None:
         recipe["sampling"] = asdict(options)
     if controls is not None:
-        given = {f.name: _describe(getattr(controls, f.name)) for f in fields(controls)}
-        recipe["controls"] = {name: value for name, value in given.items() if value is not None}
-    return recipe | {name: value for name, value in extra.items() if value is not None}
+        given = {f.name: getattr(controls, f.name) for f in fields(controls)}
+        recipe["controls"] = {name: _plain(value) for name, value in given.items() if value is not None}
+    return recipe | {name: value for name, value in inputs.items() if value is not None}
 
 
-def _describe(value: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        return value
-    if value.size <= MAX_CURVE:
-        return np.round(value, 4).tolist()
-    return {
-        "frames": len(value),
-        "mean": np.round(value.mean(axis=0), 4).tolist(),
-        "deviation": np.round(value.std(axis=0), 4).tolist(),
-    }
+def read_recipe(path: str | Path) -> Recipe | None:
+    """The recipe in a finished video, or in a JSON file; None for a video that is not one of ours.
+
+    Raises:
+        InputError: missing or damaged file.
+    """
+    if Path(path).suffix.lower() == ".json":
+        try:
+            content = json.loads(existing_file(path, "recipe").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"recipe {path} cannot be read: {error}; give the recipe of a run") from error
+        if not isinstance(content, dict):
+            raise InputError(f"recipe {path} is not a JSON object; give the recipe of a run")
+        return content
+    with open_media(path, "video file") as container:
+        comment = container.metadata.get("comment", "")
+    if not comment.startswith(AI_NOTICE):
+        return None
+    try:
+        return json.loads(comment[len(AI_NOTICE) :])
+    except json.JSONDecodeError:
+        return None
+
+
+def requested_controls(recipe: Recipe | None) -> dict[str, Any]:
+    """The controls a video was made with, its motion's own where it was made from saved motion."""
+    asked = recipe or {}
+    if asked.get("mode") == "motion":
+        asked = (asked.get("motion") or {}).get("recipe") or {}
+    return asked.get("controls") or {}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -1,50 +1,42 @@
 """Portrait and speech, a driving clip or saved motion -> frames: the entry for CLI, app and programs."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from imtalker.config import SAMPLE_RATE, SamplingOptions
+from imtalker.config import SamplingOptions
 from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError
-from imtalker.generator.audio_encoder import num_video_frames
-from imtalker.generator.controls import MotionControls
+from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion
-from imtalker.media.audio import Audio, load_waveform
-from imtalker.media.crop import CropBox, crop_and_resize
-from imtalker.media.framing import Crop, Framing
-from imtalker.media.image import WHITE, load_portrait
-from imtalker.media.video import count_frames, probe_video, read_frames
-from imtalker.media.video_writer import AudioTrack
+from imtalker.generator.voice_activity import sound_remarks
+from imtalker.media.audio import Audio
+from imtalker.media.clip_framing import ClipFraming
+from imtalker.media.framing import Crop
+from imtalker.media.remark import Remark
+from imtalker.media.sound_blocks import AudioTrack
 from imtalker.pipeline.animation import Animation
-from imtalker.pipeline.finishing import Finishing
-from imtalker.pipeline.motion_clip import MotionClip, check_motion
-from imtalker.pipeline.recipe import make_recipe
-from imtalker.pipeline.rendering import encode_frames, remembered, render_chunks, suitable_batch, to_tensor, up_to
+from imtalker.pipeline.encoders import Encoders
+from imtalker.pipeline.finishing import MAX_SIDE, Finisher, FinishOptions
+from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, Speech, as_track, describe_file
+from imtalker.pipeline.motion_clip import MotionClip, check_motion, describe_motion
+from imtalker.pipeline.recipe import Mode, make_recipe
+from imtalker.pipeline.rendering import (
+    record,
+    render_chunks,
+    take,
+)
 from imtalker.pipeline.timing import Timings
-from imtalker.renderer import SourceFeatures
+from imtalker.renderer import Painter
 from imtalker.renderer.fuse import fuse
-from imtalker.weights.load import Models, load_models
-
-Picture = str | Path | Image.Image | np.ndarray
+from imtalker.weights.load import load_models
 
 
-@dataclass(frozen=True)
-class Portrait:
-    """A portrait the pipeline has understood: make it once, animate it often."""
-
-    image: np.ndarray = field(repr=False)  # the whole picture, uint8 RGB (H, W, 3)
-    box: CropBox  # the square that is animated
-    features: SourceFeatures = field(repr=False)
-
-
-class TalkingHeadPipeline:
+class TalkingHeadPipeline(Encoders):
     """Portrait + speech | clip | motion -> ``Animation``, an iterator of ``FrameChunk``.
 
     It holds the networks and no state of a run: several runs may be under way at the same time.
@@ -52,171 +44,101 @@ class TalkingHeadPipeline:
     Args:
         models: renderer, generator and audio encoder, on one device, and their preset.
         batch_size: frames rendered at a time; None: what suits the device and the resolution.
+        size: side of the frames, pixels; None: the best the preset has (tiny: 256 or 512, base: 512).
+
+    Raises:
+        InputError: the preset's renderer does not make frames of that size.
     """
-
-    def __init__(self, models: Models, batch_size: int | None = None):
-        self.models = models
-        self.preset = models.preset
-        self.framing = Framing(self.preset.crop)
-        self._like = next(models.renderer.parameters())
-        self.device, self.dtype = self._like.device, self._like.dtype
-        self.batch_size = batch_size or suitable_batch(self.device, models.renderer.config.output_size)
-
-    # ---- portrait ----
-
-    def encode_source(
-        self,
-        portrait: Picture,
-        *,
-        face: int | None = None,
-        crop: Crop = "auto",
-        background: tuple[int, int, int] = WHITE,
-        timings: Timings | None = None,
-    ) -> Portrait:
-        """Find the face, cut the square, compute everything that depends on the portrait alone.
-
-        Args:
-            portrait: path, PIL image or array, see ``load_portrait``.
-            face: which face, 0 the largest; None: the largest.
-            crop: "auto" round the face, a ``CropBox``, or None for the whole picture.
-            background: RGB laid under transparent parts.
-
-        Raises:
-            InputError: unusable picture or box; NoFaceError: no usable face.
-        """
-        timings = timings or Timings()
-        with timings.measure("crop"):
-            image = load_portrait(portrait, background)
-            what = f"picture {portrait}" if isinstance(portrait, str | Path) else "the picture"
-            box = self.framing.of_picture(image, crop, face, what)
-            square = crop_and_resize(image, box, self.models.renderer.config.input_size)
-        with timings.measure("source_encoding"), torch.no_grad():
-            features = self.models.renderer.encode_source(to_tensor(square[None], self._like))
-        return Portrait(image, box, features)
-
-    # ---- motion ----
-
-    def motion_from_audio(
-        self,
-        portrait: Portrait,
-        audio: Audio,
-        controls: MotionControls | None = None,
-        options: SamplingOptions | None = None,
-        *,
-        timings: Timings | None = None,
-    ) -> Iterator[Tensor]:
-        """Motion windows ``(1, n, 32)`` for speech, at 25 frames per second.
-
-        Raises:
-            InputError: unusable speech, controls or options.
-        """
-        waveform = load_waveform(audio)
-        timings = timings or Timings()
-        features = timings.iterate("audio_encoding", self.models.audio_encoder.encode_stream(waveform))
-        windows = self.models.generator.generate(
-            features, portrait.features.motion, controls, options or self.preset.sampling
-        )
-        return timings.iterate("motion_generation", windows)
-
-    def motion_from_video(
-        self,
-        video: str | Path,
-        *,
-        face: int | None = None,
-        crop: Crop = "auto",
-        timings: Timings | None = None,
-    ) -> Iterator[Tensor]:
-        """Motion windows ``(1, n, 32)`` of a driving clip, resampled to 25 frames per second.
-
-        One crop serves the whole clip: round the median position of the face, see ``stable_face_box``.
-
-        Raises:
-            InputError: unusable clip; NoFaceError: no usable face in it.
-        """
-        timings = timings or Timings()
-        with timings.measure("crop"):
-            box = self.framing.of_clip(video, crop, face)
-        return encode_frames(self.models.renderer, read_frames(video), box, self.batch_size, timings)
-
-    # ---- runs ----
 
     def animate_from_audio(
         self,
         portrait: Portrait | Picture,
-        audio: Audio,
+        audio: Audio | Speech,
         controls: MotionControls | None = None,
         options: SamplingOptions | None = None,
         *,
-        head_from: str | Path | None = None,
+        head_from: str | Path | DrivingClip | None = None,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Let a portrait speak.
 
         Args:
             portrait: a ``Portrait``, or a picture for ``encode_source``.
-            audio: path, samples at 16 kHz, or ``(sample_rate, samples)``; the video keeps its quality.
+            audio: path, samples at 16 kHz, ``(sample_rate, samples)``, or ``Speech``; the video keeps its quality.
             controls: head pose, gaze and camera in degrees and canonical units; overrides ``head_from``.
             options: sampling; the preset's by default.
             head_from: a clip whose head motion and gaze are taken, repeated back and forth if it is shorter
                 than the speech. Needs a preset whose motion has named channels ("tiny").
-            paste_back: give whole pictures at the portrait's own resolution instead of the square.
+            paste_back: give whole pictures instead of the square.
             label: write "AI-generated" into a corner.
+            max_side: longer side of whole pictures at most, 128..4096 pixels.
+            bare: give the rendered squares untouched, to be finished by a ``Finisher`` later.
 
         Raises:
             InputError: unusable input; raised here, before anything is generated.
         """
         timings = timings or Timings()
-        portrait = self._understood(portrait, timings)
-        with timings.measure("audio_encoding"):
-            waveform = load_waveform(audio)
-        total = num_video_frames(len(waveform))
+        portrait = self._portrait(portrait, timings)
+        speech = self._speech(audio, timings)
         options = options or self.preset.sampling
+        recipe = self._recipe("audio", portrait, options, controls, speech=speech.recipe)
+        remarks = sound_remarks(speech.waveform)
         if head_from is not None:
-            controls = self._head_of_clip(head_from, total, controls, timings)
-        windows = self.motion_from_audio(portrait, waveform, controls, options, timings=timings)
-        track: AudioTrack = (SAMPLE_RATE, audio) if isinstance(audio, np.ndarray) else audio
-        recipe = self._recipe("audio", audio, options, controls, head_from=_name(head_from))
-        return self._animation(portrait, windows, total, recipe, timings, paste_back, label, track)
+            self._check_named(head_from)
+            clip = self.encode_driver(head_from, timings=timings)
+            controls = self._head_of_clip(clip, speech.num_frames, controls, timings)
+            recipe["head_from"] = clip.recipe
+            remarks += clip.framing.remarks
+        if controls is not None and self._motion_layout == "explicit":
+            remarks += pose_remarks(controls, portrait.features.motion[0].float().cpu().numpy())
+        windows = self.motion_from_audio(portrait, speech, controls, options, timings=timings)
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        total = speech.num_frames
+        return self._animation(portrait, windows, total, recipe, timings, finish, speech.track, remarks=remarks)
 
     def animate_from_video(
         self,
         portrait: Portrait | Picture,
-        video: str | Path,
+        video: str | Path | DrivingClip,
         *,
         face: int | None = None,
-        crop: Crop = "auto",
+        crop: Crop | ClipFraming = "auto",
         relative: bool = False,
+        keep_sound: bool = True,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Let a portrait move like the person in a clip; the clip's sound is kept.
 
         Args:
-            video: the driving clip.
-            face: which face of the clip, 0 the largest in its first frame.
-            crop: of the clip: "auto", a ``CropBox``, or None for its whole pictures.
+            video: the driving clip: a path, or the value of ``encode_driver``.
+            face, crop: of a clip given as a path, see ``encode_driver``.
             relative: add the driver's change since the first frame to the portrait's own pose, instead of
                 taking the driver's pose as it is. Keeps the portrait's framing. With named channels (tiny)
                 this concerns head and camera only, else the whole motion latent.
+            keep_sound: give the clip's sound to the finished video.
 
         Raises:
             InputError: unusable input.
         """
         timings = timings or Timings()
-        portrait = self._understood(portrait, timings)
-        info = probe_video(video)
-        windows = self.motion_from_video(video, face=face, crop=crop, timings=timings)
+        portrait = self._portrait(portrait, timings)
+        clip = self.encode_driver(video, face=face, crop=crop, timings=timings)
+        windows = self.motion_from_video(clip, timings=timings)
         if relative:
             windows = relative_motion(windows, portrait.features.motion, self._motion_layout)
-        total = count_frames(video)
-        recipe = self._recipe("video", video, relative=relative)
-        track = video if info.has_audio else None
-        run = self._animation(portrait, windows, total, recipe, timings, paste_back, label, track)
-        run.audio_offset = info.audio_offset
-        return run
+        recipe = self._recipe("video", portrait, driving=clip.recipe, relative=relative, keep_sound=keep_sound)
+        audio, offset = clip.track if keep_sound else None, clip.info.audio_offset
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        total = clip.num_frames
+        return self._animation(portrait, windows, total, recipe, timings, finish, audio, offset, clip.remarks)
 
     def render_motion(
         self,
@@ -224,9 +146,12 @@ class TalkingHeadPipeline:
         motion: MotionClip | Tensor | Iterable[Tensor],
         *,
         total: int | None = None,
-        audio: AudioTrack | None = None,
+        audio: Audio | None = None,
+        audio_offset: float = 0.0,
         paste_back: bool = False,
         label: bool = False,
+        max_side: int = MAX_SIDE,
+        bare: bool = False,
         timings: Timings | None = None,
     ) -> Animation:
         """Apply motion made before to any portrait, at the cost of rendering.
@@ -235,20 +160,25 @@ class TalkingHeadPipeline:
             motion: from ``load_motion`` or ``Animation.motion``, a tensor ``([1,] T, 32)``, or windows.
             total: frames, needed with windows only.
             audio: sound of the finished video.
+            audio_offset: seconds by which it starts after the first frame.
 
         Raises:
             InputError: the motion was made with another preset.
         """
         timings = timings or Timings()
-        portrait = self._understood(portrait, timings)
-        recipe = self._recipe("motion", "motion")
+        portrait = self._portrait(portrait, timings)
+        heard = {} if audio is None else {"speech": describe_file(audio), "audio_offset": audio_offset}
+        recipe = self._recipe("motion", portrait, motion=describe_motion(motion), **heard)
         if isinstance(motion, MotionClip):
             self._check_motion(motion)
-            recipe, motion = motion.recipe, motion.motion
+            motion = motion.motion
+        windows: Iterable[Tensor] = motion
         if isinstance(motion, Tensor):
-            motion = check_motion(motion, "the motion")[None]
-            total, motion = motion.shape[1], [motion]
-        return self._animation(portrait, iter(motion), total or 0, recipe, timings, paste_back, label, audio)
+            windows = [check_motion(motion, "the motion")[None]]
+            total = windows[0].shape[1]
+        track = None if audio is None else as_track(audio)
+        finish = FinishOptions(paste_back, label, max_side, bare)
+        return self._animation(portrait, iter(windows), total or 0, recipe, timings, finish, track, audio_offset)
 
     # ---- inside ----
 
@@ -259,42 +189,45 @@ class TalkingHeadPipeline:
         total: int,
         recipe: dict,
         timings: Timings,
-        paste_back: bool,
-        label: bool,
-        audio: AudioTrack | None,
+        options: FinishOptions,
+        audio: AudioTrack | None = None,
+        audio_offset: float = 0.0,
+        remarks: tuple[Remark, ...] = (),
     ) -> Animation:
         kept: list[Tensor] = []
-        side = self.models.renderer.config.output_size
-        finish = Finishing(portrait.image, portrait.box, side, paste_back, label, timings)
-        windows = remembered(windows, kept)
-        renderer, batch = self.models.renderer, self.batch_size
-        chunks = render_chunks(renderer, portrait.features, windows, total, batch, finish, timings)
-        return Animation(chunks, total, finish.size, recipe, timings, audio, windows=kept)
+        finisher = Finisher(portrait, portrait.size, options, timings)
+        painter = Painter(self.models.renderer, portrait.features, portrait.size)
+        squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
+        recipe |= finisher.recipe
+        chunks = finisher.finish(squares)
+        return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks, kept)
 
     def _head_of_clip(
-        self, clip: str | Path, total: int, controls: MotionControls | None, timings: Timings
+        self, clip: DrivingClip, total: int, controls: MotionControls | None, timings: Timings
     ) -> MotionControls:
-        if self._motion_layout != "explicit":
-            raise InputError(
-                f"preset {self.preset.name!r} has no readable head motion to take from {clip}; "
-                "use preset tiny, or give pose and gaze as a control file"
-            )
         windows = self.motion_from_video(clip, timings=timings)
-        frames = torch.cat([part[0].float().cpu() for part in up_to(windows, total)])
+        frames = torch.cat([part[0].float().cpu() for part in take(windows, total)])
         return head_controls(frames[:total], total, controls)
-
-    def _understood(self, portrait: Portrait | Picture, timings: Timings) -> Portrait:
-        return portrait if isinstance(portrait, Portrait) else self.encode_source(portrait, timings=timings)
 
     def _recipe(
         self,
-        mode: str,
-        source: object,
+        mode: Mode,
+        portrait: Portrait,
         options: SamplingOptions | None = None,
         controls: MotionControls | None = None,
-        **extra: Any,
-    ) -> dict:
-        return make_recipe(mode, self.preset.name, self._motion_layout, source, options, controls, **extra)
+        **inputs: Any,
+    ) -> dict[str, Any]:
+        return make_recipe(
+            self.models, self.dtype, mode, portrait.recipe, options, controls, size=portrait.size, **inputs
+        )
+
+    def _check_named(self, clip: str | Path | DrivingClip) -> None:
+        if self._motion_layout != "explicit":
+            name = clip.path if isinstance(clip, DrivingClip) else clip
+            raise InputError(
+                f"preset {self.preset.name!r} has no readable head motion to take from {name}; "
+                "use preset tiny, or give pose and gaze as a control file"
+            )
 
     def _check_motion(self, clip: MotionClip) -> None:
         preset = clip.recipe.get("preset", self.preset.name)
@@ -316,6 +249,7 @@ def load_pipeline(
     *,
     progress: Callable[[str], None] | None = None,
     batch_size: int | None = None,
+    size: int | None = None,
 ) -> TalkingHeadPipeline:
     """A pipeline for a preset ("tiny", "base") or a folder of converted weights.
 
@@ -323,16 +257,17 @@ def load_pipeline(
         device: auto, cpu, cuda, cuda:N or mps.
         dtype: auto, float32, float16 or bfloat16; of the renderer.
         progress: receives a line before every long step of the first use of "base".
+        batch_size, size: see ``TalkingHeadPipeline``.
 
     Raises:
-        InputError: unknown preset, device or type.
+        InputError: unknown preset, device, type or size.
         WeightsError: weights missing, damaged, or not to be fetched.
     """
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
     models = load_models(preset_or_dir, where, torch.float32, progress)
     renderer = fuse(models.renderer).to(precision)  # fused in full precision, then rounded once
-    return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size)
+    return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size, size)
 
 
 def _name(path: str | Path | None) -> str | None:

@@ -12,6 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
+from imtalker.renderer.robust_guide import (
+    cell_positions,
+    extend_past_border,
+    reject_outliers,
+    to_coordinates,
+    to_displacement,
+)
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -133,7 +140,17 @@ class Guide:
 
     weights: Tensor | None = None  # (B, N, N) attention, kept for training losses
     index: Tensor | None = None  # (B, N) source cell of the largest weight ("block")
-    coordinates: Tensor | None = None  # (B, n, n, 2) x, y in [-1, 1] as grid_sample takes them ("coordinate")
+    coordinates: Tensor | None = None  # (B, n, n, 2) x, y as grid_sample takes them ("coordinate"); beyond
+    # [-1, 1] where the motion wants what lies outside the source
+
+
+def guide_coordinates(guide: Guide) -> Tensor:
+    """Where each cell comes from, ``(B, n, n, 2)`` in [-1, 1], whatever the resampler."""
+    if guide.coordinates is not None:
+        return guide.coordinates
+    assert guide.index is not None
+    side = math.isqrt(guide.index.shape[1])
+    return cell_centres(side).to(guide.index.device)[guide.index].view(-1, side, side, 2)
 
 
 def cell_centres(side: int) -> Tensor:
@@ -213,7 +230,10 @@ class ImplicitMotionTransfer(nn.Module):
         local = local / (local.sum(-1, keepdim=True) + 1e-8)
         coordinates = (local[..., None] * self.centres[near]).sum(2)
         side = math.isqrt(weights.shape[1])
-        return Guide(weights=weights, coordinates=coordinates.view(-1, side, side, 2))
+        cells = cell_positions(side).to(coordinates)
+        displacement = to_displacement(coordinates.view(-1, side, side, 2), cells)
+        displacement = extend_past_border(reject_outliers(displacement), cells)
+        return Guide(weights=weights, coordinates=to_coordinates(displacement, cells))
 
 
 def resample_blocks(pooled: Tensor, index: Tensor, ratio: int) -> Tensor:

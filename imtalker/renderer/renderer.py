@@ -1,16 +1,19 @@
 """The renderer: portrait + motion latents -> frames (paper section 3.2, eq. 3)."""
 
+from dataclasses import replace
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
+from imtalker.renderer.compose import Layers, compose
 from imtalker.renderer.identity_adapter import IdentityAdapter
 from imtalker.renderer.identity_encoder import IdentityEncoder
 from imtalker.renderer.motion_decoder import MotionDecoder
 from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.renderer.motion_transfer import Guide, ImplicitMotionTransfer
-from imtalker.renderer.source import SourceFeatures, magnify
+from imtalker.renderer.source import SourceFeatures, magnify, widen
 from imtalker.renderer.synthesis import Synthesis, SynthesisNetwork
 from imtalker.renderer.teeth import TeethLayer
 
@@ -29,10 +32,15 @@ class Renderer(nn.Module):
         self.synthesis = SynthesisNetwork(config)
         self.teeth = TeethLayer(config) if config.teeth_texture else None
 
-    def encode_source(self, image: Tensor, motion: Tensor | None = None) -> SourceFeatures:
+    def encode_source(
+        self, image: Tensor, motion: Tensor | None = None, wide: tuple[Tensor, float] | None = None
+    ) -> SourceFeatures:
         """State of the portrait ``image (B, 3, S, S)`` in [0, 1].
 
         ``motion (B, motion_dim)`` replaces the motion encoder's reading where the true value is known (training).
+        ``wide``: for the pixel gate, the picture ``(B, 3, W, W)`` in [0, 1] whose middle the image shows, W at least
+        the size that is to be rendered, and its side in sides of the image; by default the image, mirrored beyond its
+        border.
         Raises InputError when the image has another size than the configuration asks for.
         """
         self._check(image)
@@ -44,30 +52,63 @@ class Renderer(nn.Module):
         if self.config.resampler == "block":
             side = self.config.level_size(self.config.num_coarse_levels - 1)
             fine = [F.avg_pool2d(f, f.shape[-1] // side) for f in fine]
-        pixels = magnify(image) if self.config.pixel_gate else None
-        return SourceFeatures(identity, motion, tuple(keys), tuple(values), tuple(fine), pixels)
+        state = SourceFeatures(identity, motion, tuple(keys), tuple(values), tuple(fine))
+        if not self.config.pixel_gate:
+            return state
+        picture, reach = wide or widen(image)
+        return replace(state, picture=magnify(picture), reach=reach)
 
     def encode_motion(self, frames: Tensor) -> Tensor:
         """Motion latents ``(B, motion_dim)`` of the frames ``(B, 3, S, S)`` in [0, 1]."""
         self._check(frames)
         return self.motion_encoder(frames)
 
-    def render(self, motion: Tensor, source: SourceFeatures) -> Tensor:
-        """Frames ``(B, 3, H, W)`` in [0, 1] for the motion latents ``(B, motion_dim)``."""
+    def render(self, motion: Tensor, source: SourceFeatures, size: int | None = None) -> Tensor:
+        """Frames ``(B, 3, size, size)`` in [0, 1] for the motion latents ``(B, motion_dim)``.
+
+        ``size``: one of the configuration's ``sizes``; None: the network's own. Raises InputError for another one.
+        """
+        size = self.check_size(size)
+        if not self.config.pixel_gate:
+            return self.synthesize(motion, source)[0].frame
+        layers, placement = self.layers(motion, source)
+        teeth = None if self.teeth is None or placement is None else self.teeth(placement, size)
         # light on teeth may go beyond white
-        return self.synthesize(motion, source)[0].frame.clamp(0, 1)
+        return compose(layers, source, teeth, size)[0].clamp(0, 1)
+
+    def layers(self, motion: Tensor, source: SourceFeatures) -> tuple[Layers, Tensor | None]:
+        """With the pixel gate: frames before they are composed, and where teeth lie in them, ``(B, 2, 2, 3)``."""
+        adapted, motion_maps, aligned, guide = self._transferred(motion, source)
+        logits, coordinates = self.synthesis.draw(aligned, motion_maps, guide, source)
+        placement = None if self.teeth is None else self.teeth.place(adapted)
+        return self.synthesis.layers(logits, coordinates), placement
+
+    def guide(self, motion: Tensor, source: SourceFeatures) -> Guide:
+        """Where the cells of the finest coarse level come from; nothing is drawn."""
+        return self._transferred(motion, source)[-1]
 
     def synthesize(self, motion: Tensor, source: SourceFeatures) -> tuple[Synthesis, Guide]:
-        """Frames with everything the training losses need."""
-        adapted = self.identity_adapter(motion, source.identity.expand(len(motion), -1))
-        motion_maps = self.motion_decoder(adapted)
-        aligned, guide = self.transfer(motion_maps, list(source.keys), list(source.values))
+        """Frames at the network's own size with everything the training losses need."""
+        adapted, motion_maps, aligned, guide = self._transferred(motion, source)
         teeth = None if self.teeth is None else self.teeth(self.teeth.place(adapted))
         return self.synthesis(aligned, motion_maps, guide, source, teeth), guide
+
+    def _transferred(self, motion: Tensor, source: SourceFeatures) -> tuple[Tensor, list[Tensor], list[Tensor], Guide]:
+        """Adapted motion, its maps, source features aligned to them, and the guide for the finer ones."""
+        adapted = self.identity_adapter(motion, source.identity.expand(len(motion), -1))
+        motion_maps = self.motion_decoder(adapted)
+        return adapted, motion_maps, *self.transfer(motion_maps, list(source.keys), list(source.values))
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""
         return self.motion_decoder(self.identity_adapter(motion, identity))
+
+    def check_size(self, size: int | None) -> int:
+        """The size itself, the network's own for None. Raises InputError when it cannot be rendered."""
+        if size is not None and size not in self.config.sizes:
+            known = " or ".join(map(str, self.config.sizes))
+            raise InputError(f"size {size}: this renderer makes frames of {known} pixels")
+        return size or self.config.output_size
 
     def _check(self, image: Tensor) -> None:
         size = self.config.input_size

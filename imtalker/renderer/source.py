@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MARGIN = 0.125  # of the square's side, kept beyond each border for heads that move away from it
 MAGNIFICATION = 2
 SHARPENING = 0.4  # of the difference to a blur of one pixel
 
@@ -31,15 +32,25 @@ class SourceFeatures:
     keys: tuple[Tensor, ...]  # per coarse level (1, heads, N, d), from the source's motion map
     values: tuple[Tensor, ...]  # per coarse level (1, heads, N, d), from the identity features
     fine: tuple[Tensor, ...]  # per fine level: features (1, C, n, n), or their block means for "block"
-    image: Tensor | None = None  # (1, 3, 2S, 2S) magnified source pixels in [0, 1], for the pixel gate
+    picture: Tensor | None = None  # (1, 3, P, P) source pixels in [0, 1] for the pixel gate, magnified
+    reach: float = 1.0  # side of the picture in sides of the square, whose middle it is
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SourceFeatures":
         """The same state on another device or in another floating-point type."""
         return replace(self, **{f.name: _convert(getattr(self, f.name), device, dtype) for f in fields(self)})
 
 
+def widen(image: Tensor) -> tuple[Tensor, float]:
+    """The square with a mirrored margin round it, ``(B, 3, S, S) -> (B, 3, W, W)``, and W / S.
+
+    What a head that moves uncovers beyond the border is then more of the same, not one row of pixels drawn long.
+    """
+    margin = round(MARGIN * image.shape[-1])
+    return F.pad(image, (margin,) * 4, mode="reflect"), 1 + 2 * margin / image.shape[-1]
+
+
 def magnify(image: Tensor) -> Tensor:
-    """Pixels ``(B, 3, S, S)`` in [0, 1] -> ``(B, 3, 2S, 2S)``, ready to be resampled linearly anywhere.
+    """Pixels ``(B, 3, W, W)`` in [0, 1] -> ``(B, 3, 2W, 2W)``, ready to be resampled linearly anywhere.
 
     Linear resampling at sub-pixel positions takes about a seventh of the gradient energy, drawing beside it as much
     again. Starting from twice the resolution (cubic) saves half of the first, slight sharpening makes up for the rest;

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
 from imtalker.renderer.attention import attention_block
+from imtalker.renderer.compose import Layers, compose, move_pixels
 from imtalker.renderer.conv_blocks import SLOPE, ConvBlock, LinearUpsample, conv3
 from imtalker.renderer.motion_transfer import (
     Guide,
@@ -93,6 +94,26 @@ class SynthesisNetwork(nn.Module):
         teeth: Tensor | None = None,
     ) -> Synthesis:
         """``teeth (B, 4, H, W)``: colour times opacity, and opacity, where the configuration has them."""
+        logits, coordinates = self.draw(aligned, motion_maps, guide, source)
+        if not self.config.pixel_gate:
+            return Synthesis(logits.sigmoid())
+        layers = self.layers(logits, coordinates)
+        frame, moved = compose(layers, source, teeth, self.config.output_size)
+        opening = logits[:, 4:5] if teeth is not None else None
+        return Synthesis(frame, tuple(coordinates), moved, layers.gate, opening)
+
+    def layers(self, logits: Tensor, coordinates: list[Tensor]) -> Layers:
+        """With the pixel gate: the results of :meth:`draw` as what a frame is composed of."""
+        out = logits.sigmoid()
+        teeth = (out[:, 4:5], 2 * out[:, 5:]) if self.config.teeth_texture else (None, None)
+        return Layers(out[:, :3], out[:, 3:4], coordinates[-1], *teeth)
+
+    def draw(
+        self, aligned: list[Tensor], motion_maps: list[Tensor], guide: Guide, source: SourceFeatures
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Everything the network says about the frames before the sigmoid ``(B, channels, H, W)``, and the source
+        coordinates of every fine level and of the pixels (none without a coordinate resampler).
+        """
         c = self.config
         x = torch.cat([aligned[0], motion_maps[0]], 1) if c.motion_skip else aligned[0]
         coordinates: list[Tensor] = [] if guide.coordinates is None else [guide.coordinates]
@@ -111,7 +132,8 @@ class SynthesisNetwork(nn.Module):
             if coordinates and level >= c.num_coarse_levels - 1:
                 head = self.offset[level - c.num_coarse_levels + 1]
                 coordinates.append(head(x, coordinates[-1]))
-        return self.finish(x, coordinates, source, teeth)
+        slope = SLOPE if c.pixel_gate else FINAL_SLOPE
+        return F.pixel_shuffle(self.final(F.leaky_relu(x, slope)), 2).float(), coordinates
 
     def resample(self, level: int, guide: Guide, coordinates: list[Tensor], source: SourceFeatures) -> Tensor:
         """Source features of a fine level, moved to where the driving motion wants them."""
@@ -123,20 +145,4 @@ class SynthesisNetwork(nn.Module):
         return resample_blocks(features, guide.index, ratio)
 
     def resample_pixels(self, coordinates: list[Tensor], source: SourceFeatures) -> Tensor:
-        assert source.image is not None
-        return resample_coordinates(source.image, resize_coordinates(coordinates[-1], self.config.output_size))
-
-    def finish(self, x: Tensor, coordinates: list[Tensor], source: SourceFeatures, teeth: Tensor | None) -> Synthesis:
-        slope = SLOPE if self.config.pixel_gate else FINAL_SLOPE
-        logits = F.pixel_shuffle(self.final(F.leaky_relu(x, slope)), 2).float()
-        out = logits.sigmoid()
-        if not self.config.pixel_gate:
-            return Synthesis(out)
-        assert source.image is not None
-        resampled = resample_coordinates(source.image, coordinates[-1])
-        drawn, gate = out[:, :3], out[:, 3:4]
-        if teeth is not None:
-            opening, light = out[:, 4:5], 2 * out[:, 5:]
-            drawn = drawn * (1 - opening * teeth[:, 3:]) + opening * light * teeth[:, :3]
-        frame = gate * resampled + (1 - gate) * drawn
-        return Synthesis(frame, tuple(coordinates), resampled, gate, logits[:, 4:5] if teeth is not None else None)
+        return move_pixels(source, resize_coordinates(coordinates[-1], self.config.output_size))

@@ -39,10 +39,20 @@ class TeethLayer(nn.Module):
         # the mean apart and in single precision: rounded to half precision, teeth would tremble
         return self.placement(x).float().view(-1, ROWS, 2, 3) + torch.tensor(MEAN_PLACEMENT, device=x.device)
 
-    def forward(self, placement: Tensor) -> Tensor:
-        """``(B, 2, 2, 3)`` -> colour times opacity, and opacity, ``(B, 4, S, S)`` in [0, 1]; the upper row in front."""
-        left, top, right, bottom = self._visible_box(placement)
-        centres = (torch.arange(self.size, device=placement.device) + 0.5) / self.size * 2 - 1
+    def forward(self, placement: Tensor, size: int | None = None) -> Tensor:
+        """``(B, 2, 2, 3)`` -> colour times opacity, and opacity, ``(B, 4, S, S)`` in [0, 1]; the upper row in front.
+
+        ``size``: S, pixels; None: of the network's own frames.
+        """
+        size = size or self.size
+        shown, left, top = self.visible(placement, size)
+        height, width = shown.shape[2:]
+        return F.pad(shown, (left, size - left - width, top, size - top - height))
+
+    def visible(self, placement: Tensor, size: int) -> tuple[Tensor, int, int]:
+        """The part of the frames in which anything is seen, ``(B, 4, h, w)``, and its left and top pixel."""
+        left, top, right, bottom = self._visible_box(placement, size)
+        centres = (torch.arange(size, device=placement.device) + 0.5) / size * 2 - 1
         y, x = torch.meshgrid(centres[top:bottom], centres[left:right], indexing="ij")
         screen = torch.stack([x, y, torch.ones_like(x)], dim=-1)  # (h, w, 3)
         grids = torch.einsum("hwk,brck->brhwc", screen, placement)
@@ -52,10 +62,9 @@ class TeethLayer(nn.Module):
             F.grid_sample(shown[r].expand(len(grids), -1, -1, -1), grids[:, r], align_corners=False)
             for r in range(ROWS)
         )
-        both = upper + (1 - upper[:, 3:]) * lower
-        return F.pad(both, (left, self.size - right, top, self.size - bottom))
+        return upper + (1 - upper[:, 3:]) * lower, left, top
 
-    def _visible_box(self, placement: Tensor) -> tuple[int, int, int, int]:
+    def _visible_box(self, placement: Tensor, size: int) -> tuple[int, int, int, int]:
         """Pixels left, top, right, bottom outside of which no row of any frame lies; never empty."""
         with torch.no_grad():
             p = placement.detach().float()
@@ -64,9 +73,9 @@ class TeethLayer(nn.Module):
             # a map that has collapsed cannot be inverted: everything may then be visible
             determinant = linear[..., 0, 0] * linear[..., 1, 1] - linear[..., 0, 1] * linear[..., 1, 0]
             if bool((determinant.abs() < 1.0).any()):
-                return 0, 0, self.size, self.size
+                return 0, 0, size, size
             points = torch.linalg.solve(linear, (corners - shift[..., None, :]).transpose(-1, -2))
-            pixels = (points + 1) * self.size / 2  # (B, 2, 2, 4)
-            low = pixels.amin((0, 1, 3)).floor().clamp(0, self.size - 1).int().tolist()
-            high = pixels.amax((0, 1, 3)).ceil().clamp(1, self.size).int().tolist()
+            pixels = (points + 1) * size / 2  # (B, 2, 2, 4)
+            low = pixels.amin((0, 1, 3)).floor().clamp(0, size - 1).int().tolist()
+            high = pixels.amax((0, 1, 3)).ceil().clamp(1, size).int().tolist()
         return low[0], low[1], max(high[0], low[0] + 1), max(high[1], low[1] + 1)

@@ -16,7 +16,7 @@ PARTS = {"motion_encoder.": "motion_encoder.safetensors"}
 def assemble(renderer: Path, motion_encoder: Path | None, out: Path) -> None:
     """Write ``out/renderer.safetensors`` and its part, in half precision.
 
-    ``renderer``: as ``train-renderer`` writes it; ``motion_encoder``: as ``train-motion`` writes it, or None to
+    ``renderer``: as ``train-renderer`` writes it; ``motion_encoder``: as ``train-motion-encoder`` writes it, or None to
     keep the one in ``renderer``. Raises WeightsError when they do not fit together.
     """
     network, config, _ = load_module(renderer, RendererConfig, Renderer)

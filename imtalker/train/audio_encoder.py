@@ -4,10 +4,9 @@ Its last hidden states are the motion generator's audio condition, so the heads 
 phonemes, the mouth controls with coarticulation, voicing and loudness. The heads are thrown away afterwards.
 """
 
-import argparse
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig
-from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder, num_video_frames
-from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
-from imtalker.train.options import config_of_command, configure_logging
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, AudioEncoderConfig
+from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.speech.augmentation import augment, change_speed, colored_noise
 from imtalker.train.speech.corpus import Utterance, load_corpus
 from imtalker.train.speech.phonemes import PHONEMES, VOICELESS, Segment, frame_labels
@@ -265,11 +263,7 @@ def train_audio(config: AudioTrainingConfig, out: Path | str, resume: bool = Fal
     """
     out = Path(out)
     loop = build_loop(config, out)
-    if resume:
-        loop.resume()
-    numbers = loop.run()
-    export(loop, config, out)
-    return numbers
+    return run_stage(loop, resume, lambda: export(loop, config, out))
 
 
 def export(loop: TrainingLoop, config: AudioTrainingConfig, out: Path) -> None:
@@ -277,19 +271,3 @@ def export(loop: TrainingLoop, config: AudioTrainingConfig, out: Path) -> None:
     recogniser: Any = loop.ema["recogniser"]
     path = out / "audio_encoder.safetensors"
     save_weights(recogniser.encoder, config.encoder, path, dtype=torch.float16, step=str(loop.step))
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Train the audio encoder."""
-    parser = argparse.ArgumentParser(prog="imtalker train-audio", description=main.__doc__)
-    defaults = config_of_command(AudioTrainingConfig, parser, argv)
-    parser.add_argument("--corpus", default=defaults.corpus, help="folder made by imtalker.train.speech.corpus")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    options = parser.parse_args(argv)
-    configure_logging()
-    train_audio(replace(defaults, corpus=options.corpus), options.out, options.resume)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,8 +18,7 @@ from imtalker.config import RendererConfig
 from imtalker.faces.identity import identity_embedding
 from imtalker.faces.landmarks import FaceLandmarks, find_faces
 from imtalker.faces.readings import FaceReading, read_face
-from imtalker.pipeline.rendering import to_frames
-from imtalker.renderer import Renderer
+from imtalker.renderer import Renderer, to_frames
 from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.train.puppet.sampler import PuppetSampler
 from imtalker.train.renderer_objective import as_images

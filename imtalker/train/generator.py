@@ -5,10 +5,9 @@ camera, so that (0, 0) looks at the viewer however the head is turned; camera = 
 latent; statistics = mean and deviation of the head over the clip (IF-MDM).
 """
 
-import argparse
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,9 @@ from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS
 from imtalker.train.audio_encoder import AudioTrainingConfig, is_real, split_corpus
-from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.motion.clips import MotionClips, make_clips
 from imtalker.train.motion.scores import Speech, score_generator
-from imtalker.train.options import config_of_command, configure_logging
 from imtalker.train.puppet.motion_space import EXPRESSION, MotionSpace, lid_gap
 from imtalker.train.puppet.topology import MEAN_NEUTRAL
 from imtalker.train.speech.corpus import load_corpus
@@ -245,11 +243,7 @@ def train_generator(config: GeneratorTrainingConfig, out: Path | str, resume: bo
     """
     out = Path(out)
     loop = build_loop(config, out)
-    if resume:
-        loop.resume()
-    numbers = loop.run()
-    export(loop, config, out)
-    return numbers
+    return run_stage(loop, resume, lambda: export(loop, config, out))
 
 
 def export(loop: TrainingLoop, config: GeneratorTrainingConfig, out: Path) -> None:
@@ -257,25 +251,3 @@ def export(loop: TrainingLoop, config: GeneratorTrainingConfig, out: Path) -> No
     trained: Any = loop.ema["generator"]
     path = out / "generator.safetensors"
     save_weights(trained.generator, config.generator, path, dtype=torch.float16, step=str(loop.step))
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Train the motion generator."""
-    parser = argparse.ArgumentParser(prog="imtalker train-generator", description=main.__doc__)
-    defaults = config_of_command(GeneratorTrainingConfig, parser, argv)
-    parser.add_argument("--corpus", default=defaults.corpus, help="folder made by imtalker.train.speech.corpus")
-    parser.add_argument(
-        "--audio-encoder", default=defaults.audio_encoder, help="audio_encoder.safetensors of train-audio"
-    )
-    parser.add_argument("--steps", type=int, default=defaults.loop.steps)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true")
-    options = parser.parse_args(argv)
-    configure_logging()
-    loop = replace(defaults.loop, steps=options.steps)
-    config = replace(defaults, corpus=options.corpus, audio_encoder=options.audio_encoder, loop=loop)
-    train_generator(config, options.out, options.resume)
-
-
-if __name__ == "__main__":
-    main()

@@ -288,3 +288,16 @@ class TrainingLoop:
         if self.accelerator.is_main_process:
             text = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
             logger.info("step %d  %s", self.step, text)
+
+
+def run_stage(loop: TrainingLoop, resume: bool, export: Callable[[], None]) -> dict[str, float]:
+    """Run a stage of training to its end, from its checkpoint if asked for, and write what it made.
+
+    Raises:
+        InputError: there is nothing to resume.
+    """
+    if resume:
+        loop.resume()
+    numbers = loop.run()
+    export()
+    return numbers

@@ -1,9 +1,8 @@
 """Stage 1b: teach the motion encoder to read motion latents from pixels, by regression on puppets whose motion is
 known exactly. Runs beside the renderer's training: both agree on the latent, neither waits for the other."""
 
-import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from imtalker.config import RendererConfig
+from imtalker.errors import InputError
 from imtalker.renderer.motion_encoder import MotionEncoder
-from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
-from imtalker.train.options import config_of_command, configure_logging
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.puppet.motion_space import EXPRESSION, GAZE, MotionSpace
 from imtalker.train.puppet.sampler import MOTION_REGIONS_SIZE, MotionSampler
 from imtalker.train.renderer_losses import gaze_loss
@@ -147,56 +146,29 @@ def build_loop(config: MotionTrainingConfig, out: Path, cpu: bool = False) -> Tr
     )
 
 
-def train_motion(
+def train_motion_encoder(
     config: MotionTrainingConfig,
     out: Path,
     resume: bool = False,
     start_from: Path | None = None,
     cpu: bool = False,
 ) -> dict[str, float]:
-    """Train, and write ``motion_encoder.safetensors`` (half precision) into ``out``."""
+    """Train, and write ``motion_encoder.safetensors`` (half precision) into ``out``.
+
+    Raises:
+        InputError: no training data, or nothing to resume.
+    """
+    if not config.assets:
+        raise InputError("there is nothing to train on; give --assets")
     loop = build_loop(config, out, cpu)
     if start_from is not None:
         for trainee in (loop.raw["motion"], loop.ema["motion"]):
             assert isinstance(trainee, MotionTrainee)
             load_weights(trainee.encoder, start_from)
-    if resume:
-        loop.resume()
-    numbers = loop.run()
-    trainee = loop.ema["motion"]
-    assert isinstance(trainee, MotionTrainee)
-    save_weights(trainee.encoder, config.model, out / "motion_encoder.safetensors", dtype=torch.float16)
-    return numbers
 
+    def export() -> None:
+        trainee = loop.ema["motion"]
+        assert isinstance(trainee, MotionTrainee)
+        save_weights(trainee.encoder, config.model, out / "motion_encoder.safetensors", dtype=torch.float16)
 
-def main(argv: list[str] | None = None) -> int:
-    """``imtalker train-motion``."""
-    parser = argparse.ArgumentParser(prog="imtalker train-motion", description=__doc__)
-    defaults = config_of_command(MotionTrainingConfig, parser, argv)
-    parser.add_argument(
-        "--assets", nargs="+", default=defaults.assets, required=not defaults.assets, help="folders of puppet assets"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--start-from", type=Path, help="motion_encoder.safetensors to begin with")
-    parser.add_argument("--steps", type=int, default=defaults.loop.steps)
-    parser.add_argument("--batch", type=int, default=defaults.batch)
-    parser.add_argument("--pool", type=int, default=defaults.pool, help="pictures rendered at the start")
-    parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
-    parser.add_argument("--workers", type=int, default=defaults.loop.workers, help="data processes")
-    parser.add_argument("--seed", type=int, default=defaults.loop.seed)
-    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default=defaults.loop.mixed_precision)
-    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
-    a = parser.parse_args(argv)
-    loop = replace(
-        defaults.loop, steps=a.steps, learning_rate=a.learning_rate, workers=a.workers, seed=a.seed,
-        mixed_precision=a.precision,
-    )  # fmt: skip
-    config = replace(defaults, assets=tuple(a.assets), batch=a.batch, pool=a.pool, loop=loop)
-    configure_logging()
-    train_motion(config, a.out, a.resume, a.start_from, a.cpu)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return run_stage(loop, resume, export)

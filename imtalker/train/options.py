@@ -1,28 +1,34 @@
-"""Training configurations from JSON files."""
+"""Training configurations from JSON files and options."""
 
-import argparse
 import dataclasses
 import json
 import logging
-import typing
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from imtalker.errors import InputError
+from imtalker.weights.config_json import config_from_dict
 
 Config = TypeVar("Config")
 
 
 def configure_logging() -> None:
     """Log lines with the time, as long runs need."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
 
 
-def config_from_json(config_type: type[Config], path: Path | None) -> Config:
+def read_config(
+    config_type: type[Config], path: Path | None = None, options: Mapping[str, Any] | None = None
+) -> Config:
     """A configuration dataclass (nested ones too) from a JSON object; missing fields keep their defaults.
 
-    Raises InputError for an unreadable file or an unknown field.
+    Args:
+        path: the JSON file.
+        options: override it: "field" or "field.inner" -> value; None and names that are no fields do not count.
+
+    Raises:
+        InputError: an unreadable file, an unknown field or a value of another type.
     """
     values: Any = {}
     if path is not None:
@@ -30,30 +36,15 @@ def config_from_json(config_type: type[Config], path: Path | None) -> Config:
             values = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not a readable JSON file ({error}); check the path and the commas") from error
-    return _updated(config_type(), values, str(path))
-
-
-def config_of_command(config_type: type[Config], parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> Config:
-    """Add ``--config`` to a parser and read its file at once, so that its values become the other options' defaults."""
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for each in (parser, first):
-        each.add_argument(
-            "--config", type=Path, help=f"JSON with fields of {config_type.__name__}; options override it"
-        )
-    return config_from_json(config_type, first.parse_known_args(argv)[0].config)
-
-
-def _updated(config: Any, values: Any, source: str) -> Any:
-    hints = typing.get_type_hints(type(config))
-    if not isinstance(values, dict) or not set(values) <= set(hints):
-        extra = sorted(set(values) - set(hints)) if isinstance(values, dict) else values
-        raise InputError(f"{source}: {extra} are not fields of {type(config).__name__}; use {', '.join(hints)}")
-    changed = {}
-    for name, value in values.items():
-        current = getattr(config, name)
-        changed[name] = _updated(current, value, source) if dataclasses.is_dataclass(current) else _tuples(value)
-    return dataclasses.replace(config, **changed)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+    config = config_from_dict(config_type, values, str(path))
+    fields = {field.name for field in dataclasses.fields(config_type)}  # pyright: ignore[reportArgumentType]
+    given: dict[str, Any] = {}
+    for name, value in (options or {}).items():
+        field, _, inner = name.partition(".")
+        if value is None or field not in fields:
+            continue
+        if inner:
+            given.setdefault(field, {})[inner] = value
+        else:
+            given[field] = value
+    return config_from_dict(config_type, given, "options", config)

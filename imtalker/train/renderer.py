@@ -4,11 +4,10 @@ First only the correspondence (the renderer never waits for the motion encoder: 
 exact controls), then drawing, then a discriminator. ``imtalker train-renderer --help`` shows the options.
 """
 
-import argparse
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,8 +23,7 @@ from imtalker.renderer import Renderer
 from imtalker.renderer.teeth import TeethLayer
 from imtalker.train import renderer_losses as losses
 from imtalker.train.discriminator import PatchDiscriminator
-from imtalker.train.loop import LoopConfig, Objective, TrainingLoop
-from imtalker.train.options import config_of_command, configure_logging
+from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
 from imtalker.train.puppet.teeth import draw_teeth
 from imtalker.train.renderer_objective import (
@@ -184,83 +182,23 @@ def train_renderer(
     start_from: Path | None = None,
     cpu: bool = False,
 ) -> dict[str, float]:
-    """Train, and write ``renderer.safetensors`` (half precision) into ``out``."""
+    """Train, and write ``renderer.safetensors`` (half precision) into ``out``.
+
+    Raises:
+        InputError: no training data, or nothing to resume.
+    """
+    if not (config.assets or config.clips):
+        raise InputError("there is nothing to train on; give --assets or --clips")
     loop = build_loop(config, out, cpu)
     (out / "config.json").write_text(json.dumps(asdict(config), indent=1))
     if start_from is not None:
         for trainee in (loop.raw["renderer"], loop.ema["renderer"]):
             assert isinstance(trainee, RendererTrainee)
             load_grown(trainee.renderer, start_from)
-    if resume:
-        loop.resume()
-    numbers = loop.run()
-    trainee = loop.ema["renderer"]
-    assert isinstance(trainee, RendererTrainee)
-    save_weights(trainee.renderer, config.model, out / "renderer.safetensors", dtype=torch.float16)
-    return numbers
 
+    def export() -> None:
+        trainee = loop.ema["renderer"]
+        assert isinstance(trainee, RendererTrainee)
+        save_weights(trainee.renderer, config.model, out / "renderer.safetensors", dtype=torch.float16)
 
-def main(argv: list[str] | None = None) -> int:
-    """``imtalker train-renderer``."""
-    parser = argparse.ArgumentParser(prog="imtalker train-renderer", description=__doc__)
-    defaults = config_of_command(RendererTrainingConfig, parser, argv)
-    data = parser.add_mutually_exclusive_group(required=not (defaults.assets or defaults.clips))
-    data.add_argument("--assets", nargs="+", default=defaults.assets, help="folders of puppet assets")
-    data.add_argument("--clips", default=defaults.clips, help="cache made by python -m imtalker.train.video_clips")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, logs and sheets")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
-    parser.add_argument("--start-from", type=Path, help="renderer.safetensors to begin with")
-    parser.add_argument("--lpips", default=defaults.lpips, help="alexnet-owt-7be5be79.pth: adds the perceptual term")
-    parser.add_argument("--steps", type=int, default=defaults.loop.steps)
-    parser.add_argument("--correspondence-steps", type=int, default=defaults.correspondence_steps)
-    parser.add_argument("--adversarial-from", type=int, default=defaults.adversarial_from)
-    parser.add_argument("--adversarial-view", choices=("frame", "features"), default=defaults.adversarial_view)
-    parser.add_argument(
-        "--last-level-only",
-        action="store_true",
-        default=defaults.last_level_only,
-        help="train the finest level of synthesis and the teeth, nothing else",
-    )
-    parser.add_argument(
-        "--gate-weight",
-        type=float,
-        default=defaults.weights.gate,
-        help="of the term that keeps the source's own pixels: sharper, but what moves in the pixels is drawn less",
-    )
-    parser.add_argument("--portraits", type=int, default=defaults.portraits_per_batch, help="per batch")
-    parser.add_argument("--targets", type=int, default=defaults.targets_per_portrait, help="per portrait")
-    parser.add_argument("--learning-rate", type=float, default=defaults.loop.learning_rate)
-    parser.add_argument("--workers", type=int, default=defaults.loop.workers, help="data processes")
-    parser.add_argument("--seed", type=int, default=defaults.loop.seed)
-    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default=defaults.loop.mixed_precision)
-    parser.add_argument("--cpu", action="store_true", help="leave a GPU alone")
-    a = parser.parse_args(argv)
-    loop = replace(
-        defaults.loop,
-        steps=a.steps,
-        learning_rate=a.learning_rate,
-        workers=a.workers,
-        seed=a.seed,
-        mixed_precision=a.precision,
-    )
-    config = replace(
-        defaults,
-        assets=tuple(a.assets),
-        clips=a.clips,
-        portraits_per_batch=a.portraits,
-        targets_per_portrait=a.targets,
-        correspondence_steps=a.correspondence_steps,
-        adversarial_from=a.adversarial_from,
-        adversarial_view=a.adversarial_view,
-        last_level_only=a.last_level_only,
-        lpips=a.lpips,
-        weights=replace(defaults.weights, gate=a.gate_weight),
-        loop=loop,
-    )
-    configure_logging()
-    train_renderer(config, a.out, a.resume, a.start_from, a.cpu)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return run_stage(loop, resume, export)

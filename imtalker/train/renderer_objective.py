@@ -49,7 +49,7 @@ def repeat_source(source: SourceFeatures, times: int) -> SourceFeatures:
             return tuple(rep(v) for v in value)
         return value.repeat_interleave(times, 0) if isinstance(value, Tensor) else value
 
-    names = ("identity", "motion", "keys", "values", "fine", "image")
+    names = ("identity", "motion", "keys", "values", "fine", "picture")
     return replace(source, **{name: rep(getattr(source, name)) for name in names})
 
 

@@ -18,8 +18,7 @@ import torch
 from imtalker.config import RendererConfig
 from imtalker.faces.landmarks import find_faces
 from imtalker.faces.readings import FaceReading, read_face
-from imtalker.pipeline.rendering import to_frames
-from imtalker.renderer import Renderer
+from imtalker.renderer import Renderer, to_frames
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.train.puppet.render import render
@@ -83,7 +82,7 @@ def measure_sweeps(
 ) -> tuple[dict[str, dict[str, float]], np.ndarray]:
     """Correlations per control, of the results and of the puppet's own pictures; and a contact sheet (RGB)."""
     space = MotionSpace.load()
-    files = [path for _, path in list_assets(assets, "validation")]
+    files = list_assets(assets, "validation")
     chosen = [PuppetAsset.load(path) for path in files[:: max(1, len(files) // people)][:people]]
     table: dict[str, dict[str, float]] = {}
     rows = []

@@ -9,19 +9,18 @@ import dataclasses
 import hashlib
 import json
 import os
-import types
-import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from imtalker.errors import OutputError, WeightsError
+from imtalker.errors import InputError, OutputError, WeightsError
 from imtalker.media.atomic import atomic_file
+from imtalker.weights.config_json import config_from_dict
 
 FORMAT = "imtalker-1"  # changes when older code could no longer read a file
 LISTED_KEYS = 10  # offending keys named in a message
@@ -227,26 +226,8 @@ def list_some(keys: Iterable[str]) -> str:
 def parse_config(text: str, config_type: type[Config], source: object) -> Config:
     """A configuration dataclass from its JSON. Fields it lacks take their defaults."""
     try:
-        values = json.loads(text)
-        hints = typing.get_type_hints(config_type)
-        values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        wrong = [key for key, value in values.items() if key not in hints or not _matches(value, hints[key])]
-    except (ValueError, AttributeError) as error:
-        raise WeightsError(f"{source}: unreadable configuration ({error}); fetch or convert the file again") from error
-    if wrong:
-        raise WeightsError(f"{source}: unknown or wrong configuration entries: {list_some(wrong)}; update imtalker")
-    return config_type(**values)
-
-
-def _matches(value: object, hint: Any) -> bool:
-    """Whether a JSON value fits a field of a configuration: numbers, strings, literals, tuples and None."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return value in arguments
-    if origin is types.UnionType:
-        return any(_matches(value, a) for a in arguments)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_matches(v, arguments[0]) for v in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is hint
+        return config_from_dict(config_type, json.loads(text), str(source))
+    except (ValueError, InputError) as error:
+        raise WeightsError(
+            f"{source}: unusable configuration ({error}); update imtalker, or fetch or convert the file again"
+        ) from error

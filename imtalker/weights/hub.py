@@ -23,24 +23,16 @@ from huggingface_hub.errors import (
     XetDownloadError,
 )
 
-from imtalker.errors import WeightsError
+from imtalker.errors import OutputError, WeightsError
+from imtalker.media.folders import CACHE_VARIABLE, cache_folder, home_folder
 from imtalker.weights.convert import convert_checkpoints
 from imtalker.weights.file import FORMAT, file_sha256
 from imtalker.weights.presets import BASE_REVISION_VARIABLE, Preset, WeightFile
 
 log = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "IMTALKER_CACHE"
 ORIGIN_FILE = "origin.json"  # what a converted folder was made from
 REMEDY = "connect once, or convert downloaded files with imtalker convert, or use the bundled preset tiny"
-
-
-def cache_folder() -> Path:
-    """Where converted weights are kept: ``IMTALKER_CACHE``, or ``imtalker`` in the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "imtalker"
 
 
 def official_weights(preset: Preset, progress: Callable[[str], None] | None = None) -> Path:
@@ -54,7 +46,10 @@ def official_weights(preset: Preset, progress: Callable[[str], None] | None = No
     Raises:
         WeightsError: the Hub cannot be reached, lacks a file, or sent something else than expected.
     """
-    folder = cache_folder() / _folder_name(preset)
+    try:
+        folder = cache_folder() / _folder_name(preset)
+    except OutputError as error:
+        raise WeightsError(f"the {preset.name} weights cannot be kept anywhere: {error}") from error
     if (folder / ORIGIN_FILE).is_file():
         return folder
     report = progress or log.info
@@ -103,7 +98,8 @@ def _prepare(preset: Preset, folder: Path, report: Callable[[str], None]) -> Non
 def fetch(file: WeightFile) -> Path:
     """Path of a Hub file in the local cache, downloaded if need be. A broken connection is resumed."""
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
-    cache = cache_folder() / "hub" if os.environ.get(CACHE_VARIABLE) else None
+    homeless = home_folder() is None and not os.environ.get("HF_HOME")
+    cache = cache_folder() / "hub" if homeless or os.environ.get(CACHE_VARIABLE) else None
     what = f"{file.repo}/{file.name} at revision {file.revision}"
     try:
         return Path(

@@ -30,6 +30,11 @@ class Models:
     revision: str  # identifies the weights: the official revision or "bundled", and the start of a checksum
     metadata: Mapping[str, Mapping[str, str]]  # of each file
 
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 over the checksums of all files; None for networks that were not read from files."""
+        return _joint_checksum(self.metadata) if self.metadata else None
+
 
 def load_models(
     preset: str | os.PathLike,
@@ -67,9 +72,11 @@ def load_models(
 
 
 def _revision(metadata: Mapping[str, Mapping[str, str]]) -> str:
-    checksums = "".join(about["checksum"] for about in metadata.values())
-    name = metadata["renderer"].get("revision", "bundled")
-    return f"{name}-{hashlib.sha256(checksums.encode()).hexdigest()[:8]}"
+    return f"{metadata['renderer'].get('revision', 'bundled')}-{_joint_checksum(metadata)[:8]}"
+
+
+def _joint_checksum(metadata: Mapping[str, Mapping[str, str]]) -> str:
+    return hashlib.sha256("".join(about["checksum"] for about in metadata.values()).encode()).hexdigest()
 
 
 def find_weights(preset: str | os.PathLike, progress: Callable[[str], None] | None = None) -> tuple[Preset, Path]:

@@ -15,11 +15,12 @@ import torch.nn.functional as F
 from imtalker.bench import bench as bench_module
 from imtalker.bench import curves as bench_curves
 from imtalker.bench import tables as bench_tables
-from imtalker.bench.bench import BenchReport, bench, main, random_pipeline
+from imtalker.bench.bench import BenchReport, bench, random_pipeline
 from imtalker.bench.curves import batch_curve, length_curve, resolution_curve, steps_curve, threads_curve
 from imtalker.bench.stages import EndToEnd, compare_with_reference, run_end_to_end
 from imtalker.bench.stopwatch import PeakMemory, count_flops, machine_limits, time_call, time_calls
 from imtalker.bench.tables import summary_table, text_tables
+from imtalker.cli import run_command
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError, OutputError
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
@@ -151,14 +152,14 @@ def test_command(pipeline, report, tmp_path, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(bench_module, "random_pipeline", lambda *_: pipeline)
     monkeypatch.setattr(bench_module, "bench", lambda *_, **options: asked.append(options["curves"]) or report)
-    assert main(["--random", "--json", str(tmp_path / "b.json")]) == 0
+    assert run_command(["bench", "--random", "--json", str(tmp_path / "b.json")]) == 0
     assert "| source encoding |" in capsys.readouterr().out
     written = json.loads((tmp_path / "b.json").read_text())
     assert written["preset"] == "tiny" and "| tiny |" in summary_table([written])
-    assert main(["--random", "--curves", "batch", "length", "--json"]) == 0
+    assert run_command(["bench", "--random", "--curves", "batch", "length", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == written and asked == [[], ["batch", "length"]]
     with pytest.raises(OutputError, match="cannot be written"):
-        main(["--random", "--json", str(tmp_path / "none" / "b.json")])
+        run_command(["bench", "--random", "--json", str(tmp_path / "none" / "b.json")])
     monkeypatch.undo()
     with pytest.raises(InputError, match="unknown preset"):
         random_pipeline("huge", "cpu", "auto")

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from imtalker.cli import main
-from imtalker.media.video_writer import read_recipe
 from imtalker.pipeline.motion_clip import load_motion
+from imtalker.pipeline.recipe import read_recipe
 from tests.support.dubbing import talking_clip
 from tests.support.sample_media import decode_video, tone, write_video, write_wav
 from tests.support.standin import save_small_models

@@ -12,8 +12,8 @@ from gradio_client.exceptions import AppError
 
 from imtalker.cli import main as command_line
 from imtalker.media.video import probe_video, read_frames
-from imtalker.media.video_writer import read_recipe
 from imtalker.pipeline.motion_clip import load_motion
+from imtalker.pipeline.recipe import read_recipe
 from imtalker.weights.presets import TINY_SAMPLING
 from tests.support.demo_setup import Inputs, portrait_file, served, speech_file, write_weights
 
@@ -81,7 +81,7 @@ def test_speech_gives_the_same_frames_as_the_command_line(app):
     assert load_motion(motion).motion.shape == (25, 32)
     assert probe_video(video).has_audio
     recipe = read_recipe(video)
-    assert recipe is not None and recipe["source"] == "speech.wav"
+    assert recipe is not None and recipe["speech"]["file"] == "speech.wav"
 
 
 def test_a_clip_moves_a_portrait_and_keeps_its_sound(app):
@@ -112,7 +112,7 @@ def test_comparison(app):
         **files, kind="portraits", steps=2, second_portrait=handle_file(str(app.inputs.other)), api_name="/compare"
     )
     assert [row["variant"] for row in report["table"]] == ["first portrait", "second portrait"]
-    assert probe_video(video).width == 128 and len(frames_of(video)) == 25
+    assert probe_video(video).width == 256 and len(frames_of(video)) == 25
 
 
 def test_faces(app):

@@ -25,7 +25,6 @@ from imtalker.demo.page.widgets import SamplingPanel
 from imtalker.demo.runs.cancellation import Stops
 from imtalker.demo.runs.compare import Comparison, make_variants, run_comparison
 from imtalker.demo.runs.gpu import MAX_GPU_SECONDS, Failure, gpu_seconds, make_renderer
-from imtalker.demo.runs.grid import Grid
 from imtalker.demo.runs.jobs import audio_job, motion_controls, motion_job, sampling_options, video_job
 from imtalker.demo.runs.run import Finished, run_clip
 from imtalker.demo.runs.samples import SampleResults, Samples, pairs, title
@@ -35,6 +34,7 @@ from imtalker.errors import ImTalkerError, InputError, NoFaceError, WeightsError
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.crop import CropBox
+from imtalker.media.side_by_side import SideBySide
 from imtalker.media.video import probe_video, read_frames
 from imtalker.pipeline.animation import save_video
 from imtalker.pipeline.motion_clip import load_motion
@@ -147,7 +147,7 @@ def test_a_run_writes_the_frames_of_the_pipeline(pipeline, host, inputs, tmp_pat
     direct = save_video(pipeline.animate_from_audio(portrait, inputs.speech, options=OPTIONS), tmp_path / "direct.mp4")
     for ours, theirs in zip(read_frames(run.video), read_frames(direct), strict=True):
         assert np.array_equal(ours, theirs)
-    assert run.side_by_side is not None and probe_video(run.side_by_side).width == 128
+    assert run.side_by_side is not None and probe_video(run.side_by_side).width == 256
     assert json.loads(run.recipe.read_text())["sampling"]["seed"] == 5
     assert load_motion(run.motion).motion.shape == (25, 32)
     assert run.report["frames"] == 25 and run.report["seconds"]["rendering"] > 0
@@ -185,9 +185,9 @@ def test_a_dropped_or_failed_run_leaves_no_files(pipeline, host, inputs, tmp_pat
 
 
 def test_errors_on_the_gpu_side_come_out_as_words(host, pipeline, inputs):
-    job = replace(audio_job(pipeline, str(inputs.portrait), str(inputs.speech), OPTIONS), box=CropBox(9000, 0, 64))
+    job = audio_job(pipeline, str(inputs.portrait), str(inputs.speech), replace(OPTIONS, num_steps=0))
     (failure,) = make_renderer(host)(job)
-    assert isinstance(failure, Failure) and "outside" in failure.message
+    assert isinstance(failure, Failure) and "num_steps" in failure.message
 
 
 def test_driving_clip_beside_its_driver(pipeline, host, inputs, tmp_path):
@@ -248,11 +248,11 @@ def test_two_portraits_move_in_step(pipeline, host, inputs, tmp_path):
     assert "motion_generation" in stages[0] and "motion_generation" not in stages[1]
     assert [path.name for path in folder.iterdir()] == ["comparison.mp4"]
     frames = list(read_frames(result.video))
-    assert len(frames) == 25 and frames[0].shape == (64, 128, 3) and probe_video(result.video).has_audio
+    assert len(frames) == 25 and frames[0].shape == (128, 256, 3) and probe_video(result.video).has_audio
 
 
 def test_grid_keeps_shape_and_order():
-    grid = Grid(["a", "b", "c", "d"], 64)
+    grid = SideBySide(["a", "b", "c", "d"], (128, 128), limit=64)
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
     frame = grid.compose([np.full((32, 64, 3), colour, np.uint8) for colour in colours])
     assert frame.shape == (128, 192, 3)

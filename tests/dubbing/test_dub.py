@@ -9,14 +9,14 @@ import torch
 
 import imtalker
 from imtalker import DubOptions, InputError, NoFaceError, dub, save_video
+from imtalker.dubbing.mouth_space import lip_gap
 from imtalker.dubbing.references import choose_references
 from imtalker.dubbing.renderer_engine import RendererEngine
 from imtalker.dubbing.tracking import TrackRecorder, watch
 from imtalker.evaluate.dataset import BUNDLED_FOLDER
-from imtalker.generator.motion_parts import lip_gap
 from imtalker.media.sound_blocks import SoundMix
 from imtalker.media.video import native_rate, read_frames
-from imtalker.media.video_writer import read_recipe
+from imtalker.pipeline.recipe import read_recipe
 from imtalker.pipeline.rendering import to_tensor
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.dubbing import CopyEngine, PaintEngine, talking_clip, talking_frame

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from imtalker.dubbing.mouth_reading import read_mouth
+from imtalker.dubbing.mouth_space import lip_gap, lower_face, mouth_space
 from imtalker.dubbing.references import choose_references
 from imtalker.errors import InputError
-from imtalker.generator.motion_parts import lip_gap, lower_face, motion_parts
 from tests.support.dubbing import track_of
 
 
@@ -32,7 +32,7 @@ def test_a_reference_can_be_asked_for():
 def test_the_mouth_is_read_from_its_landmarks():
     truth = torch.zeros(30, 32)
     truth[:, 8:31] = torch.randn(30, 23, generator=torch.Generator().manual_seed(1)) * torch.from_numpy(
-        motion_parts().deviation
+        mouth_space().deviation
     )
     truth[0, 8:31] = 0
     track = track_of(30, shape=lower_face(truth)[..., :2].astype(np.float32))

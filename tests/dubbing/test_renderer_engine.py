@@ -11,7 +11,7 @@ from imtalker.dubbing.renderer_engine import RendererEngine, source_shares
 from imtalker.dubbing.rest_frames import MAX_CELLS, RestFrame, RestFrames
 from imtalker.dubbing.tracking import TrackRecorder, watch
 from imtalker.faces.landmarks import find_faces
-from imtalker.generator.motion_parts import join_parts
+from imtalker.generator.motion_parts import combine
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.dubbing import track_of
 from tests.support.standin import small_models
@@ -88,7 +88,7 @@ def test_the_old_mouth_does_not_reach_what_is_drawn_from_a_rest_frame(engine):
     track, references = gathered(frames)
     row = track.take(np.array([0]))
     asked = torch.randn(1, 32, generator=torch.Generator().manual_seed(0))
-    asked = join_parts(asked, torch.from_numpy(row.motion))
+    asked = combine(asked, torch.from_numpy(row.motion), "lips")
     assert source_shares(row, references)[0, -1] == 0
     first, second = (engine.draw([frame], row, asked, references)[0] for frame in frames)
     np.testing.assert_array_equal(first.pixels, second.pixels)

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from imtalker.cli import run_command
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.errors import InputError, WeightsError
-from imtalker.evaluate import check
 from imtalker.evaluate.check import CheckReport, check_video
 from imtalker.evaluate.clip_measures import ClipMeter, measure_clip
 from imtalker.evaluate.dataset import BUNDLED_FOLDER
@@ -36,7 +36,7 @@ def loudness_as_phonemes(waveform: np.ndarray) -> SpeechCues:
 
 @pytest.fixture(autouse=True)
 def recogniser(monkeypatch):
-    monkeypatch.setattr(check, "hear_speech", loudness_as_phonemes)
+    monkeypatch.setattr("imtalker.evaluate.check.hear_speech", loudness_as_phonemes)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_missing_sound_wrong_length_and_no_face(write, frames, speech, tmp_path)
 def test_a_rendered_person_is_in_order_and_is_not_somebody_else(monkeypatch):
     """The bundled clips with the real recogniser."""
     pytest.importorskip("hama")
-    monkeypatch.setattr(check, "hear_speech", hear_speech)
+    monkeypatch.setattr("imtalker.evaluate.check.hear_speech", hear_speech)
     clip = BUNDLED_FOLDER / "talk_woman.mp4"
     own, other = (next(read_frames(BUNDLED_FOLDER / f"{name}.mp4")) for name in ("talk_woman", "lively"))
     report = check_video(clip, portrait=own)
@@ -155,7 +155,7 @@ def test_the_recogniser_may_be_missing(write, frames, monkeypatch):
     def refuse(waveform):
         raise WeightsError("phonemes need the package 'hama'")
 
-    monkeypatch.setattr(check, "hear_speech", refuse)
+    monkeypatch.setattr("imtalker.evaluate.check.hear_speech", refuse)
     report = check_video(write("few.mp4", frames[:30]))
     finding = next(finding for finding in report.findings if finding.name == "lip_offset")
     assert finding.ok is None and "hama" in finding.verdict
@@ -202,15 +202,15 @@ def test_command_says_it_in_words_and_numbers(write, frames, tmp_path, capsys):
     video = str(write("command.mp4", frames[:40]))
     recipe = tmp_path / "recipe.json"
     recipe.write_text('{"controls": {"yaw": 60}}')
-    assert check.main([video, "--recipe", str(recipe)]) == 1
+    assert run_command(["check", video, "--recipe", str(recipe)]) == 1
     assert "BAD head left-right" in capsys.readouterr().out
-    check.main([video, "--json"])
+    run_command(["check", video, "--json"])
     assert json.loads(capsys.readouterr().out)["video"] == "command.mp4"
     recipe.write_text("[1]")
     with pytest.raises(InputError, match="not a JSON object"):
-        check.main([video, "--recipe", str(recipe)])
+        run_command(["check", video, "--recipe", str(recipe)])
     with pytest.raises(InputError):
-        check.main([str(tmp_path / "missing.mp4")])
+        run_command(["check", str(tmp_path / "missing.mp4")])
     picture = np.full((64, 64, 3), 128, np.uint8)
     with pytest.raises(InputError, match="no face"):
         check_video(video, portrait=picture)

@@ -4,22 +4,27 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 
+import cv2
 import numpy as np
 import pytest
 
-from imtalker.commands import evaluate as cli
+from imtalker.cli import build_parser, run_command
+from imtalker.commands.output import write_numbers
 from imtalker.errors import InputError, OutputError
 from imtalker.evaluate import protocols
+from imtalker.evaluate.comparison import face_hull, mouth_box, sharpness
 from imtalker.evaluate.dataset import read_dataset
 from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
+from imtalker.evaluate.face_metrics import LIP_LANDMARKS
 from imtalker.evaluate.metrics import METRICS, MODES, PAPER, metrics_of
-from imtalker.evaluate.output import write_numbers
 from imtalker.evaluate.phonemes import SpeechCues
 from imtalker.evaluate.protocols import Evaluator, controls_of
 from imtalker.evaluate.reference_networks import load_reference_networks
 from imtalker.evaluate.report_html import html_page
 from imtalker.evaluate.report_text import ablation_table, text_table
+from imtalker.evaluate.scoring import curve_correlation
 from imtalker.evaluate.svg import line_plot, log_plot, stacked_bar, strip_plot
+from imtalker.faces.landmarks import FaceLandmarks
 from imtalker.media.video import read_frames
 from imtalker.pipeline.animation import Animation, FrameChunk
 from imtalker.pipeline.timing import Timings
@@ -63,16 +68,17 @@ class Mirror:
         real = small_pipeline()
         self.framing, self.preset, self.models, self.device = real.framing, real.preset, real.models, real.device
         self.asked: list = []
+        self._real = real
 
     def encode_source(self, portrait, crop):
-        return portrait
+        return self._real.encode_source(portrait, crop=crop)
 
     def animate_from_video(self, portrait, video, crop) -> Animation:
         return self._animation(read_frames(video))
 
     def animate_from_audio(self, portrait, audio, controls, options) -> Animation:
         self.asked.append((controls, options))
-        return self._animation(iter([portrait] * FRAMES))
+        return self._animation(iter([portrait.image] * FRAMES))
 
     def _animation(self, frames: Iterator[np.ndarray]) -> Animation:
         timings = Timings()
@@ -111,8 +117,8 @@ def test_a_file_beside_a_clip_counts_as_truth_only_where_it_holds_angles(tmp_pat
 
 
 def test_numbers_go_where_they_are_asked_for(tmp_path, capsys):
-    parser = cli.build_parser()
-    assert [parser.parse_args(given).json for given in ([], ["--json"], ["--json", "a"])] == [None, "-", "a"]
+    parse = lambda given: build_parser().parse_args(["evaluate", *given])  # noqa: E731
+    assert [parse(given).json for given in ([], ["--json"], ["--json", "a"])] == [None, "-", "a"]
     write_numbers({"a": 1}, "table", "-")
     assert json.loads(capsys.readouterr().out) == {"a": 1}
     write_numbers({"a": 1}, "table", str(tmp_path / "n.json"))
@@ -126,11 +132,18 @@ def test_a_perfect_model_scores_perfectly_in_self_reenactment(folder):
     assert mean["ssim"] > 0.99 and mean["csim"] > 0.9
     assert mean["aed"] < 0.02 and mean["apd"] < 1 and mean["lmd"] < 0.3 and mean["gaze_mae"] < 4
     assert mean["flicker"] < 0.5 and mean["head_range"] < 10
+    for region in ("face", "mouth", "512"):
+        assert mean[f"psnr_{region}"] == pytest.approx(20 * np.log10(255 / 2), abs=1) and mean[f"ssim_{region}"] > 0.98
+    assert mean["sharpness"] == pytest.approx(1, abs=0.02)
+    copied = {key: summary.mean for key, summary in report.copied.items()}
+    assert copied["psnr"] < mean["psnr"] - 5 and copied["psnr_mouth"] < copied["psnr"] and copied["ssim"] < mean["ssim"]
+    assert copied["lmd"] > mean["lmd"] and copied["sharpness"] == pytest.approx(1, abs=0.1)
     assert [skip.name for skip in report.skipped] == ["broken.mp4", "short.mp4"]
     assert "at least 12 are needed" in report.skipped[1].reason
     assert set(report.unavailable) == {"lpips", "fid"} and "--weights" in report.unavailable["lpips"]
     assert 0 <= report.ruler["pose"] < 10
     text = text_table(report)
+    assert f"{copied['psnr']:.2f}" in text
     assert "LPIPS not available" in text and "not comparable with the paper" in text and "28.458" in text
     content = json.loads(json.dumps(report.as_dict(), allow_nan=False))
     assert [clip["clip"] for clip in content["clips"]] == ["a", "b"]
@@ -138,6 +151,40 @@ def test_a_perfect_model_scores_perfectly_in_self_reenactment(folder):
     page = html_page([report])
     assert page.count("data:image/jpeg;base64,") >= 2 * 17 and "<svg" in page
     assert "http" not in page and "<script" not in page
+
+
+def test_standing_still_scores_as_the_copy_of_the_first_frame(folder):
+    """A model that returns its portrait has the numbers that stand in the column beside every result."""
+
+    class Still(Mirror):
+        def animate_from_video(self, portrait, video, crop) -> Animation:
+            return self._animation(iter([next(iter(read_frames(video)))] * FRAMES))
+
+    report = evaluate(evaluator(Still()), read_dataset(folder, limit=1), "self")
+    for key in ("psnr", "ssim", "psnr_face", "ssim_face", "psnr_512", "aed", "apd", "lmd"):
+        assert report.summary[key].mean == pytest.approx(report.copied[key].mean, rel=0.1, abs=0.1), key
+    assert np.isnan(report.summary["lid_correlation"].mean) or abs(report.summary["lid_correlation"].mean) < 0.8
+
+
+def test_regions_of_a_face_and_what_lies_in_them():
+    points = np.zeros((478, 3), np.float32)
+    points[:, 0], points[:, 1] = np.linspace(60, 200, 478), 100 + 60 * np.sin(np.arange(478))
+    points[LIP_LANDMARKS, 0] = np.linspace(100, 140, len(LIP_LANDMARKS))
+    points[LIP_LANDMARKS, 1] = 150
+    face = FaceLandmarks(points, 1.0)
+    hull, mouth = face_hull(face, 256), mouth_box(face, 256)
+    assert hull[100, 130] and not hull[20, 20] and not hull[:, :59].any()
+    rows, columns = np.nonzero(mouth)
+    assert (columns.min(), columns.max() + 1, rows.min(), rows.max() + 1) == (90, 150, 140, 160)
+    picture = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
+    assert sharpness(picture, hull) > 3 * sharpness(cv2.GaussianBlur(picture, (0, 0), 2), hull)
+    assert np.isnan(sharpness(picture, np.zeros((256, 256), bool)))
+
+
+def test_correlation_of_curves_leaves_gaps_out():
+    a = np.array([0, 1, np.nan, 3, 4.0])
+    assert curve_correlation(a, 2 * a + 1) == pytest.approx(1) and curve_correlation(a, -a) == pytest.approx(-1)
+    assert np.isnan(curve_correlation(a, np.full(5, 2.0))) and np.isnan(curve_correlation(a[:2], a[:2]))
 
 
 def test_cross_reenactment_compares_with_driver_and_person(folder):
@@ -191,16 +238,17 @@ def test_clips_without_a_face_are_refused(tmp_path):
 
 
 def test_command_runs_a_real_pipeline(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "load_pipeline", lambda *_: small_pipeline())
+    monkeypatch.setattr("imtalker.pipeline.talking_head.load_pipeline", lambda *_, size: small_pipeline())
     out = [str(tmp_path / name) for name in ("r.json", "r.html")]
-    command = ["--data", str(folder), "--max-seconds", "0.5", "--clips", "1", "--crop", "--json", out[0]]
-    assert cli.main([*command, "--html", out[1]]) == 0
+    command = ["evaluate", "--data", str(folder), "--max-seconds", "0.5", "--clips", "1", "--crop", "--json", out[0]]
+    assert run_command([*command, "--html", out[1]]) == 0
     assert "self protocol, 1 clips" in capsys.readouterr().out
     content = json.loads((tmp_path / "r.json").read_text())
     assert content[0]["clips"][0]["frames"] == 12
-    assert content[0]["clips"][0]["values"]["psnr"] > 3
+    values = content[0]["clips"][0]["values"]
+    assert values["psnr"] > 3 and 0 <= values["ghost_cells"] <= 100
     with pytest.raises(OutputError, match="cannot be written"):
-        cli.main([*command[:-1], str(tmp_path / "none" / "r.json")])
+        run_command([*command[:-1], str(tmp_path / "none" / "r.json")])
 
 
 def test_bundled_clips_and_weights_work_together(tmp_path, capsys):
@@ -208,8 +256,8 @@ def test_bundled_clips_and_weights_work_together(tmp_path, capsys):
     assert len(dataset.clips) >= 4 and not dataset.skipped
     for clip in dataset.clips:
         assert clip.truth is not None and {"yaw", "pitch", "roll", "gaze_x", "gaze_y"} <= set(clip.truth)
-    command = ["--data", "bundled", "--clips", "1", "--max-seconds", "0.6", "--preset", "tiny"]
-    assert cli.main([*command, "--html", str(tmp_path / "r.html")]) == 0
+    command = ["evaluate", "--data", "bundled", "--clips", "1", "--max-seconds", "0.6", "--preset", "tiny"]
+    assert run_command([*command, "--html", str(tmp_path / "r.html")]) == 0
     assert "preset tiny" in capsys.readouterr().out
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert dataset.clips[0].name in page

@@ -22,7 +22,7 @@ from imtalker.faces.readings import (
 )
 from tests.support.drawn_face import DrawnFace, draw_face
 
-PORTRAIT = Path(__file__).parents[1] / "assets" / "portraits" / "ada.jpg"
+PORTRAIT = Path(__file__).parents[2] / "assets" / "portraits" / "ada.jpg"
 JAW_OPEN = 25  # its place among MediaPipe's blendshapes
 
 

@@ -7,7 +7,14 @@ import pytest
 
 from imtalker.config import GeneratorConfig
 from imtalker.errors import InputError
-from imtalker.generator.controls import ControlTracks, MotionControls, rotation_vectors
+from imtalker.generator.controls import (
+    LIMITS,
+    REACH,
+    ControlTracks,
+    MotionControls,
+    pose_remarks,
+    rotation_vectors,
+)
 
 LEARNED, EXPLICIT = GeneratorConfig(), GeneratorConfig(motion_layout="explicit")
 
@@ -27,6 +34,29 @@ def test_angles_that_are_not_given_stay_the_portraits() -> None:
     gaze = MotionControls(gaze_y=0).tracks(EXPLICIT, 0, 1, reference).gaze
     assert gaze is not None
     np.testing.assert_allclose(gaze, [[reference[6] + reference[0], 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("own", [0.0, 12.0, -25.0])
+def test_a_head_turns_within_reach_of_the_portraits_own_pose(own: float) -> None:
+    reference = np.zeros(32, np.float32)
+    reference[:3] = own / 10
+    for name, index in (("yaw", 0), ("pitch", 1), ("roll", 2)):
+        for asked in (-40.0, own - 3, own + 3, 40.0):
+            tracks = MotionControls(**{name: asked}).tracks(EXPLICIT, 0, 1, reference)
+            assert tracks.pose is not None
+            turned = tracks.pose[0] * 10
+            assert abs(turned[index] - np.clip(asked, own - REACH[name], own + REACH[name])) < 1e-4
+            assert np.allclose(np.delete(turned, index), own, atol=1e-4)
+            remarks = pose_remarks(MotionControls(**{name: asked}), reference)
+            assert bool(remarks) == (abs(asked - own) > REACH[name]) and all(name in str(r) for r in remarks)
+    learned = MotionControls(yaw=40).tracks(LEARNED, 0, 1, reference).pose
+    assert learned is not None and abs(learned[0, 1] - np.radians(40)) < 1e-6
+
+
+def test_impossible_angles_are_refused_with_the_limit() -> None:
+    for name, limit in LIMITS.items():
+        with pytest.raises(InputError, match=f"{name} is 90; give values within {limit:g} degrees"):
+            MotionControls(**{name: 90})
 
 
 @pytest.mark.parametrize(

@@ -1,82 +1,87 @@
-"""Parts of a motion: the mouth comes from one motion and leaves nothing of the other's, and the other way round."""
-
 import numpy as np
 import pytest
 import torch
 
-from imtalker.generator.motion_layout import EXPRESSION_CHANNELS, TONGUE_CHANNEL
-from imtalker.generator.motion_parts import join_parts, lip_gap, lower_face, motion_parts, scale_mouth, with_sides_of
-from imtalker.train.puppet.motion_parts import build_motion_parts
-from imtalker.train.puppet.motion_space import MotionSpace, sample_fields
+from imtalker.errors import InputError
+from imtalker.generator.motion_parts import PARTS, combine, lower_face_matrix, split
+from imtalker.train.puppet import motion_space
+from imtalker.train.puppet.controls import sample_controls
+from imtalker.train.puppet.motion_space import EXPRESSION, GAZE, TONGUE, MotionSpace
+
+SPACE = MotionSpace.load()
 
 
 @pytest.fixture(scope="module")
-def space() -> MotionSpace:
-    return MotionSpace.load()
+def motions() -> tuple[torch.Tensor, torch.Tensor]:
+    """Two unrelated motions (200, 32) of the training distribution."""
+    rng = np.random.default_rng(5)
+    drawn = [sample_controls(rng) for _ in range(400)]
+    motion = SPACE.encode({name: np.array([c[name] for c in drawn]) for name in drawn[0]})
+    return torch.from_numpy(motion[:200]), torch.from_numpy(motion[200:])
 
 
-@pytest.fixture(scope="module")
-def pairs(space) -> tuple[torch.Tensor, torch.Tensor]:
-    """200 pairs of motions over the training distribution."""
-    fields = sample_fields(400, seed=3)
-    motion = torch.zeros(400, 32)
-    motion[:, EXPRESSION_CHANNELS] = torch.from_numpy(space.project(fields)).float()
-    motion[:, :8] = torch.randn(400, 8, generator=torch.Generator().manual_seed(0))
-    motion[:, TONGUE_CHANNEL] = torch.linspace(0, 2, 400)
-    return motion[:200], motion[200:]
+def lips(motion: torch.Tensor) -> np.ndarray:
+    return SPACE.mouth_gap(motion.numpy())
 
 
-def test_the_file_is_what_the_motion_space_gives(space):
-    built = build_motion_parts(space)
-    for name, value in vars(motion_parts()).items():
-        np.testing.assert_allclose(value, getattr(built, name), atol=1e-5)
+def lids(motion: torch.Tensor) -> np.ndarray:
+    return SPACE.eye_aperture(motion.numpy())
 
 
-def test_lips_come_from_one_motion_and_lids_from_the_other(space, pairs):
-    mouth, rest = pairs
-    joined = join_parts(mouth, rest)
-    gap = (lip_gap(joined) - lip_gap(mouth)).numpy()
-    assert gap.std() < 0.005 and np.abs(gap).max() < 0.02  # cm
-    apertures = space.eye_aperture(joined.numpy()) - space.eye_aperture(rest.numpy())
-    assert apertures.std() < 0.03  # of an open eye
-    assert torch.equal(joined[:, :8], rest[:, :8])
-    assert torch.equal(joined[:, TONGUE_CHANNEL], mouth[:, TONGUE_CHANNEL])
+def leak(result: np.ndarray, wanted: np.ndarray, other: np.ndarray) -> float:
+    """How much of the difference of ``other`` shows up in ``result`` beside ``wanted``: 0 none, 1 all."""
+    difference = (other - wanted).ravel()
+    return float((result - wanted).ravel() @ difference / (difference @ difference))
 
 
-def test_nothing_of_the_old_mouth_is_left(pairs):
-    mouth, rest = pairs
-    gaps = [lip_gap(motion).numpy() for motion in (join_parts(mouth, rest), mouth, rest)]
-    design = np.stack([gaps[1], gaps[2], np.ones(len(mouth))], 1)
-    (new, old, _), *_ = np.linalg.lstsq(design, gaps[0], rcond=None)
-    assert abs(new - 1) < 0.01 and abs(old) < 0.01
-    same_eyes = join_parts(mouth, rest), join_parts(mouth, rest.roll(1, 0))
-    torch.testing.assert_close(lip_gap(same_eyes[0]), lip_gap(same_eyes[1]), atol=0.02, rtol=0)
+def test_the_stored_matrix_is_that_of_the_motion_space() -> None:
+    np.testing.assert_allclose(lower_face_matrix(), motion_space.lower_face_matrix(SPACE), atol=1e-6)
 
 
-def test_a_motion_joined_with_itself_is_itself(pairs):
-    torch.testing.assert_close(join_parts(pairs[0], pairs[0]), pairs[0])
+def test_parts_add_up_and_everything_is_everything(motions) -> None:
+    first, second = motions
+    torch.testing.assert_close(sum(split(first).values()), first)
+    for parts in ("all", ("lips", "eyes", "head"), ("expression", "head")):
+        torch.testing.assert_close(combine(first, second, parts), first)
+    torch.testing.assert_close(combine(first, first, "lips"), first)
 
 
-def test_scaling_keeps_closed_lips_closed_and_eyes_as_they_are(space, pairs):
-    closed = torch.zeros(32)
-    torch.testing.assert_close(scale_mouth(closed, closed, 1.4), closed)
-    wider = scale_mouth(pairs[0], closed, 1.3)
-    torch.testing.assert_close(lip_gap(wider), 1.3 * lip_gap(pairs[0]), atol=0.02, rtol=0)
-    lids = space.eye_aperture(wider.numpy()) - space.eye_aperture(pairs[0].numpy())
-    assert np.abs(lids).mean() < 0.02
-    torch.testing.assert_close(scale_mouth(pairs[0], closed, 1.0), pairs[0])
+def test_lips_come_from_one_motion_and_lids_from_the_other(motions) -> None:
+    first, second = motions
+    result = combine(first, second, "lips")
+    assert np.abs(lips(result) - lips(first)).max() < 0.1 * lips(first).std()
+    assert np.abs(lids(result) - lids(second)).mean() < 0.05 * lids(second).std()
+    assert abs(leak(lips(result), lips(first), lips(second))) < 0.005
+    assert abs(leak(lids(result), lids(second), lids(first))) < 0.01
+    torch.testing.assert_close(result[:, TONGUE], first[:, TONGUE])
+    torch.testing.assert_close(result[:, : EXPRESSION.start], second[:, : EXPRESSION.start])
 
 
-def test_sides_are_taken_from_the_own_motion(space, pairs):
-    new, own = pairs
-    mixed = with_sides_of(new, own)
-    even = ((mixed + torch.from_numpy(space.mirror(mixed.numpy()))) / 2)[:, EXPRESSION_CHANNELS]
-    wanted = ((new + torch.from_numpy(space.mirror(new.numpy()))) / 2)[:, EXPRESSION_CHANNELS]
-    torch.testing.assert_close(even, wanted)
-    torch.testing.assert_close(lip_gap(mixed), lip_gap(new), atol=2e-3, rtol=0)
-    assert torch.equal(with_sides_of(own, own), own)
+def test_eyes_take_gaze_lids_and_brows_only(motions) -> None:
+    first, second = motions
+    result = combine(first, second, "eyes")
+    assert abs(leak(lids(result), lids(first), lids(second))) < 0.01
+    assert abs(leak(lips(result), lips(second), lips(first))) < 0.005
+    torch.testing.assert_close(result[:, GAZE], first[:, GAZE])
+    torch.testing.assert_close(result[:, :6], second[:, :6])
+    both = combine(first, result, "lips")
+    torch.testing.assert_close(both, combine(first, second, "expression"), atol=1e-4, rtol=1e-4)
 
 
-def test_landmarks_of_the_lower_face_move_as_the_motion_space_says(space, pairs):
-    moved = lower_face(pairs[0]) - motion_parts().neutral
-    np.testing.assert_allclose(moved, space.displacement(pairs[0].numpy())[:, motion_parts().landmarks], atol=1e-4)
+def test_head_and_expression_are_separate_channels(motions) -> None:
+    first, second = motions
+    torch.testing.assert_close(combine(first, second, "head"), torch.cat([first[:, :6], second[:, 6:]], 1))
+    torch.testing.assert_close(combine(first, second, "expression"), torch.cat([second[:, :6], first[:, 6:]], 1))
+
+
+def test_windows_against_one_portrait(motions) -> None:
+    first, second = motions
+    windows = combine(first[None], second[0], "lips")
+    torch.testing.assert_close(windows[0, 7], combine(first[7], second[0], "lips"))
+
+
+@pytest.mark.parametrize("parts", ["nose", (), ("lips", "nose"), ""])
+def test_unknown_parts_are_refused(motions, parts) -> None:
+    with pytest.raises(InputError, match="lips"):
+        combine(*motions, parts)
+    assert set(PARTS) == {"all", "expression", "lips", "eyes", "head"}

@@ -10,7 +10,7 @@ import pytest
 from imtalker.config import CropConfig
 from imtalker.errors import InputError, NoFaceError, WeightsError
 from imtalker.media.crop import CropBox, crop_and_resize, square_crop_box, whole_picture
-from imtalker.media.face_detector import Face, FaceDetector, choose_face, stable_face_box
+from imtalker.media.face_detector import Face, FaceDetector, choose_face
 from imtalker.media.framing import Framing
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
@@ -111,36 +111,14 @@ def test_boxes_by_hand_must_overlap_the_picture():
     framing = Framing(PLAIN)
     picture = np.zeros((100, 100, 3), np.uint8)
     assert framing.of_picture(picture, CropBox(-10, 20, 50)) == CropBox(-10, 20, 50)
-    for box in (CropBox(100, 0, 50), CropBox(0, -50, 50)):
+    for box in (CropBox(100, 0, 50), CropBox(0, -50, 50), CropBox(120, 0, 50, 45)):
         with pytest.raises(InputError, match="outside"):
             framing.of_picture(picture, box)
+    assert framing.of_picture(picture, CropBox(-150, -150, 400)).side == 400
+    with pytest.raises(InputError, match=r"side 401 is too large.* 400 pixels"):
+        framing.of_picture(picture, CropBox(0, 0, 401))
     with pytest.raises(InputError, match="too small"):
         CropBox(0, 0, 3)
-
-
-class Scripted:
-    """A detector that gives prepared answers."""
-
-    def __init__(self, answers: list[list[Face]]):
-        self.answers = iter(answers)
-
-    def detect(self, image: np.ndarray) -> list[Face]:
-        return next(self.answers)
-
-
-def test_one_stable_box_for_a_clip():
-    def face(x: float, size: float = 100.0, score: float = 0.9) -> Face:
-        return Face((x, 50, x + size, 50 + size), score)
-
-    bystander = face(300, 90)
-    answers = [[], [face(100), bystander], [bystander], [face(102), bystander], [face(98, 160), bystander], [face(101)]]
-    frames = [np.zeros((400, 500, 3), np.uint8)] * len(answers)
-    box, size = stable_face_box(frames, Scripted(answers))  # pyright: ignore[reportArgumentType]
-    assert size == (400, 500) and abs(box[0] - 100.5) < 2 and abs(box[2] - box[0] - 100) < 3
-    box, _ = stable_face_box(frames[1:], Scripted(answers[1:]), index=1)  # pyright: ignore[reportArgumentType]
-    assert box[0] == 300
-    with pytest.raises(NoFaceError, match="the clip"):
-        stable_face_box(frames[:2], Scripted([[], []]))  # pyright: ignore[reportArgumentType]
 
 
 def test_clip_crop_from_a_file(tmp_path, detector):

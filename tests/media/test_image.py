@@ -1,5 +1,7 @@
 """Portrait files: every format, mode and orientation becomes the same upright uint8 RGB."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -119,3 +121,93 @@ def test_arrays(picture):
 def test_unusable_arrays_are_refused(array):
     with pytest.raises(InputError):
         load_portrait(array)
+
+
+def test_heic_photographs(tmp_path, picture):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    tall = np.ascontiguousarray(picture[:, :50])
+    pillow_heif.from_pillow(Image.fromarray(tall)).save(tmp_path / "IMG_0001.HEIC", quality=95)
+    (tmp_path / "named.jpg").write_bytes((tmp_path / "IMG_0001.HEIC").read_bytes())
+    for name in ("IMG_0001.HEIC", "named.jpg"):  # phones and messengers name them as they like
+        assert close(load_portrait(tmp_path / name), tall)
+    (tmp_path / "half.heic").write_bytes((tmp_path / "IMG_0001.HEIC").read_bytes()[:400])
+    with pytest.raises(InputError, match="damaged"):
+        load_portrait(tmp_path / "half.heic")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(tall).transpose(Image.Transpose.ROTATE_90)
+    pillow_heif.from_pillow(turned).save(tmp_path / "turned.heic", quality=95, exif=exif.tobytes())
+    assert close(load_portrait(tmp_path / "turned.heic"), tall)
+
+
+def test_a_missing_reader_is_named(tmp_path, picture, monkeypatch):
+    brands = {"x.heic": b"ftypheic\0\0\0\0mif1heic", "x.avif": b"ftypavif\0\0\0\0avifmif1"}
+    for name, head in brands.items():
+        (tmp_path / name).write_bytes((len(head) + 4).to_bytes(4, "big") + head + bytes(100))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(InputError, match="pillow-heif"):
+        load_portrait(tmp_path / "x.heic")
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "AVIF")  # as Pillow before 11.3
+    for suffix in ("jpg", "png", "bmp", "tiff", "gif", "webp"):
+        Image.fromarray(picture).save(tmp_path / f"p.{suffix}")
+        assert close(load_portrait(tmp_path / f"p.{suffix}"), picture)
+    with pytest.raises(InputError, match=r"pillow 11\.3"):
+        load_portrait(tmp_path / "x.avif")
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "jpeg"])
+def test_ycbcr_tiff(tmp_path, picture, compression):
+    Image.fromarray(picture).convert("YCbCr").save(tmp_path / "p.tif", compression=compression)
+    assert close(load_portrait(tmp_path / "p.tif"), picture)
+
+
+@pytest.mark.parametrize("name", ["x.ico", "x.jp2", "x.psd", "x.svg", "x.pdf", "x.jpg"])
+def test_other_files_are_refused_by_name(tmp_path, picture, name):
+    if name.endswith(("ico", "jp2")):
+        Image.fromarray(picture).save(tmp_path / name)
+    else:
+        (tmp_path / name).write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>" * 20)
+    with pytest.raises(InputError, match=rf"{name} is not a .*HEIC.*save it as one of these"):
+        load_portrait(tmp_path / name)
+
+
+def test_wide_colours_become_those_of_a_screen(tmp_path):
+    """Display P3, as phones and Macs write it: a red both can show keeps its colour, not its numbers."""
+    profile = ImageCms.ImageCmsProfile(p3_profile(tmp_path))
+    stored = np.full((40, 40, 3), (184, 60, 42), np.uint8)  # sRGB (200, 45, 30) in Display P3
+    Image.fromarray(stored).save(tmp_path / "p3.png", icc_profile=profile.tobytes())
+    assert np.abs(load_portrait(tmp_path / "p3.png").astype(int) - (200, 45, 30)).max() <= 3
+
+
+def p3_profile(folder):
+    """A minimal matrix profile (ICC v2) with the primaries of Display P3, adapted to D50."""
+
+    def tag_xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(round(v * 65536).to_bytes(4, "big", signed=True) for v in values)
+
+    curve = b"para\0\0\0\0\0\x03\0\0" + b"".join(
+        round(v * 65536).to_bytes(4, "big") for v in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    )
+    tags = {
+        b"desc": b"desc\0\0\0\0\0\0\0\x03P3\0" + bytes(79),
+        b"wtpt": tag_xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": tag_xyz(0.5151, 0.2412, -0.0011),
+        b"gXYZ": tag_xyz(0.2920, 0.6922, 0.0419),
+        b"bXYZ": tag_xyz(0.1571, 0.0666, 0.7841),
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
+    }
+    offset, table, data = 128 + 4 + 12 * len(tags), b"", b""
+    for name, content in tags.items():
+        content += bytes(-len(content) % 4)
+        table += name + (offset + len(data)).to_bytes(4, "big") + len(content).to_bytes(4, "big")
+        data += content
+    body = len(tags).to_bytes(4, "big") + table + data
+    header = (128 + len(body)).to_bytes(4, "big") + bytes(4) + b"\x02\x40\0\0mntrRGB XYZ " + bytes(12) + b"acsp"
+    header += bytes(128 - len(header) - 60) + bytes(60)
+    header = header[:68] + tag_xyz(0.9642, 1.0, 0.8249)[8:] + header[80:]
+    path = folder / "p3.icc"
+    path.write_bytes(header + body)
+    return str(path)

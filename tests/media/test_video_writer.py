@@ -8,8 +8,9 @@ import pytest
 from imtalker.errors import InputError, OutputError
 from imtalker.media.audio import load_waveform
 from imtalker.media.labels import Label
-from imtalker.media.side_by_side import SideBySide
-from imtalker.media.video_writer import VideoWriter, read_recipe
+from imtalker.media.side_by_side import SideBySide, SideBySideWriter
+from imtalker.media.video_writer import VideoWriter
+from imtalker.pipeline.recipe import read_recipe
 from tests.support.sample_media import counting_frame, decode_video, encode_audio, read_count, tone, write_wav
 
 FRAME = 1 / 25
@@ -146,15 +147,31 @@ def test_sound_without_sound_is_an_input_error(tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["v.mp4"]
 
 
-def test_side_by_side_and_label():
+def test_side_by_side_shows_input_and_result(tmp_path):
     results = frames(3)
-    pair = SideBySide(np.zeros((96, 96, 3), np.uint8))
-    shown = pair(results)
-    assert shown.shape == (3, 48, 48 + 64, 3)
-    assert (shown[1, 20:, 48:] == results[1, 20:]).all() and (shown[0, 30:, :48] == 0).all()
-    assert (shown[0, :15] != np.hstack([np.zeros((15, 48, 3)), results[0, :15]])).any()  # the labels
-    moving = SideBySide(iter(results[:2]), ("driver", "result"))(results)
-    assert (moving[2, 30:, :64] == results[1, 30:]).all()  # the last frame is held
-    frame = results[0].copy()
+    composer = SideBySide(("driver", "result"), (48, 64))
+    shown = composer.compose([np.zeros((96, 96, 3), np.uint8), results[1]])
+    assert shown.shape == (48, 128, 3) == (*composer.size, 3)
+    assert (shown[20:, 64:] == results[1, 20:]).all() and (shown[30:, :64] == 0).all()
+    assert (shown[:15, 64:] != results[1, :15]).any()  # the label
+    with SideBySideWriter(tmp_path / "pair.mp4", composer, iter(results[:2])) as writer:
+        for frame in results:
+            writer.write(frame[None])
+    written, _ = decode_video(tmp_path / "pair.mp4")
+    assert len(written) == 3 and written[0].shape == (48, 128, 3)
+    wanted = list(composer.join([results[:2], results]))  # the last picture of the shorter one is held
+    assert all(np.abs(a.astype(int) - b).mean() < 6 for a, b in zip(written, wanted, strict=True))
+    assert (wanted[2][30:, :64] == results[1, 30:]).all()
+
+
+def test_a_writer_takes_the_size_of_its_first_frame(tmp_path):
+    with VideoWriter(tmp_path / "v.mp4") as writer:
+        writer.write(frames(3))
+    assert [frame.shape for frame in decode_video(tmp_path / "v.mp4")[0]] == [(48, 64, 3)] * 3
+
+
+def test_label():
+    frame = frames(1)[0]
+    before = frame.copy()
     Label("AI-generated", 48, "lower right").stamp(frame)
-    assert (frame[:20] == results[0, :20]).all() and (frame[-8:, -20:] != results[0, -8:, -20:]).any()
+    assert (frame[:20] == before[:20]).all() and (frame[-8:, -20:] != before[-8:, -20:]).any()

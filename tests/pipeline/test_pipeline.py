@@ -1,6 +1,7 @@
 """The road from portrait and speech, clip or motion to frames: laws that hold for any weights."""
 
 import json
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -13,8 +14,10 @@ from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError, NoFaceError
 from imtalker.generator.head_transfer import back_and_forth, head_controls
 from imtalker.media.video import count_frames
+from imtalker.pipeline.inputs import Portrait, SourceImage, describe_file
 from imtalker.pipeline.motion_clip import MotionClip
-from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline
+from imtalker.pipeline.recipe import requested_controls
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import decode_video, tone, write_video, write_wav
 from tests.support.standin import small_pipeline
@@ -65,7 +68,7 @@ def test_speech_decides_the_length(pipeline, portrait, samples):
     assert animation.total == wanted == sum(len(chunk.frames) for chunk in chunks)
     assert [chunk.start for chunk in chunks] == list(np.cumsum([0] + [len(c.frames) for c in chunks[:-1]]))
     assert all(chunk.total == wanted and chunk.fps == 25 for chunk in chunks)
-    assert chunks[0].frames.dtype == np.uint8 and chunks[0].frames.shape[1:] == (64, 64, 3)
+    assert chunks[0].frames.dtype == np.uint8 and chunks[0].frames.shape[1:] == (128, 128, 3)
 
 
 def test_same_seed_same_frames(pipeline, portrait):
@@ -98,9 +101,50 @@ def test_streamed_frames_equal_frames_rendered_at_once(pipeline, portrait):
     windows = list(pipeline.motion_from_audio(portrait, speech(), options=FAST))
     assert same(streamed, again)
     assert torch.allclose(torch.cat(windows, dim=1)[0], animation.motion.motion, atol=1e-5)
-    whole = pipeline.models.renderer.render(animation.motion.motion, portrait.features)
+    whole = pipeline.models.renderer.render(animation.motion.motion, portrait.features, portrait.size)
     reference = whole.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     assert same(reference, streamed)
+
+
+@pytest.mark.parametrize("paste_back", [False, True])
+def test_both_sizes_show_the_same(pipeline, paste_back):
+    """The large result made small is the small result, whether the pipeline or the portrait asks for the size."""
+    motion = torch.randn(3, 32, generator=torch.Generator().manual_seed(4))
+    smaller = TalkingHeadPipeline(pipeline.models, size=64)
+    runs = []
+    for maker, size in ((pipeline, None), (smaller, None), (pipeline, 64)):
+        portrait = maker.encode_source(draw_face(), crop=BOX, size=size)
+        run = pipeline.render_motion(portrait, motion, paste_back=paste_back)
+        assert run.size == ((256, 256) if paste_back else (portrait.size, portrait.size))
+        runs.append(all_frames(run).astype(float))
+    large, small, again = runs
+    assert np.array_equal(small, again)
+    if not paste_back:
+        large = large.reshape(3, 64, 2, 64, 2, 3).mean((2, 4))
+    assert np.abs(large - small).mean() < 3
+
+
+def test_the_large_result_is_as_sharp_as_the_portrait(pipeline):
+    """A pattern finer than the networks see is in the result at the larger size: it is taken from the picture."""
+    seen = {}
+    for step in (1, 64):  # lines of one pixel are grey to the networks, wide ones are not
+        lines = np.where(np.arange(256) // step % 2, 180, 80).astype(np.uint8)
+        picture = np.broadcast_to(lines[:, None, None], (256, 256, 3))
+        for size in (64, 128):
+            portrait = pipeline.encode_source(picture, crop=CropBox(64, 64, 128), size=size)
+            frame = all_frames(pipeline.render_motion(portrait, portrait.features.motion))[0]
+            seen[step, size] = np.abs(np.diff(frame.astype(float), axis=0)).mean()
+    assert seen[1, 128] > 3 * seen[1, 64] and seen[1, 128] > 3 * seen[64, 128]
+
+
+def test_a_size_the_renderer_does_not_make_is_refused(pipeline):
+    official = small_pipeline("base").models
+    for make in (
+        lambda: pipeline.encode_source(draw_face(), size=100),
+        lambda: TalkingHeadPipeline(official, size=128),  # its network draws every pixel
+    ):
+        with pytest.raises(InputError, match=r"size 1\d\d: this renderer makes frames of 64"):
+            make()
 
 
 def test_batch_size_does_not_matter(pipeline, portrait):
@@ -149,6 +193,35 @@ def test_clip_drives_the_portrait(pipeline, portrait, clip, tmp_path):
     assert pipeline.animate_from_video(portrait, silent).audio is None
 
 
+def test_a_driving_clip_is_read_once_for_any_number_of_runs(pipeline, portrait, clip, monkeypatch):
+    driver = pipeline.encode_driver(clip)
+    assert driver.num_frames == 30 and driver.track == clip and driver.recipe["sha256"] == describe_file(clip)["sha256"]
+    frames = all_frames(pipeline.animate_from_video(portrait, clip))
+
+    def opened(*_: object) -> None:
+        raise AssertionError("probed, counted or tracked again")
+
+    for name in ("probe_video", "count_frames"):
+        monkeypatch.setattr(f"imtalker.pipeline.inputs.{name}", opened)
+    monkeypatch.setattr(pipeline.framing, "clip", opened)
+    for _ in range(2):
+        assert same(all_frames(pipeline.animate_from_video(portrait, driver)), frames)
+    assert pipeline.animate_from_video(portrait, driver, keep_sound=False).audio is None
+
+
+def test_inputs_can_be_handed_to_another_process(pipeline, portrait, clip):
+    source = pickle.loads(pickle.dumps(SourceImage.read(draw_face(), pipeline.framing, crop=BOX)))
+    driver = pickle.loads(pickle.dumps(pipeline.encode_driver(clip)))
+    again = all_frames(pipeline.animate_from_video(pipeline.encode_source(source), driver))
+    assert same(again, all_frames(pipeline.animate_from_video(portrait, clip)))
+
+
+def test_too_long_a_clip_is_refused_before_it_is_tracked(pipeline, clip, monkeypatch):
+    monkeypatch.setattr(pipeline.framing, "clip", lambda *_: pytest.fail("tracked"))
+    with pytest.raises(InputError, match="limit"):
+        pipeline.encode_driver(clip, max_seconds=1.0)
+
+
 def test_driving_with_the_portrait_itself_gives_its_own_motion(pipeline, portrait, tmp_path):
     path = write_video(tmp_path / "v.avi", "ffv1", 3, pix_fmt="bgr0", picture=lambda i: draw_face())
     (window,) = list(pipeline.motion_from_video(path, crop=BOX))
@@ -174,7 +247,7 @@ def test_head_of_a_clip_becomes_controls(pipeline, portrait, clip, monkeypatch):
     motion = torch.cat([w[0] for w in pipeline.motion_from_video(clip)]).numpy()
     (controls,) = seen
     assert controls.yaw.shape == (50,) and controls.gaze_y == 3.0
-    assert np.allclose(controls.yaw[:30], np.clip(motion[:30, 0] * 10, -90, 90), atol=1e-4)
+    assert np.allclose(controls.yaw[:30], np.clip(motion[:30, 0] * 10, -60, 60), atol=1e-4)
     assert np.allclose(controls.yaw[30:50], controls.yaw[28:8:-1])  # back and forth, no jump
     assert np.allclose(controls.camera[:30], motion[:30, [5, 3, 4]], atol=1e-5)
 
@@ -199,7 +272,7 @@ def test_back_and_forth():
     assert back_and_forth(3, 8).tolist() == [0, 1, 2, 1, 0, 1, 2, 1]
     assert back_and_forth(1, 3).tolist() == [0, 0, 0]
     still = head_controls(torch.full((1, 32), 20.0), 2)
-    assert still.yaw.tolist() == [90.0, 90.0] and still.gaze_x.tolist() == [60.0, 60.0]  # kept within the limits
+    assert still.yaw.tolist() == [60.0, 60.0] and still.gaze_x.tolist() == [60.0, 60.0]  # kept within the limits
 
 
 def test_paste_back_keeps_the_picture_round_the_square(pipeline, portrait):
@@ -219,10 +292,11 @@ def test_saved_motion_moves_any_portrait(pipeline, portrait, tmp_path):
     save_motion(tmp_path / "m.safetensors", animation.motion)
     loaded = load_motion(tmp_path / "m.safetensors")
     assert torch.equal(loaded.motion, animation.motion.motion)
-    assert loaded.recipe["sampling"]["num_steps"] == 2 and loaded.recipe["controls"]["yaw"] == 5.0
+    assert loaded.recipe["sampling"]["num_steps"] == 2 and requested_controls(loaded.recipe)["yaw"] == 5.0
     other = pipeline.encode_source(draw_face(DrawnFace(skin=(120, 80, 60))), crop=BOX)
     run = pipeline.render_motion(other, loaded)
-    assert run.recipe == loaded.recipe and len(all_frames(run)) == 25
+    assert run.recipe["motion"] == describe_file(tmp_path / "m.safetensors") | {"recipe": loaded.recipe}
+    assert requested_controls(run.recipe)["yaw"] == 5.0 and len(all_frames(run)) == 25
 
 
 def test_motion_of_another_preset_is_refused(pipeline, portrait):
@@ -240,7 +314,7 @@ def test_unusable_motion_is_not_saved(tmp_path, motion):
 def test_video_carries_the_recipe_but_no_folder_names(pipeline, portrait, tmp_path):
     wav = write_wav(tmp_path / "speech.wav", tone(1))
     animation = pipeline.animate_from_audio(portrait, wav, options=FAST)
-    assert animation.recipe["source"] == "speech.wav" and str(tmp_path) not in json.dumps(animation.recipe)
+    assert animation.recipe["speech"] == describe_file(wav) and str(tmp_path) not in json.dumps(animation.recipe)
     _, facts = decode_video(save_video(animation, tmp_path / "v.mp4"))
     assert json.dumps(animation.recipe["sampling"], separators=(",", ":")) in facts["metadata"]["comment"]
     assert facts["video"] == pytest.approx(1.0) and facts["audio"] == pytest.approx(1.0, abs=0.01)

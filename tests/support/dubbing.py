@@ -8,9 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from imtalker.dubbing.engine import Patch
+from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
 from imtalker.dubbing.tracking import FaceTrack
-from imtalker.generator.motion_parts import motion_parts
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
 
@@ -26,7 +26,7 @@ def talking_clip(path: Path, frames: int = 12, fps: int | Fraction = 25, picture
 
 def track_of(length: int, **columns: Any) -> FaceTrack:
     """A track of a face that does nothing, with some columns replaced."""
-    count = len(motion_parts().landmarks)
+    count = len(mouth_space().landmarks)
     upright = np.repeat(np.array([[[20.0, 0, 128], [0, 20.0, 128]]]), length, 0)
     flat: dict[str, Any] = {
         "seen": np.ones(length, bool),
@@ -36,7 +36,7 @@ def track_of(length: int, **columns: Any) -> FaceTrack:
         "yaw": np.zeros(length),
         "pitch": np.zeros(length),
         "lower": np.zeros((length, count, 2), np.float32),
-        "shape": np.repeat(motion_parts().neutral[None, :, :2], length, 0),
+        "shape": np.repeat(mouth_space().neutral[None, :, :2], length, 0),
         "opening": np.zeros(length),
         "lids": np.ones(length),
         "sharpness": np.ones(length),

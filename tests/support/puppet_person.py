@@ -6,19 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from imtalker.faces.mesh import EYE_CORNERS, EYES, LIP_INNER_LOWER, LIP_INNER_UPPER, LIP_OUTER_LOWER, LIP_OUTER_UPPER
+from imtalker.faces.rigid import rotation_matrix
 from imtalker.train.puppet import PuppetAsset, build_asset
-from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, PIVOT, Camera, rotation
+from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, PIVOT, Camera
 from imtalker.train.puppet.sampler import is_validation
-from imtalker.train.puppet.topology import (
-    EYE_CORNERS,
-    EYES,
-    LIP_INNER_LOWER,
-    LIP_INNER_UPPER,
-    LIP_OUTER_LOWER,
-    LIP_OUTER_UPPER,
-    MEAN_NEUTRAL,
-    closed_loop,
-)
+from imtalker.train.puppet.topology import MEAN_NEUTRAL, closed_loop
 
 SIZE = 512
 
@@ -30,7 +23,7 @@ def mean_landmarks(yaw: float = 0.0) -> np.ndarray:
         centre = (MEAN_NEUTRAL[left] + MEAN_NEUTRAL[right]) / 2 + [0, 0.166, 0]
         irises += [centre, *(centre + 0.59 * np.array([[1.0, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]]))]
     points = np.concatenate([MEAN_NEUTRAL, irises])
-    turn = rotation(yaw, 0, 0)
+    turn = rotation_matrix(yaw, 0, 0)
     shift = np.append(MEAN_PIVOT, 0) - [*(turn @ PIVOT)[:2], 0]
     camera = Camera(MEAN_SCALE, turn, shift)
     seen = camera.to_camera(points)

@@ -52,9 +52,9 @@ def small_models(name: str = "tiny", seed: int = 0) -> Models:
     )
 
 
-def save_small_models(folder: Path) -> Path:
+def save_small_models(folder: Path, seed: int = 0) -> Path:
     """The same as a folder of weight files, for whatever loads by path."""
-    models = small_models()
+    models = small_models(seed=seed)
     parts = {"renderer": "renderer", "generator": "generator", "audio_encoder": "audio"}
     for name, config in parts.items():
         path = folder / f"{name}.safetensors"

@@ -10,7 +10,6 @@ pytest.importorskip("scipy", reason="scipy is not installed (pip install .[train
 
 from imtalker.errors import InputError
 from tools.synthetic_people.expression import face_units
-from tools.synthetic_people.geometry import rotation_matrix, rotation_vector
 from tools.synthetic_people.head import Head
 from tools.synthetic_people.identity import Wishes, sample_identity
 from tools.synthetic_people.painting import paint
@@ -87,14 +86,6 @@ def test_closed_lips_win_over_any_vowel() -> None:
     quiet, loud = (face_units({"jaw": jaw, "ulr": jaw, "close": 1.0}) for jaw in (0.0, 0.6))
     assert quiet["jawOpen"] == pytest.approx(loud["jawOpen"])
     assert set(face_units({"jaw": 0.3})) <= {*Head().unit_names, "tongueUp"}
-
-
-def test_rotations_go_both_ways() -> None:
-    rotation = rotation_matrix(10, -5, 3)
-    assert np.allclose(rotation @ rotation.T, np.eye(3))
-    angle = np.linalg.norm(rotation_vector(rotation))
-    assert np.trace(rotation) == pytest.approx(1 + 2 * np.cos(angle))
-    assert rotation_matrix(10, 0, 0)[0, 2] > 0  # z (the nose) goes to +x
 
 
 def test_subdivision_keeps_planes_and_averages_to_one() -> None:

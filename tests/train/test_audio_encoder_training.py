@@ -12,7 +12,7 @@ from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.train import audio_encoder as audio_training
 from imtalker.train.audio_encoder import AudioTrainingConfig, build_loop, export, split_corpus
 from imtalker.train.loop import LoopConfig
-from imtalker.train.options import config_from_json
+from imtalker.train.options import read_config
 from imtalker.train.speech.augmentation import augment
 from imtalker.train.speech.corpus import load_corpus, save_utterances
 from imtalker.train.speech.phonemes import INDEX, Segment, frame_labels, from_arpabet, from_ipa
@@ -119,8 +119,8 @@ def test_split_keeps_whole_voices_out(config):
 
 
 def test_missing_corpus_and_bad_options_are_told(tmp_path):
-    with pytest.raises(InputError, match="speech_corpus"):
+    with pytest.raises(InputError, match="no speech corpus"):
         load_corpus(tmp_path)
     (tmp_path / "bad.json").write_text('{"stepz": 3}')
     with pytest.raises(InputError, match="stepz"):
-        config_from_json(AudioTrainingConfig, tmp_path / "bad.json")
+        read_config(AudioTrainingConfig, tmp_path / "bad.json")

@@ -10,7 +10,13 @@ import torch
 from imtalker.config import RendererConfig
 from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.train.loop import LoopConfig
-from imtalker.train.motion_encoder import MotionTrainee, MotionTrainingConfig, build_loop, r_squared, train_motion
+from imtalker.train.motion_encoder import (
+    MotionTrainee,
+    MotionTrainingConfig,
+    build_loop,
+    r_squared,
+    train_motion_encoder,
+)
 from imtalker.weights.file import load_module
 from tests.renderer.test_renderer import TINY_SMALL
 from tests.support.puppet_person import save_drawn_people
@@ -32,7 +38,7 @@ def test_loss_falls_and_the_weights_are_a_motion_encoder(config: MotionTrainingC
     batch = loop.make_batch(0, np.random.default_rng(1))
     with torch.no_grad():
         first = loop.objectives[0].loss(loop.raw, batch, 0)
-    numbers = train_motion(config, tmp_path, cpu=True)
+    numbers = train_motion_encoder(config, tmp_path, cpu=True)
     assert numbers["motion/loss"] < 0.9 * float(first["loss"])
     assert numbers["motion/regions"] < 0.9 * float(first["regions"])
     path = tmp_path / "motion_encoder.safetensors"
@@ -42,7 +48,9 @@ def test_loss_falls_and_the_weights_are_a_motion_encoder(config: MotionTrainingC
     assert isinstance(trainee, MotionTrainee)
     image = torch.rand(2, 3, 128, 128)
     assert not torch.equal(trainee.encoder.eval()(image), encoder(image))
-    train_motion(replace(config, loop=replace(config.loop, steps=0)), tmp_path / "again", start_from=path, cpu=True)
+    train_motion_encoder(
+        replace(config, loop=replace(config.loop, steps=0)), tmp_path / "again", start_from=path, cpu=True
+    )
     same, _, _ = load_module(tmp_path / "again" / "motion_encoder.safetensors", RendererConfig, MotionEncoder)
     torch.testing.assert_close(same(image), encoder(image))
 

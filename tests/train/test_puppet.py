@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from imtalker.errors import InputError, NoFaceError
+from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER
 from imtalker.renderer.teeth import TeethLayer
 from imtalker.train.puppet import (
     PuppetAsset,
@@ -28,15 +29,7 @@ from imtalker.train.puppet.sampler import (
     flip_coords,
     list_assets,
 )
-from imtalker.train.puppet.topology import (
-    BACKGROUND,
-    LEFT_EYE,
-    LIP_INNER_LOWER,
-    LIP_INNER_UPPER,
-    MIRROR,
-    MOUTH,
-    RIGHT_EYE,
-)
+from imtalker.train.puppet.topology import BACKGROUND, LEFT_EYE, MIRROR, MOUTH, RIGHT_EYE
 from imtalker.train.renderer import paint_teeth
 from imtalker.weights.presets import TINY_RENDERER
 from tests.support.drawn_face import DrawnFace, draw_face
@@ -258,7 +251,7 @@ def test_teeth_layer_covers_the_teeth_where_the_puppet_says_they_are(folder):
 def test_splits_share_nobody(folder):
     train, validation = list_assets(folder, "train"), list_assets(folder, "validation")
     assert len(train) == len(validation) == 2
-    assert not {n for n, _ in train} & {n for n, _ in validation}
+    assert not set(train) & set(validation)
     assert sorted(train + validation) == list_assets(folder, "all")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from imtalker.cli import run_command
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
 from imtalker.renderer import Renderer
@@ -18,7 +19,6 @@ from imtalker.train.renderer import (
     RendererTrainingConfig,
     build_loop,
     load_grown,
-    main,
     paint_teeth,
     train_renderer,
 )
@@ -137,12 +137,20 @@ def test_command_takes_its_defaults_from_the_file_and_options_override_it(
     monkeypatch.setattr("imtalker.train.renderer.train_renderer", lambda config, *_: given.append(config))
     path = tmp_path / "config.json"
     path.write_text('{"assets": ["a", "b"], "targets_per_portrait": 7, "loop": {"steps": 5, "clip_norm": 3}}')
-    main(["--config", str(path), "--out", str(tmp_path), "--steps", "9"])
+    command = ["train-renderer", "--config", str(path), "--out", str(tmp_path), "--steps", "9", "--gate-weight", "0.5"]
+    assert run_command(command) == 0
     assert given[0].assets == ("a", "b") and given[0].targets_per_portrait == 7
     assert given[0].loop.steps == 9 and given[0].loop.clip_norm == 3
+    assert given[0].weights == replace(RendererTrainingConfig().weights, gate=0.5)
     assert given[0].loop.mixed_precision == RendererTrainingConfig().loop.mixed_precision
-    with pytest.raises(SystemExit):
-        main(["--out", str(tmp_path)])  # neither assets nor clips
+    monkeypatch.undo()
+    for stage in ("train-renderer", "train-motion-encoder"):
+        with pytest.raises(InputError, match="nothing to train on"):
+            run_command([stage, "--out", str(tmp_path / "none")])
+    path.write_text('{"loop": {"steps": "many"}}')
+    with pytest.raises(InputError, match="steps"):
+        run_command(["train-renderer", "--config", str(path), "--out", str(tmp_path / "none")])
+    assert not (tmp_path / "none").exists()
 
 
 def test_attention_loss_is_least_at_the_true_cell() -> None:

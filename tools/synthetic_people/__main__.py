@@ -1,4 +1,4 @@
-"""Make sample files or portraits of any seed: python -m tools.synthetic_people {portraits,speech,clips,random}."""
+"""Make sample files or portraits: python -m tools.synthetic_people {portraits,speech,clips,random,stress}."""
 
 import argparse
 import logging
@@ -15,6 +15,7 @@ from tools.synthetic_people.random_portraits import write_random
 from tools.synthetic_people.renderer import Studio
 from tools.synthetic_people.sample_portraits import write_portraits
 from tools.synthetic_people.sample_speech import write_speech
+from tools.synthetic_people.stress import STRESS_SCRIPTS, write_stress
 
 SCRIPTS = {"demo": CLIP_SCRIPTS, "evaluation": EVALUATION_SCRIPTS, "counterfactual": COUNTERFACTUAL_SCRIPTS}
 
@@ -24,12 +25,18 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         prog="python -m tools.synthetic_people", description=(__doc__ or "").splitlines()[0]
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("portraits", "sample portraits"), ("speech", "sample speech"), ("clips", "driving clips")):
+    for name, text in (
+        ("portraits", "sample portraits"),
+        ("speech", "sample speech"),
+        ("clips", "driving clips"),
+        ("stress", "clips that are hard on the motion transfer, to evaluate on"),
+    ):
         command = commands.add_parser(name, help=f"make the {text}")
         command.add_argument("--out", type=Path, required=True, help="folder")
         command.add_argument("--names", nargs="+", help="only these; default: all")
     commands.choices["clips"].add_argument("--set", choices=SCRIPTS, default="demo")
     commands.choices["clips"].add_argument("--size", type=int, default=CLIP_SIZE, help="pixels")
+    commands.choices["stress"].add_argument("--size", type=int, default=512, help="pixels")
     random = commands.add_parser("random", help="portraits of random people")
     random.add_argument("--out", type=Path, required=True, help="folder")
     random.add_argument("--first-seed", type=int, default=1000)
@@ -50,6 +57,11 @@ def main(argv: list[str] | None = None) -> None:
         write_speech(out, arguments.names)
     elif arguments.command == "random":
         write_random(out, arguments.first_seed, arguments.count, arguments.size)
+    elif arguments.command == "stress":
+        studio = Studio(arguments.size)
+        for script in STRESS_SCRIPTS:
+            if not arguments.names or script.name in arguments.names:
+                write_stress(studio, script, out)
     else:
         studio = Studio(arguments.size)
         for script in SCRIPTS[arguments.set]:

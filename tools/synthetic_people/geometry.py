@@ -1,4 +1,4 @@
-"""Small geometry shared by the synthetic-people engine: rotations, cameras, normals. All arrays are numpy."""
+"""Small geometry shared by the synthetic-people engine: turning points, cameras, normals. All arrays are numpy."""
 
 import numpy as np
 
@@ -8,31 +8,6 @@ Array = np.ndarray
 def normalize(vectors: Array) -> Array:
     """Unit vectors along the last axis."""
     return vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-9)
-
-
-def rotation_matrix(yaw: float, pitch: float, roll: float) -> Array:
-    """(3,3) rotation from degrees: yaw > 0 turns the nose to image right, pitch > 0 up, roll > 0 anticlockwise."""
-    y, p, r = np.radians([yaw, -pitch, roll])
-    cy, sy, cp, sp, cr, sr = np.cos(y), np.sin(y), np.cos(p), np.sin(p), np.cos(r), np.sin(r)
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return about_y @ about_x @ about_z
-
-
-def rotation_vector(rotation: Array) -> Array:
-    """Axis times angle (radians) of a (3,3) rotation below half a turn."""
-    angle = np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))
-    if angle < 1e-8:
-        return np.zeros(3)
-    skew = np.array(
-        [
-            rotation[2, 1] - rotation[1, 2],
-            rotation[0, 2] - rotation[2, 0],
-            rotation[1, 0] - rotation[0, 1],
-        ]
-    )
-    return angle / (2 * np.sin(angle)) * skew
 
 
 def rotate_weighted(points: Array, weights: Array, rotvec: Array, pivot: Array) -> Array:

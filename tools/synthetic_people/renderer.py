@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from imtalker.faces.rigid import rotation_matrix, rotation_vector
 from tools.synthetic_people.appearance import IRIS_COLOURS
 from tools.synthetic_people.fibres import ribbon_indices, ribbon_vertices
-from tools.synthetic_people.geometry import Array, rotation_matrix, rotation_vector, vertex_normals
+from tools.synthetic_people.geometry import Array, vertex_normals
 from tools.synthetic_people.head import Head
 from tools.synthetic_people.identity import Wishes
 from tools.synthetic_people.lights import linear
@@ -167,7 +168,7 @@ class Studio:
         return draws
 
     def _eyes(self, person: Person, rotation: Array, units: Mapping[str, float], pose: Pose) -> list[Draw]:
-        gaze = rotation @ rotation_matrix(pose.gaze_x, pose.gaze_y, 0)
+        gaze = rotation @ rotation_matrix(pose.gaze_x, 0, 0) @ rotation_matrix(0, pose.gaze_y, 0)
         outer, inner = (np.array(c) * person.look.iris_shade for c in IRIS_COLOURS[person.look.iris])
         draws: list[Draw] = []
         for side, (centre, radius) in zip(("Left", "Right"), person.eyes, strict=True):

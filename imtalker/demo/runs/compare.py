@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imtalker.demo.runs.gpu import RenderClip
-from imtalker.demo.runs.grid import Grid, synchronised
 from imtalker.demo.runs.jobs import ClipJob, with_motion
 from imtalker.demo.runs.run import Finished, Progress, run_clip
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
+from imtalker.media.side_by_side import SideBySide
 from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.timing import Timings
@@ -25,6 +25,7 @@ KINDS: dict[str, Kind] = {
 }
 STEPS = (4, 10, 25)
 GUIDANCES = (1.0, 2.0, 3.0)
+MAX_CELL = 512  # longest side of a cell, pixels
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,9 @@ def run_comparison(
 
 def _joined(path: Path, names: list[str], done: list[Finished], job: ClipJob) -> Path:
     side = max(max(finished.report["width"], finished.report["height"]) for finished in done)
-    grid = Grid(names, side)
+    grid = SideBySide(names, (side, side), MAX_CELL)
     recipe = {"comparison": names, "runs": [finished.report["recipe"] for finished in done]}
     with VideoWriter(path, grid.size, audio=job.sound, audio_offset=job.sound_offset, recipe=recipe) as writer:
-        for frame in synchronised(grid, [finished.video for finished in done]):
+        for frame in grid.join_videos([finished.video for finished in done]):
             writer.write(frame)
     return path

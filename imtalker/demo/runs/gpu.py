@@ -8,7 +8,7 @@ import numpy as np
 import spaces
 import torch
 
-from imtalker.pipeline.animation import Animation
+from imtalker.pipeline.animation import Animation, FrameChunk
 from imtalker.demo.runs.jobs import ClipJob
 from imtalker.demo.models import ModelHost
 from imtalker.errors import ImTalkerError
@@ -26,7 +26,7 @@ MAX_GPU_SECONDS = 300
 class Part:
     """Some rendered frames and everything learnt since the part before; on the CPU."""
 
-    frames: np.ndarray  # squares, uint8 RGB (n, S, S, 3)
+    chunk: FrameChunk  # squares: post-processing needs no GPU
     motion: list[np.ndarray]  # windows (m, 32) float32 that are new
     recipe: dict
     seconds: dict[str, float]  # per stage, so far
@@ -69,25 +69,27 @@ def make_renderer(host: ModelHost) -> RenderClip:
 def _parts(pipeline: TalkingHeadPipeline, job: ClipJob) -> Iterator[Part]:
     timings = Timings()
     run = _start(pipeline, job, timings)
-    told = 0
+    sent = 0
     try:
         for chunk in run:
-            windows = [window[0].numpy() for window in run.windows[told:]]
-            told = len(run.windows)
-            yield Part(chunk.frames, windows, run.recipe, dict(timings.stages))
+            windows = [window[0].numpy() for window in run.windows[sent:]]
+            sent = len(run.windows)
+            yield Part(chunk, windows, run.recipe, dict(timings.stages))
     finally:
         run.close()
 
 
 def _start(pipeline: TalkingHeadPipeline, job: ClipJob, timings: Timings) -> Animation:
-    portrait = pipeline.encode_source(job.image, crop=job.box, timings=timings)
+    portrait = pipeline.encode_source(job.source, timings=timings)
     if job.motion is not None:
-        return pipeline.render_motion(portrait, job.motion, timings=timings)
+        return pipeline.render_motion(
+            portrait, job.motion, audio=job.sound, audio_offset=job.sound_offset, bare=True, timings=timings
+        )
     if job.driving is not None:
         return pipeline.animate_from_video(
-            portrait, job.driving, crop=job.driving_box, relative=job.relative, timings=timings
+            portrait, job.driving, relative=job.relative, keep_sound=job.keep_sound, bare=True, timings=timings
         )
-    assert job.waveform is not None
+    assert job.speech is not None
     return pipeline.animate_from_audio(
-        portrait, job.waveform, job.controls, job.options, head_from=job.head_clip, timings=timings
+        portrait, job.speech, job.controls, job.options, head_from=job.head_clip, bare=True, timings=timings
     )

@@ -1,27 +1,22 @@
 """From what a visitor or a program sends to a ``ClipJob``: everything is read and checked before a GPU is asked for."""
 
-import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
+from imtalker.config import FRAME_RATE, SamplingOptions
 from imtalker.demo.settings import MAX_PORTRAIT_PIXELS, SOLVERS
 from imtalker.errors import InputError
-from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.controls import MotionControls
-from imtalker.media.audio import load_waveform
-from imtalker.media.crop import CropBox
+from imtalker.media.audio import load_clip_sound
 from imtalker.media.framing import Crop
-from imtalker.media.image import load_portrait
-from imtalker.media.video import count_frames, probe_video
+from imtalker.media.video import probe_video
 from imtalker.media.video_writer import AudioTrack
+from imtalker.pipeline.inputs import DrivingClip, SourceImage, Speech
 from imtalker.pipeline.motion_clip import MotionClip, load_motion
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
-
-logger = logging.getLogger(__name__)
 
 MAX_STEPS = 50
 MAX_SEED = 2**31 - 1
@@ -32,22 +27,28 @@ class ClipJob:
     """One run. Values on the CPU only, so that it can be handed to a GPU process."""
 
     kind: Literal["audio", "video", "motion"]
-    image: np.ndarray  # the whole portrait, uint8 RGB (H, W, 3)
-    box: CropBox  # the square that is animated
+    source: SourceImage  # the portrait
     total: int  # frames
-    facts: dict  # of the inputs, for the recipe; file names without folders
-    waveform: np.ndarray | None = None  # (N,) at 16 kHz: what is spoken, or heard with the clip
+    speech: Speech | None = None
     controls: MotionControls | None = None
     options: SamplingOptions | None = None
-    head_clip: str | None = None  # the head moves as in this clip
-    driving: str | None = None
-    driving_box: CropBox | None = None
+    head_clip: DrivingClip | None = None  # the head moves as in this clip
+    driving: DrivingClip | None = None
     relative: bool = False
+    keep_sound: bool = True  # of the driving clip
     motion: MotionClip | None = None
+    waveform: np.ndarray | None = None  # (N,) at 16 kHz: what is heard with the clip
     sound: AudioTrack | None = None  # of the finished video, at its own quality
     sound_offset: float = 0.0  # seconds by which it starts after the first frame
     paste_back: bool = False
     label: bool = False
+
+    @property
+    def names(self) -> tuple[str | None, str | None]:
+        """File names of the portrait and of what moves it."""
+        mover = self.driving or self.speech
+        facts = mover.recipe if mover is not None else (self.motion and self.motion.file) or {}
+        return self.source.recipe["file"], facts.get("file")
 
 
 def sampling_options(
@@ -94,7 +95,7 @@ def motion_controls(
 
 def read_portrait(
     pipeline: TalkingHeadPipeline, path: str | None, crop: Crop = "auto", face: int | None = None
-) -> tuple[np.ndarray, CropBox]:
+) -> SourceImage:
     """The picture and its square.
 
     Raises:
@@ -102,13 +103,14 @@ def read_portrait(
     """
     if not path:
         raise InputError("there is no portrait; add a picture or choose a sample")
-    image = load_portrait(path)
+    source = SourceImage.read(path, pipeline.framing, face, crop)
+    image = source.image
     if image.shape[0] * image.shape[1] > MAX_PORTRAIT_PIXELS:
         raise InputError(
             f"the portrait has {image.shape[1]}x{image.shape[0]} pixels; "
             f"the limit here is {MAX_PORTRAIT_PIXELS // 1_000_000} million, reduce it first"
         )
-    return image, pipeline.framing.of_picture(image, crop, face, "the portrait")
+    return source
 
 
 def audio_job(
@@ -132,20 +134,17 @@ def audio_job(
     """
     if not speech:
         raise InputError("there is no speech; add a recording or choose a sample")
-    image, box = read_portrait(pipeline, portrait, crop, face)
-    waveform = load_waveform(speech, max_seconds)
-    if head_clip:
-        probe_video(head_clip)
+    source = read_portrait(pipeline, portrait, crop, face)
+    spoken = Speech.read(speech, max_seconds)
     return ClipJob(
         "audio",
-        image,
-        box,
-        num_video_frames(len(waveform)),
-        _facts(portrait, speech, box, paste_back, label) | _present(head_from=_name(head_clip)),
-        waveform=waveform,
+        source,
+        spoken.num_frames,
+        speech=spoken,
         controls=controls,
         options=options,
-        head_clip=head_clip or None,
+        head_clip=pipeline.encode_driver(head_clip) if head_clip else None,
+        waveform=spoken.waveform,
         sound=speech,
         paste_back=paste_back,
         label=label,
@@ -173,26 +172,18 @@ def video_job(
     """
     if not driving:
         raise InputError("there is no driving clip; add one or choose a sample")
-    image, box = read_portrait(pipeline, portrait, crop, face)
-    info = probe_video(driving)
-    total = count_frames(driving)
-    if total > max_seconds * FRAME_RATE:
-        raise InputError(
-            f"the driving clip is {total / FRAME_RATE:.1f} s long; the limit is {max_seconds:g} s, cut it first"
-        )
-    has_sound = info.has_audio and keep_sound
+    source = read_portrait(pipeline, portrait, crop, face)
+    clip = pipeline.encode_driver(driving, crop=driving_crop, max_seconds=max_seconds)
     return ClipJob(
         "video",
-        image,
-        box,
-        total,
-        _facts(portrait, driving, box, paste_back, label),
-        waveform=_heard_with(driving, info.audio_offset) if has_sound else None,
-        driving=driving,
-        driving_box=pipeline.framing.of_clip(driving, driving_crop),
+        source,
+        clip.num_frames,
+        driving=clip,
         relative=relative,
-        sound=driving if has_sound else None,
-        sound_offset=info.audio_offset if has_sound else 0.0,
+        keep_sound=keep_sound,
+        waveform=clip.waveform() if keep_sound else None,
+        sound=clip.track if keep_sound else None,
+        sound_offset=clip.info.audio_offset,
         paste_back=paste_back,
         label=label,
     )
@@ -221,18 +212,16 @@ def motion_job(
     total = len(clip.motion)
     if total > max_seconds * FRAME_RATE:
         raise InputError(f"the motion is {total / FRAME_RATE:.1f} s long; the limit is {max_seconds:g} s, cut it first")
-    image, box = read_portrait(pipeline, portrait, crop, face)
+    source = read_portrait(pipeline, portrait, crop, face)
     offset = 0.0
     if sound:
         offset = probe_video(sound).audio_offset if Path(sound).suffix.lower() == ".mp4" else 0.0
     return ClipJob(
         "motion",
-        image,
-        box,
+        source,
         total,
-        _facts(portrait, motion, box, paste_back, label),
-        waveform=_heard_with(sound, offset) if sound else None,
         motion=clip,
+        waveform=load_clip_sound(sound, offset) if sound else None,
         sound=sound or None,
         sound_offset=offset,
         paste_back=paste_back,
@@ -242,33 +231,4 @@ def motion_job(
 
 def with_motion(job: ClipJob, motion: MotionClip) -> ClipJob:
     """The same portrait and sound, moved by motion that exists already."""
-    return replace(job, kind="motion", motion=motion, options=None, controls=None, head_clip=None)
-
-
-def _heard_with(path: str, offset: float) -> np.ndarray | None:
-    """Sound of a clip for its preview, (N,) at 16 kHz; None where there is nothing to hear."""
-    try:
-        waveform = load_waveform(path)
-    except InputError as error:  # silence is no reason to refuse a driving clip
-        logger.info("a clip is shown without sound: %s", error)
-        return None
-    shift = round(offset * SAMPLE_RATE)
-    return np.pad(waveform, (shift, 0)) if shift > 0 else waveform[-shift:]
-
-
-def _facts(portrait: str | None, source: str, box: CropBox, paste_back: bool, label: bool) -> dict:
-    return {
-        "portrait": _name(portrait),
-        "source": _name(source),
-        "crop": [box.left, box.top, box.side],
-        "paste_back": paste_back,
-        "label": label,
-    }
-
-
-def _present(**values: object) -> dict:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _name(path: str | None) -> str | None:
-    return Path(path).name if path else None
+    return replace(job, kind="motion", motion=motion, speech=None, options=None, controls=None, head_clip=None)

@@ -3,8 +3,9 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,13 @@ import torch
 from imtalker.config import FRAME_RATE
 from imtalker.demo.runs.files import result_name
 from imtalker.demo.runs.gpu import Failure, Part, RenderClip
-from imtalker.demo.runs.grid import Grid
 from imtalker.demo.runs.jobs import ClipJob
 from imtalker.demo.runs.segments import Segments
 from imtalker.errors import InputError
-from imtalker.pipeline.finishing import Finishing
-from imtalker.media.crop import crop_and_resize
-from imtalker.media.video import read_frames
+from imtalker.media.side_by_side import SideBySide, SideBySideWriter
 from imtalker.media.video_writer import VideoWriter
+from imtalker.pipeline.animation import FrameChunk, write_chunks
+from imtalker.pipeline.finishing import Finisher, FinishOptions, input_pictures
 from imtalker.pipeline.motion_clip import MotionClip, save_motion
 from imtalker.pipeline.timing import Timings
 
@@ -74,141 +74,97 @@ def run_clip(
         InputError: the run failed, or was stopped before anything was made.
     """
     timings = timings or Timings()
-    name = result_name(job.facts.get("portrait"), job.facts.get("source"))
+    name = result_name(*job.names)
     pieces_folder = folder / "pieces"
     pieces_folder.mkdir()
     segments = Segments(pieces_folder, job.waveform, job.total, keep_pieces) if stream else None
-    outcome: _Outcome | None = None
-    stopped = False
     parts = render(job)
     with ExitStack() as stack:
         stack.callback(_close, parts)
         if not keep_pieces:
             stack.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
-        for part in parts:
-            if isinstance(part, Failure):
-                raise InputError(part.message)
-            if outcome is None:
-                outcome = _Outcome(job, folder, name, part, facts, timings, beside, stack)
-            frames = outcome.add(part)
+        first = next(parts, None)
+        if isinstance(first, Failure):
+            raise InputError(first.message)
+        if first is None:
+            raise InputError("the run was stopped before the first picture was made; start it again")
+        received = _Received(first, parts, should_stop)
+        finisher = Finisher(
+            job.source, first.chunk.frames.shape[1], FinishOptions(job.paste_back, job.label), timings
+        )
+        recipe = first.recipe | finisher.recipe
+        sound = {"audio": job.sound, "audio_offset": job.sound_offset, "recipe": recipe}
+        video = VideoWriter(folder / f"{name}.mp4", finisher.size, **sound)
+        stack.callback(video.abort)
+        writers = [video]
+        if beside:
+            composer = SideBySide(["driver" if job.driving else "portrait", "result"], finisher.size)
+            left = input_pictures(job.source, job.driving, finisher.size, job.paste_back)
+            writers.append(SideBySideWriter(folder / f"{name}-side-by-side.mp4", composer, left, **sound))
+        chunks = stack.enter_context(closing(write_chunks(finisher.finish(received), writers, timings)))
+        for chunk in chunks:
+            timings.count(len(chunk.frames))
             pieces = []
             if segments is not None:
                 with timings.measure("streaming"):
-                    pieces = segments.add(frames)
-            yield Progress(outcome.frames, job.total, timings.total, tuple(pieces))
+                    pieces = segments.add(chunk.frames)
+            yield Progress(timings.frames, job.total, timings.total, tuple(pieces))
             for piece in pieces if not keep_pieces else ():
                 piece.unlink(missing_ok=True)
-            if stopped := should_stop():
-                break
-        if outcome is None:
-            raise InputError("the run was stopped before the first picture was made; start it again")
         if segments is not None and (pieces := segments.finish()):
-            yield Progress(outcome.frames, job.total, timings.total, tuple(pieces))
-        finished = outcome.finish(stopped)
-    yield finished
+            yield Progress(timings.frames, job.total, timings.total, tuple(pieces))
+        motion = MotionClip(torch.from_numpy(np.concatenate(received.motion)[: timings.frames]), recipe)
+        motion_path, recipe_path = folder / f"{name}-motion.safetensors", folder / f"{name}-recipe.json"
+        save_motion(motion_path, motion)
+        recipe_path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
+        timings.finish()
+        report = _report(facts, timings, received, finisher.size, recipe)
+    yield Finished(video.path, writers[1].path if beside else None, motion_path, recipe_path, report)
 
 
-class _Outcome:
-    """The files under way. They are discarded when the stack unwinds before ``finish``."""
+class _Received(Iterator[FrameChunk]):
+    """The squares of the parts as they come; it keeps their motion and the seconds spent on the GPU's side."""
 
-    def __init__(
-        self,
-        job: ClipJob,
-        folder: Path,
-        name: str,
-        first: Part,
-        facts: dict[str, Any],
-        timings: Timings,
-        beside: bool,
-        stack: ExitStack,
-    ):
-        self._job, self._facts, self._timings = job, facts, timings
-        side = first.frames.shape[1]
-        self.recipe = first.recipe | job.facts | {"weights": facts.get("weights")}
-        self._finishing = Finishing(job.image, job.box, side, job.paste_back, job.label, timings)
-        self._video = VideoWriter(
-            folder / f"{name}.mp4",
-            self._finishing.size,
-            FRAME_RATE,
-            job.sound,
-            job.sound_offset,
-            self.recipe,
-        )
-        stack.callback(self._video.abort)
-        self._beside: VideoWriter | None = None
-        if beside:
-            self._grid = Grid(["driver" if job.driving else "portrait", "result"], side)
-            self._left = _left_pictures(job, side)
-            path = folder / f"{name}-side-by-side.mp4"
-            self._beside = VideoWriter(path, self._grid.size, FRAME_RATE, job.sound, job.sound_offset, self.recipe)
-            stack.callback(self._beside.abort)
-        self._motion: list[np.ndarray] = []
-        self._seconds: dict[str, float] = {}
-        self._paths = (folder / f"{name}-motion.safetensors", folder / f"{name}-recipe.json")
+    def __init__(self, first: Part, parts: Iterator[Part | Failure], should_stop: Callable[[], bool]):
+        self.motion: list[np.ndarray] = []
+        self.seconds: dict[str, float] = {}
+        self.stopped = False
+        self._chunks = self._receive(chain([first], parts), should_stop)
 
-    @property
-    def frames(self) -> int:
-        return self._video.frames
+    def __next__(self) -> FrameChunk:
+        return next(self._chunks)
 
-    def add(self, part: Part) -> np.ndarray:
-        """Write a part; its finished frames."""
-        self._timings.count(len(part.frames))
-        self._motion += part.motion
-        self._seconds = part.seconds
-        step = self._finishing.max_frames
-        chunks = []
-        for start in range(0, len(part.frames), step):
-            frames = self._finishing(part.frames[start : start + step])
-            with self._timings.measure("encoding"):
-                self._video.write(frames)
-            chunks.append(frames)
-        if self._beside is not None:
-            with self._timings.measure("side_by_side"):
-                for square in part.frames:
-                    self._beside.write(self._grid.compose([next(self._left), square]))
-        return np.concatenate(chunks)
-
-    def finish(self, stopped: bool) -> Finished:
-        with self._timings.measure("encoding"):
-            self._video.close()
-            if self._beside is not None:
-                self._beside.close()
-        motion = np.concatenate(self._motion)[: self.frames]
-        motion_path, recipe_path = self._paths
-        save_motion(motion_path, MotionClip(torch.from_numpy(motion), self.recipe))
-        recipe_path.write_text(json.dumps(self.recipe, indent=2) + "\n", encoding="utf-8")
-        self._timings.finish()
-        beside = self._beside.path if self._beside is not None else None
-        return Finished(self._video.path, beside, motion_path, recipe_path, self._report(stopped))
-
-    def _report(self, stopped: bool) -> dict[str, Any]:
-        own = self._timings.as_dict()
-        stages = {
-            name: own["seconds"].get(name, 0.0) + round(self._seconds.get(name, 0.0), 4)
-            for name in (*own["seconds"], *self._seconds)
-        }
-        height, width = self._finishing.size
-        return {
-            **self._facts,
-            **own,
-            "seconds": stages,
-            "duration_seconds": self.frames / FRAME_RATE,
-            "width": width // 2 * 2,
-            "height": height // 2 * 2,
-            "stopped": stopped,
-            "recipe": self.recipe,
-        }
+    def _receive(self, parts: Iterator[Part | Failure], should_stop: Callable[[], bool]) -> Iterator[FrameChunk]:
+        for part in parts:
+            if isinstance(part, Failure):
+                raise InputError(part.message)
+            self.motion += part.motion
+            self.seconds = part.seconds
+            yield part.chunk
+            if should_stop():  # asked after the part's frames have been written
+                self.stopped = True
+                return
 
 
-def _left_pictures(job: ClipJob, side: int) -> Iterator[np.ndarray]:
-    """What is shown beside the result: the driver's square, frame by frame, or the portrait's."""
-    picture = crop_and_resize(job.image, job.box, side)
-    if job.driving is not None and job.driving_box is not None:
-        for frame in read_frames(job.driving):
-            picture = crop_and_resize(frame, job.driving_box, side)
-            yield picture
-    while True:
-        yield picture
+def _report(
+    facts: dict[str, Any], timings: Timings, received: _Received, size: tuple[int, int], recipe: dict[str, Any]
+) -> dict[str, Any]:
+    own = timings.as_dict()
+    stages = {
+        name: own["seconds"].get(name, 0.0) + round(received.seconds.get(name, 0.0), 4)
+        for name in (*own["seconds"], *received.seconds)
+    }
+    height, width = size
+    return {
+        **facts,
+        **own,
+        "seconds": stages,
+        "duration_seconds": timings.frames / FRAME_RATE,
+        "width": width // 2 * 2,
+        "height": height // 2 * 2,
+        "stopped": received.stopped,
+        "recipe": recipe,
+    }
 
 
 def _close(parts: Iterator) -> None:

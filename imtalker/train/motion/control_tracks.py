@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from imtalker.config import SAMPLE_RATE
-from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME
+from imtalker.config import SAMPLE_RATE, SAMPLES_PER_FRAME
 from imtalker.train.motion.head_and_eyes import Style, head_and_eyes
 from imtalker.train.speech.phonemes import Segment
 from imtalker.train.speech.visemes import mouth_track

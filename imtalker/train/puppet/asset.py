@@ -8,24 +8,15 @@ from typing import Any
 import numpy as np
 
 from imtalker.errors import InputError
+from imtalker.faces.mesh import EYE_CORNERS, EYES, IRIS_L, IRIS_R, LIP_INNER_LOWER, LIP_INNER_UPPER, NUM_FACE
+from imtalker.faces.rigid import rotation_angles
 from imtalker.train.puppet.expression import jaw_displacement, seal_lips
 from imtalker.train.puppet.eyes import build_eye
-from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, PIVOT, TEXTURE_SIZE, Camera, angles, fit_camera
+from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, PIVOT, TEXTURE_SIZE, Camera, fit_camera
 from imtalker.train.puppet.matting import background_plate, refine_matte
 from imtalker.train.puppet.rings import build_rings
 from imtalker.train.puppet.teeth import draw_teeth, photo_teeth
-from imtalker.train.puppet.topology import (
-    EYE_CORNERS,
-    EYES,
-    IRIS_L,
-    IRIS_R,
-    JAW_WEIGHT,
-    LIP_INNER_LOWER,
-    LIP_INNER_UPPER,
-    MEAN_NEUTRAL,
-    NUM_FACE,
-    SMILE,
-)
+from imtalker.train.puppet.topology import JAW_WEIGHT, MEAN_NEUTRAL, SMILE
 
 EYE_LEVER = 1.0  # cm from the eyeball's centre to the iris (fitted on camera-looking portraits)
 _GAZE_ZERO = np.array([0.0, 0.166])  # cm, mean iris offset from the eye corners' midpoint
@@ -89,7 +80,7 @@ class PuppetAsset:
 
     def photo_pose(self, zoom: float = 1.0, view_x: float = 0.0, view_y: float = 0.0) -> dict[str, float]:
         """The photo's own pose, place, size and gaze as controls, seen by a camera with this zoom and shift."""
-        yaw, pitch, roll = angles(self.camera_rotation)
+        yaw, pitch, roll = (float(angle) for angle in rotation_angles(self.camera_rotation))
         px_per_cm = self.camera_scale * zoom
         shift = np.array([view_x, view_y]) * TEXTURE_SIZE / px_per_cm
         tx, ty = self.pivot[:2] + shift - MEAN_PIVOT

@@ -4,24 +4,26 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from imtalker.train.puppet.topology import (
-    BROW_HANDLES,
+from imtalker.faces.mesh import (
     BROW_L,
-    BROW_OPERATOR,
     BROW_R,
     EYE_L_LOWER,
     EYE_L_UPPER,
     EYE_R_LOWER,
     EYE_R_UPPER,
+    LIP_INNER_LOWER,
+    LIP_INNER_UPPER,
+    LIP_OUTER_LOWER,
+    LIP_OUTER_UPPER,
+)
+from imtalker.train.puppet.topology import (
+    BROW_HANDLES,
+    BROW_OPERATOR,
     JAW_WEIGHT,
     LID_HANDLES,
     LID_OPERATOR,
     LIP_HANDLES,
-    LIP_INNER_LOWER,
-    LIP_INNER_UPPER,
     LIP_OPERATOR,
-    LIP_OUTER_LOWER,
-    LIP_OUTER_UPPER,
     MEAN_NEUTRAL,
     SMILE,
 )

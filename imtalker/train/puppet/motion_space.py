@@ -25,25 +25,23 @@ import numpy as np
 
 from imtalker.config import MOTION_DIM
 from imtalker.errors import InputError
-from imtalker.train.puppet.asset import PuppetAsset
-from imtalker.train.puppet.controls import DEFAULTS, MOUTH_NAMES, VISEME_TARGETS, sample_expression
-from imtalker.train.puppet.expression import express
-from imtalker.train.puppet.topology import (
-    BROW_HANDLES,
+from imtalker.faces.mesh import (
     EYE_L_LOWER,
     EYE_L_UPPER,
     EYE_R_LOWER,
     EYE_R_UPPER,
     EYES,
-    LIP_HANDLES,
     LIP_INNER_LOWER,
     LIP_INNER_UPPER,
     LIP_OUTER_LOWER,
     LIP_OUTER_UPPER,
-    MEAN_NEUTRAL,
-    MIRROR,
     NUM_FACE,
 )
+from imtalker.train.puppet.asset import PuppetAsset
+from imtalker.train.puppet.controls import DEFAULTS, MOUTH_NAMES, VISEME_TARGETS, sample_expression
+from imtalker.train.puppet.expression import express
+from imtalker.train.puppet.geometry import smoothstep
+from imtalker.train.puppet.topology import BROW_HANDLES, LIP_HANDLES, MEAN_NEUTRAL, MIRROR
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +49,7 @@ NUM_COMPONENTS = 23
 ANGLE_UNIT, TRANSLATION_UNIT, LOG_SCALE_UNIT, TONGUE_UNIT = 10.0, 0.5, 0.06, 0.5
 POSE, TRANSLATION, SCALE, GAZE, EXPRESSION, TONGUE = slice(0, 3), slice(3, 5), 5, slice(6, 8), slice(8, 31), 31
 MEAN_INCISAL_EDGE = -0.39  # cm, upper teeth's edge below the lip line of the mean face
+MASK_BOTTOM, MASK_TOP = -3.5, -1.0  # cm, heights between which the lower face fades into the upper
 _DEFAULT_PATH = Path(__file__).with_suffix(".npz")
 _CHUNK = 256  # frames displaced at once
 
@@ -180,6 +179,17 @@ class MotionSpace:
         return motion * sign
 
 
+def lower_face_matrix(space: MotionSpace) -> np.ndarray:
+    """(23,23): ``expression @ matrix`` is what of an expression moves below the nose, faded out up to the lower lids.
+
+    A projection: what was taken out once is taken out. The eigenvalues of cutting the displacements are nearly 0 and 1
+    already, and are rounded.
+    """
+    mask = 1 - smoothstep(MASK_BOTTOM, MASK_TOP, MEAN_NEUTRAL[:, 1])
+    values, vectors = np.linalg.eig((space.decoder * np.repeat(mask, 3)) @ space.encoder)
+    return ((vectors * np.round(values.real)) @ np.linalg.inv(vectors)).real
+
+
 def sample_fields(count: int, seed: int) -> np.ndarray:
     """Displacements (count,468,3) over the training distribution of controls."""
     rng = np.random.default_rng(seed)
@@ -271,6 +281,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     space = build_motion_space()
     space.save(arguments.output)
+    np.savez(arguments.output.with_name("motion_parts.npz"), lower_face=lower_face_matrix(space).astype(np.float32))
     log.info("deviation %s", np.round(space.deviation, 2))
     log.info("parity %s", space.parity.astype(int))
     for name, value in explained(space).items():

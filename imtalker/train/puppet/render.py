@@ -6,29 +6,15 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from imtalker.faces.mesh import NUM_FACE, OVAL
+from imtalker.faces.rigid import rotation_angles, rotation_matrix
 from imtalker.train.puppet.asset import EYE_LEVER, PuppetAsset
 from imtalker.train.puppet.controls import CONTROL_NAMES, Controls, complete
 from imtalker.train.puppet.expression import express, jaw_displacement
-from imtalker.train.puppet.geometry import (
-    MEAN_PIVOT,
-    MEAN_SCALE,
-    TEXTURE_SIZE,
-    affine_from_points,
-    angles,
-    rotation,
-)
+from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, TEXTURE_SIZE, affine_from_points
 from imtalker.train.puppet.raster import interpolators, rasterize, shade, tooth_mask
 from imtalker.train.puppet.teeth import PLATE_HALF_CM, TEETH_DEPTH
-from imtalker.train.puppet.topology import (
-    HOLE_UV,
-    MOUTH,
-    NUM_FACE,
-    NUM_RINGS,
-    OVAL,
-    RIGHT_EYE,
-    TRIANGLE_LAYER,
-    TRIANGLES,
-)
+from imtalker.train.puppet.topology import HOLE_UV, MOUTH, NUM_RINGS, RIGHT_EYE, TRIANGLE_LAYER, TRIANGLES
 
 _UNIT = np.array([[0.0, 0], [1, 0], [0, 1]])
 
@@ -111,7 +97,7 @@ class _Placement:
 
 
 def _place(asset: PuppetAsset, c: dict[str, float]) -> _Placement:
-    turn = rotation(c["yaw"], c["pitch"], c["roll"]) @ asset.camera_rotation.T
+    turn = rotation_matrix(c["yaw"], c["pitch"], c["roll"]) @ asset.camera_rotation.T
     px_per_cm = asset.camera_scale * c["zoom"]
     scale = MEAN_SCALE * c["scale"] / px_per_cm
     view = np.array([c["view_x"], c["view_y"]]) * TEXTURE_SIZE / px_per_cm
@@ -127,7 +113,7 @@ def pose_vertices(asset: PuppetAsset, face: np.ndarray, controls: dict[str, floa
     still = asset.camera.to_camera(np.concatenate([face, rings]))
     moved = place(still)
     # the outline of hair and head only rolls: it does not shrink under yaw and pitch
-    rolled = replace(place, turn=rotation(0, 0, angles(place.turn)[2]))(still[NUM_FACE:])
+    rolled = replace(place, turn=rotation_matrix(0, 0, rotation_angles(place.turn)[2]))(still[NUM_FACE:])
     outline, head = asset.silhouette[:, None], asset.head_weight[:, None]
     ring = (1 - outline) * moved[NUM_FACE:] + outline * rolled
     moved[NUM_FACE:] = head * ring + (1 - head) * still[NUM_FACE:]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imtalker.faces.mesh import OVAL
 from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, smoothstep
-from imtalker.train.puppet.topology import OVAL, RING_DISTANCES
+from imtalker.train.puppet.topology import RING_DISTANCES
 
 
 @dataclass(frozen=True)

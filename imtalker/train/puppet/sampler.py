@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from imtalker.errors import InputError
+from imtalker.faces.mesh import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.augment import (
     cover,
@@ -29,7 +30,6 @@ from imtalker.train.puppet.controls import (
 from imtalker.train.puppet.correspondence import correspondence
 from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.train.puppet.render import express_asset, render
-from imtalker.train.puppet.topology import EYES, LIP_OUTER_LOWER, LIP_OUTER_UPPER, NUM_FACE
 
 Split = Literal["train", "validation", "all"]
 VALIDATION_SHARE = 0.118  # about 48 of 406 people
@@ -60,8 +60,6 @@ class RendererSample:
     regions: np.ndarray  # (K,4,128,128) uint8: share of mouth opening, eye opening, iris, teeth in the target
     teeth: np.ndarray  # (K,2,2,3) float32: where the rows of teeth lie in the target, see ``teeth_placement``
     boxes: np.ndarray  # (K,4,4) int16 px x0 y0 x1 y1 of mouth, right eye, left eye, face in the target
-    source_boxes: np.ndarray  # (4,4) int16, the same in the source
-    person: int  # number of the person among all assets
 
 
 def is_validation(name: str) -> bool:
@@ -69,13 +67,13 @@ def is_validation(name: str) -> bool:
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32 < VALIDATION_SHARE
 
 
-def list_assets(folders: str | Path | Sequence[str | Path], split: Split) -> list[tuple[int, Path]]:
-    """(number, file) of all assets of a split. Raises InputError when there are none."""
+def list_assets(folders: str | Path | Sequence[str | Path], split: Split) -> list[Path]:
+    """The files of all assets of a split. Raises InputError when there are none."""
     if isinstance(folders, str | Path):
         folders = [folders]
     files = [path for folder in folders for path in sorted(Path(folder).glob("[!.]*.npz"))]
     wanted = {"train": (False,), "validation": (True,), "all": (False, True)}[split]
-    chosen = [(i, path) for i, path in enumerate(files) if is_validation(path.stem) in wanted]
+    chosen = [path for path in files if is_validation(path.stem) in wanted]
     if not chosen:
         raise InputError(f"no {split} assets (*.npz) in {', '.join(map(str, folders))}; build some with build_asset")
     return chosen
@@ -113,18 +111,17 @@ def _load(path: Path) -> PuppetAsset:
 class _People:
     """Endless shuffled order of assets, and a pool of backgrounds."""
 
-    def __init__(self, assets: list[tuple[int, Path]], rng: np.random.Generator) -> None:
+    def __init__(self, assets: list[Path], rng: np.random.Generator) -> None:
         self._assets, self._rng = assets, rng
         self._queue: list[int] = []
         self._plates: deque[np.ndarray] = deque(maxlen=64)
 
-    def draw(self) -> tuple[int, PuppetAsset]:
+    def draw(self) -> PuppetAsset:
         if not self._queue:
             self._queue = self._rng.permutation(len(self._assets)).tolist()
-        number, path = self._assets[self._queue.pop()]
-        asset = _load(path)
+        asset = _load(self._assets[self._queue.pop()])
         self._plates.append(asset.plate)
-        return number, asset
+        return asset
 
     def background(self, chance: float) -> np.ndarray | None:
         """None (the asset's own plate) or a replacement (512,512,3) uint8."""
@@ -157,14 +154,13 @@ class PuppetSampler:
         rng = np.random.default_rng(self.seed)
         people = _People(self.assets, rng)
         while True:
-            person, asset = people.draw()
-            yield self._sample(rng, person, asset, people.background(0.4))
+            yield self._sample(rng, people.draw(), people.background(0.4))
 
     def batch(self, rng: np.random.Generator, count: int) -> list[RendererSample]:
         """``count`` samples of different people: a pure function of the generator's state."""
         people = _People(self.assets, rng)
         drawn = [people.draw() for _ in range(count)]
-        return [self._sample(rng, person, asset, people.background(0.4)) for person, asset in drawn]
+        return [self._sample(rng, asset, people.background(0.4)) for asset in drawn]
 
     def _draw_controls(self, rng: np.random.Generator, asset: PuppetAsset) -> list[dict[str, float]]:
         """Source first."""
@@ -182,9 +178,7 @@ class PuppetSampler:
             drawn.append(c)
         return drawn
 
-    def _sample(
-        self, rng: np.random.Generator, person: int, asset: PuppetAsset, background: np.ndarray | None
-    ) -> RendererSample:
+    def _sample(self, rng: np.random.Generator, asset: PuppetAsset, background: np.ndarray | None) -> RendererSample:
         controls = self._draw_controls(rng, asset)
         faces = express_asset(asset, controls)
         frames = [render(asset, c, self.size, 2, background, face) for c, face in zip(controls, faces, strict=True)]
@@ -205,8 +199,7 @@ class PuppetSampler:
             boxes, motions = flip_boxes(boxes, self.size), self.space.mirror(motions)
         return RendererSample(
             source=images[0], source_motion=motions[0], targets=images[1:], target_motions=motions[1:],
-            coords=coords, valid=valid, regions=regions, teeth=teeth, boxes=boxes[1:], source_boxes=boxes[0],
-            person=person,
+            coords=coords, valid=valid, regions=regions, teeth=teeth, boxes=boxes[1:],
         )  # fmt: skip
 
 
@@ -238,14 +231,14 @@ class MotionSampler:
         rng = np.random.default_rng(self.seed)
         people = _People(self.assets, rng)
         while True:
-            _, asset = people.draw()
+            asset = people.draw()
             for _ in range(self.frames_per_person):
                 yield self._sample(rng, asset, people.background(0.5))
 
     def batch(self, rng: np.random.Generator, count: int) -> list[MotionSample]:
         """``count`` samples, ``frames_per_person`` of each person: a pure function of the generator's state."""
         people = _People(self.assets, rng)
-        drawn = [people.draw()[1] for _ in range(-(-count // self.frames_per_person))]
+        drawn = [people.draw() for _ in range(-(-count // self.frames_per_person))]
         repeated = [asset for asset in drawn for _ in range(self.frames_per_person)][:count]
         return [self._sample(rng, asset, people.background(0.5)) for asset in repeated]
 

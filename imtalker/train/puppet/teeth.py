@@ -6,8 +6,9 @@ The incisal edge runs through the plate's middle row; crowns go up in the upper 
 import cv2
 import numpy as np
 
+from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER
 from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, smoothstep
-from imtalker.train.puppet.topology import LIP_INNER_LOWER, LIP_INNER_UPPER, closed_loop
+from imtalker.train.puppet.topology import closed_loop
 
 PLATE_WIDTH, PLATE_HEIGHT, PLATE_SCALE = 256, 128, 40.0  # px, px, px per cm
 PLATE_HALF_CM = np.array([PLATE_WIDTH, PLATE_HEIGHT]) / 2 / PLATE_SCALE

@@ -1,8 +1,8 @@
-"""Index sets and operators on the 478-point face mesh, and the fixed triangle list of a puppet.
+"""Statistics and operators on the 478-point face mesh, and the fixed triangle list of a puppet.
 
 The face mesh has 468 skin vertices (852 triangles; the two eye openings and the mouth opening are holes) and
 10 iris points. A puppet adds 8 rings of 36 vertices outside the face oval (hair, neck, shoulders) and strips of
-triangles behind the three holes. "Right" is the person's right, which is the image's left.
+triangles behind the three holes.
 
 ``constants.npz`` holds float32 statistics over several hundred faces and operators derived from them
 (mean neutral face in cm, jaw weights, lip / lid / brow extension operators, mean smile); all are exactly
@@ -14,34 +14,22 @@ from pathlib import Path
 
 import numpy as np
 
-OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
-# eyes: from the image-left corner along the lid to the image-right corner
-EYE_R_UPPER = (33, 246, 161, 160, 159, 158, 157, 173, 133)
-EYE_R_LOWER = (33, 7, 163, 144, 145, 153, 154, 155, 133)
-EYE_L_UPPER = (362, 398, 384, 385, 386, 387, 388, 466, 263)
-EYE_L_LOWER = (362, 382, 381, 380, 374, 373, 390, 249, 263)
-EYES = ((EYE_R_UPPER, EYE_R_LOWER), (EYE_L_UPPER, EYE_L_LOWER))
-EYE_CORNERS = ((33, 133), (362, 263))
-IRIS_R = (468, 469, 470, 471, 472)
-IRIS_L = (473, 474, 475, 476, 477)
-# lips: image-left corner to image-right corner
-LIP_INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-LIP_INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-LIP_OUTER_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
-LIP_OUTER_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
-BROW_R = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55)  # upper row outer..inner, lower row outer..inner
-BROW_L = (300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
-# vertices that hardly move with expression: forehead, temples, nose, eye corners, upper cheeks
-RIGID = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 234, 127, 162, 21, 54, 103, 67, 109, 151, 9, 8, 168, 6, 197, 195, 5,
-    4, 1, 19, 94, 2, 98, 327, 33, 133, 362, 263, 129, 358, 48, 278, 116, 345, 123, 352, 117, 346, 118, 347, 50, 280,
-    108, 337, 69, 299, 104, 333, 68, 298,
-)  # fmt: skip
+from imtalker.faces.mesh import (
+    BROW_L,
+    BROW_R,
+    EYE_L_LOWER,
+    EYE_L_UPPER,
+    EYE_R_LOWER,
+    EYE_R_UPPER,
+    EYES,
+    LIP_INNER_LOWER,
+    LIP_INNER_UPPER,
+    LIP_OUTER_LOWER,
+    LIP_OUTER_UPPER,
+    NUM_FACE,
+    OVAL,
+)
 
-NUM_FACE = 468
 RING_DISTANCES = (0.6, 1.4, 2.4, 3.6, 5.2, 7.5, 11.0, 20.0)  # cm outward from the oval
 NUM_RINGS = len(RING_DISTANCES)
 NUM_VERTICES = NUM_FACE + NUM_RINGS * len(OVAL)

@@ -3,7 +3,7 @@
 import argparse
 import csv
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -13,12 +13,15 @@ from scipy.signal import resample_poly
 
 from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
+from imtalker.media.audio import load_waveform
 from imtalker.train.speech.alignment import align
 from imtalker.train.speech.phonemes import INDEX, PHONEMES, SILENCE, Segment
 from imtalker.train.speech.sentences import sentence
-from imtalker.train.speech.voices import ALL_VOICES, Speech, hash_of, read_wave, speak
+from imtalker.train.speech.voices import ALL_VOICES, Speech, hash_of, speak
 
 logger = logging.getLogger(__name__)
+
+TABLE_NAME = "metadata.tsv"  # of recordings: file, speaker, text, separated by tabs
 
 
 @dataclass(frozen=True)
@@ -102,18 +105,44 @@ def _pronounce(word: str) -> list[str]:
     return [s.phoneme for s in speak(word, "flite:slt")[2] if s.phoneme != SILENCE]
 
 
-def recordings(folder: Path, name: str) -> Iterator[Utterance]:
-    """Align every line of ``metadata.csv`` (file id | transcript) with the ``.wav`` of that id."""
-    with open(folder / "metadata.csv", newline="") as file:
-        for row in csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE):
-            waveform, rate = read_wave(folder / f"{row[0]}.wav")
-            waveform = to_sample_rate(waveform, rate)
-            try:
-                segments = align(waveform, row[-1], _pronounce)
-            except InputError as error:
-                logger.warning("left out %s: %s", row[0], error)
-                continue
-            yield Utterance(waveform, tuple(segments), row[-1], row[2] if len(row) > 3 else name)
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Rows of a tab-separated table of recordings with the columns file, speaker and text.
+
+    Raises
+    ------
+    InputError: there is no such file, or a column is missing.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give a tab-separated table with the columns file, speaker, text")
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    missing = {"file", "speaker", "text"} - set(rows[0] if rows else ())
+    if missing:
+        raise InputError(f"{path} lacks the columns {', '.join(sorted(missing))}")
+    return rows
+
+
+def plausible(segments: Sequence[Segment]) -> bool:
+    """Whether an alignment can be right: a wrong text shows in phonemes squeezed or stretched to fit."""
+    lengths = np.array([s.duration for s in segments if s.phoneme != SILENCE])
+    return bool(len(lengths) and lengths.max() < 0.7 and 0.05 < lengths.mean() < 0.2)
+
+
+def recordings(folder: Path, name: str, table: Path | None = None) -> Iterator[Utterance]:
+    """Align every row of a table, by default ``metadata.tsv``, with its file; voices are "name:speaker"."""
+    for row in read_table(table or folder / TABLE_NAME):
+        if not row["text"]:
+            continue
+        waveform = load_waveform(folder / row["file"])
+        try:
+            segments = align(waveform, row["text"], _pronounce)
+        except InputError as error:
+            logger.warning("left out %s: %s", row["file"], error)
+            continue
+        if not plausible(segments):
+            logger.warning("left out %s: the alignment is not plausible; check the text", row["file"])
+            continue
+        yield Utterance(waveform, tuple(segments), row["text"], f"{name}:{row['speaker']}")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -122,7 +151,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--voices", nargs="*", default=[], help=f"engine:voice, such as {', '.join(ALL_VOICES[:6])}")
     parser.add_argument("--count", type=int, default=100, help="sentences per voice")
-    parser.add_argument("--recordings", type=Path, help="folder with metadata.csv and wav files")
+    parser.add_argument("--recordings", type=Path, help=f"folder with {TABLE_NAME} and sound files")
+    parser.add_argument("--table", type=Path, help="another table of the recordings' texts")
     parser.add_argument("--name", default="recordings", help="voice name of the recordings")
     parser.add_argument("--seed", type=int, default=25)
     options = parser.parse_args(argv)
@@ -133,7 +163,7 @@ def main(argv: list[str] | None = None) -> None:
         logger.info("%s", path)
     if options.recordings is not None:
         path = options.out / f"{options.name}.npz"
-        save_utterances(path, recordings(options.recordings, options.name))
+        save_utterances(path, recordings(options.recordings, options.name, options.table))
         logger.info("%s", path)
 
 

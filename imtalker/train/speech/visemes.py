@@ -35,7 +35,6 @@ VISEMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 LIP_CLOSING = frozenset(("p", "b", "m"))
 LIP_TEETH = frozenset(("f", "v"))
-ROUNDED = frozenset(("uw", "w", "ow", "ao", "uh", "oy"))
 
 # coarse groups for scoring what a viewer sees
 VISEME_GROUPS: tuple[tuple[str, ...], ...] = (

@@ -40,3 +40,8 @@ def write_text(path: Path, content: str) -> None:
         path.write_text(content, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place") from error
+
+
+def print_progress(line: str) -> None:
+    """One line about what is being done."""
+    sys.stderr.write(f"{line}\n")

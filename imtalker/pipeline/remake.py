@@ -1,0 +1,166 @@
+"""Make the video of a recipe again: find its files, check that they are the same, run it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imtalker.config import SamplingOptions
+from imtalker.errors import InputError
+from imtalker.generator.controls import MotionControls
+from imtalker.media.container import existing_file
+from imtalker.media.crop import CropBox
+from imtalker.media.framing import Crop
+from imtalker.pipeline.animation import Animation
+from imtalker.pipeline.inputs import DrivingClip, Portrait, describe_file
+from imtalker.pipeline.motion_clip import load_motion
+from imtalker.pipeline.recipe import VERSION, Recipe
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
+from imtalker.pipeline.timing import Timings
+from imtalker.weights.config_json import config_from_dict
+
+INPUTS = ("portrait", "speech", "driving", "head_from", "motion")  # entries of a recipe that name a file
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """Where the files of a recipe are.
+
+    Args:
+        given: entry of the recipe ("portrait", "speech", "driving", "head_from", "motion") -> path.
+        folders: searched for the names in the recipe.
+        force: take files that differ from those of the recipe.
+    """
+
+    given: Mapping[str, str | Path]
+    folders: Sequence[Path] = (Path("."),)
+    force: bool = False
+
+    def find(self, recipe: Recipe, entry: str) -> Path | None:
+        """The file of one entry; None if the recipe has no such entry.
+
+        Raises:
+            InputError: it is not there, or another file of that name.
+        """
+        about = recipe.get(entry)
+        if about is None:
+            return None
+        path = self.given.get(entry)
+        if path is None:
+            name = about.get("file")
+            if name is None:
+                raise InputError(f"the recipe names no file for {entry}: it was given in memory; say where one is")
+            found = [folder / Path(name).name for folder in self.folders if (folder / Path(name).name).is_file()]
+            if not found:
+                places = " or ".join(str(folder) for folder in self.folders)
+                raise InputError(f"{entry} {name} of the recipe is not in {places}; say where it is")
+            path = found[0]
+        path = existing_file(path, entry)
+        expected = about.get("sha256")
+        if expected is not None and not self.force and describe_file(path)["sha256"] != expected:
+            raise InputError(
+                f"{path} is not the {entry} of the recipe (its SHA-256 differs); give that file, or --force"
+            )
+        return path
+
+
+def remake(
+    pipeline: TalkingHeadPipeline, recipe: Recipe, files: InputFiles, timings: Timings | None = None
+) -> tuple[Portrait, DrivingClip | None, Animation]:
+    """The run of a recipe: its portrait, its driving clip, and the animation, which gives the same frames again.
+
+    Raises:
+        InputError: files or weights are missing or differ, or the recipe is of another version.
+    """
+    timings = timings or Timings()
+    check_recipe(recipe)
+    _check_weights(pipeline, recipe, files.force)
+    paths = {entry: files.find(recipe, entry) for entry in INPUTS}
+    unknown = sorted(set(files.given) - {entry for entry, path in paths.items() if path is not None})
+    if unknown:
+        raise InputError(f"the recipe has no {unknown[0]}; leave that file out")
+    picture = recipe["portrait"]
+    assert paths["portrait"] is not None
+    portrait = pipeline.encode_source(
+        paths["portrait"],
+        crop=_box(picture, "portrait"),
+        background=_rgb(picture.get("background")),
+        size=recipe.get("size"),
+        timings=timings,
+    )
+    common: dict[str, Any] = {name: bool(recipe.get(name)) for name in ("paste_back", "label")} | {"timings": timings}
+    if "max_side" in recipe:
+        common["max_side"] = recipe["max_side"]
+    if (path := paths["driving"]) is not None:
+        clip = _clip(pipeline, path, recipe["driving"], timings)
+        relative, keep_sound = bool(recipe.get("relative")), bool(recipe.get("keep_sound", True))
+        run = pipeline.animate_from_video(portrait, clip, relative=relative, keep_sound=keep_sound, **common)
+        return portrait, clip, run
+    speech = paths["speech"]
+    if (path := paths["motion"]) is not None:
+        offset = recipe.get("audio_offset", 0.0)
+        run = pipeline.render_motion(portrait, load_motion(path), audio=speech, audio_offset=offset, **common)
+        return portrait, None, run
+    assert speech is not None
+    head = None
+    if (path := paths["head_from"]) is not None:
+        head = _clip(pipeline, path, recipe["head_from"], timings)
+    options = config_from_dict(SamplingOptions, recipe["sampling"], "sampling of the recipe")
+    controls = _controls(recipe.get("controls"))
+    run = pipeline.animate_from_audio(portrait, speech, controls, options, head_from=head, **common)
+    return portrait, None, run
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise InputError for a recipe that cannot be made again."""
+    if recipe.get("version") != VERSION:
+        raise InputError(
+            f"this recipe is of version {recipe.get('version', 1)}, not {VERSION}; "
+            "make the video with the software that wrote it, or give the options yourself"
+        )
+    needed = {"audio": ("portrait", "speech", "sampling"), "video": ("portrait", "driving")}
+    needed["motion"] = ("portrait", "motion")
+    mode = recipe.get("mode")
+    missing = [entry for entry in needed.get(str(mode), ("mode",)) if not isinstance(recipe.get(entry), dict)]
+    if missing:
+        raise InputError(f"the recipe has no usable {missing[0]}; give the recipe of a run")
+
+
+def _check_weights(pipeline: TalkingHeadPipeline, recipe: Recipe, force: bool) -> None:
+    expected = (recipe.get("weights") or {}).get("sha256")
+    if expected is not None and expected != pipeline.models.sha256 and not force:
+        revision = recipe["weights"].get("revision")
+        raise InputError(
+            f"the recipe was made with weights {revision}, these are {pipeline.models.revision}; "
+            "name its weights with --preset, or use --force"
+        )
+
+
+def _clip(pipeline: TalkingHeadPipeline, path: Path, about: Recipe, timings: Timings) -> DrivingClip:
+    crop = about.get("crop")
+    asked: Crop = "auto" if crop == "auto" else None if crop == "none" else _box(about, path.name)
+    return pipeline.encode_driver(path, face=about.get("face"), crop=asked, timings=timings)
+
+
+def _controls(values: Recipe | None) -> MotionControls | None:
+    if values is None:
+        return None
+    unknown = sorted(set(values) - {f.name for f in fields(MotionControls)})
+    if unknown:
+        raise InputError(f"the recipe asks for {', '.join(unknown)}, which this version does not know; update imtalker")
+    curves: dict[str, Any] = {n: np.asarray(v, np.float32) if isinstance(v, list) else v for n, v in values.items()}
+    return MotionControls(**curves)
+
+
+def _box(about: Recipe, name: str) -> CropBox:
+    return config_from_dict(CropBox, about.get("crop"), f"crop of {name} in the recipe")
+
+
+def _rgb(colour: Any) -> tuple[int, int, int]:
+    try:
+        red, green, blue = bytes.fromhex(str(colour).removeprefix("#"))
+    except ValueError as error:
+        raise InputError(f"background {colour!r} of the recipe is no colour #rrggbb; mend the recipe") from error
+    return red, green, blue

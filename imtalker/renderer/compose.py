@@ -1,0 +1,59 @@
+"""From what the synthesis network says about a frame to the frame: moved source pixels, drawn ones, teeth.
+
+The network works at one resolution, but most of a frame is source pixels, and those are as sharp as the portrait:
+coordinates, gate and drawn pixels are enlarged, source pixels are sampled at the resolution that is asked for.
+"""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from imtalker.renderer.motion_transfer import resample_coordinates, resize_coordinates
+from imtalker.renderer.source import SourceFeatures
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A rendered batch before it is composed, at the network's own resolution, single precision."""
+
+    drawn: Tensor  # (B, 3, h, w) in [0, 1], pixels that the network invents
+    gate: Tensor  # (B, 1, h, w) share of moved source pixels in the frame
+    coordinates: Tensor  # (B, h, w, 2) where in the source's square they come from, see Guide
+    opening: Tensor | None = None  # (B, 1, h, w) share of teeth that may be seen between the lips
+    light: Tensor | None = None  # (B, 3, h, w) on them
+
+    def enlarged(self, size: int) -> "Layers":
+        """The same at ``size x size`` pixels; what is drawn by cubic interpolation, the rest by linear."""
+        if self.drawn.shape[-1] == size:
+            return self
+        return Layers(
+            F.interpolate(self.drawn, (size, size), mode="bicubic", align_corners=False).clamp(0, 1),
+            _linear(self.gate, size),
+            resize_coordinates(self.coordinates, size),
+            None if self.opening is None else _linear(self.opening, size),
+            None if self.light is None else _linear(self.light, size),
+        )
+
+
+def _linear(x: Tensor, size: int) -> Tensor:
+    return F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+
+
+def move_pixels(source: SourceFeatures, coordinates: Tensor) -> Tensor:
+    """Source pixels ``(B, 3, h, w)`` at the coordinates ``(B, h, w, 2)`` of the square."""
+    assert source.picture is not None
+    return resample_coordinates(source.picture, coordinates / source.reach)
+
+
+def compose(layers: Layers, source: SourceFeatures, teeth: Tensor | None, size: int) -> tuple[Tensor, Tensor]:
+    """Frames and the moved source pixels in them, ``(B, 3, size, size)`` each.
+
+    ``teeth (B, 4, size, size)``: colour times opacity, and opacity. Light on teeth may go beyond 1.
+    """
+    layers = layers.enlarged(size)
+    moved = move_pixels(source, layers.coordinates)
+    drawn = layers.drawn
+    if teeth is not None and layers.opening is not None and layers.light is not None:
+        drawn = drawn * (1 - layers.opening * teeth[:, 3:]) + layers.opening * layers.light * teeth[:, :3]
+    return layers.gate * moved + (1 - layers.gate) * drawn, moved
