@@ -17,6 +17,7 @@ from imtalker.renderer.robust_guide import (
     ghost_cells,
     local_median,
     reject_outliers,
+    repair,
     to_coordinates,
     to_displacement,
 )
@@ -118,6 +119,24 @@ def test_a_resting_border_beside_a_moving_head_rests() -> None:
     assert torch.equal(extend_past_border(field, CELLS), field)
 
 
+def test_a_repaired_guide_has_no_ghosts() -> None:
+    """Whatever attention says: heads that jump, clusters of wrong cells, positions stuck to the border."""
+    generator = torch.Generator().manual_seed(8)
+    field = smooth_displacement().repeat(4, 1, 1, 1)
+    for displacement in field:
+        for _ in range(6):
+            row, column, size = (int(n) for n in torch.randint(0, 29, (3,), generator=generator))
+            size = 1 + size % 3
+            jump = 20 * torch.randn(2, 1, 1, generator=generator)
+            displacement[:, row : row + size, column : column + size] += jump
+    field[1, :, 6:24, 8:22] += 7
+    clamped = (field + CELLS).clamp(0, SIDE - 1) - CELLS
+    assert ghost_cells(to_coordinates(clamped, CELLS)).min() > 0
+    assert ghost_cells(to_coordinates(repair(clamped, CELLS), CELLS)).max() == 0
+    smooth = smooth_displacement()
+    torch.testing.assert_close(repair(smooth, CELLS)[..., 6:26, 6:26], smooth[..., 6:26, 6:26])
+
+
 def test_coordinates_and_displacements_are_inverse() -> None:
     field = smooth_displacement()
     coordinates = to_coordinates(field, CELLS)
@@ -129,7 +148,7 @@ def test_gradients_flow_through_the_repair() -> None:
     field = smooth_displacement()
     field[0, :, 10, 10] += 8
     field.requires_grad_(True)
-    extend_past_border(reject_outliers(field), CELLS).sum().backward()
+    repair(field, CELLS).sum().backward()
     assert field.grad is not None and field.grad.isfinite().all()
     assert field.grad.sum() == pytest.approx(field.numel())
     assert field.grad[0, 0, 10, 10] == 0  # what was not believed has no say

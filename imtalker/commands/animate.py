@@ -22,10 +22,10 @@ from imtalker.commands.progress import InterruptOnce, with_progress
 from imtalker.config import FRAME_RATE
 from imtalker.errors import ImTalkerError, InputError
 from imtalker.media.atomic import checked_target
-from imtalker.media.framing import Crop, parse_crop
 from imtalker.media.remark import Remark
 
 if TYPE_CHECKING:  # networks are loaded when there is something to animate
+    from imtalker.media.framing import Crop
     from imtalker.pipeline.animation import Animation
     from imtalker.pipeline.inputs import DrivingClip, Portrait
     from imtalker.pipeline.timing import Timings
@@ -85,6 +85,8 @@ class _Animator:
     """Models loaded once; inputs that several videos share are read once."""
 
     def __init__(self, arguments: argparse.Namespace):
+        from imtalker.media.framing import parse_crop
+
         # before the models: a typing mistake should show at once
         self._crop: Crop = parse_crop(arguments.crop)
         self._video_crop: Crop = parse_crop(arguments.video_crop)

@@ -12,9 +12,10 @@ KEEP_SECONDS = 3600  # how long results stay for download
 SEGMENT_SECONDS = 2.0  # of the pieces that play while the rest is rendered
 GPU_QUEUE = "gpu"  # concurrency_id of everything that computes
 
-MAX_POSE = {"yaw": 22, "pitch": 15, "roll": 8}  # degrees offered by the sliders
+NOBODY_ADDRESS = "https://cdn.jsdelivr.net/gh/faker-js/assets-person-portrait"  # AI-made portraits, CC0
+
+MAX_POSE = {"yaw": 30, "pitch": 20, "roll": 20}  # degrees offered by the sliders
 MAX_GAZE = 25  # degrees
-SOLVERS = ("euler", "midpoint", "heun")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Settings:
     IMTALKER_DEVICE: auto, cpu, cuda, cuda:N, mps.
     IMTALKER_MAX_SECONDS: longest speech or clip.
     IMTALKER_MCP: 1 also offers the endpoints as MCP tools (needs the extra ``gradio[mcp]``).
+    IMTALKER_AUTH: name:password that visitors and programs need.
+    IMTALKER_NOBODY: 1 offers portraits of people who do not exist, fetched from a public collection; 0 does not.
+        Without it only a Hugging Face Space does. An address is taken as that of the collection.
     IMTALKER_C2PA_CERT, IMTALKER_C2PA_KEY: PEM files; finished videos are then signed (needs c2pa-python).
     """
 
@@ -32,6 +36,8 @@ class Settings:
     device: str = "auto"
     max_seconds: float = 60.0
     mcp: bool = False
+    auth: tuple[str, str] | None = None
+    nobody: str | None = None  # address of the collection; None: not offered
     c2pa_cert: str | None = None
     c2pa_key: str | None = None
     space: str | None = None  # "owner/name" when this runs as a Hugging Face Space
@@ -39,7 +45,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Raises ValueError for a length that is not a positive number."""
+        """Raises ValueError for a length that is not a positive number, or a name without a password."""
         seconds = float(environment.get("IMTALKER_MAX_SECONDS") or cls.max_seconds)
         if not 1 <= seconds <= 3600:
             raise ValueError(f"IMTALKER_MAX_SECONDS is {seconds:g}; give seconds from 1 to 3600")
@@ -48,6 +54,8 @@ class Settings:
             device=environment.get("IMTALKER_DEVICE") or "auto",
             max_seconds=seconds,
             mcp=_is_on(environment.get("IMTALKER_MCP")),
+            auth=_name_and_password(environment.get("IMTALKER_AUTH")),
+            nobody=_nobody(environment.get("IMTALKER_NOBODY"), bool(environment.get("SPACE_ID"))),
             c2pa_cert=environment.get("IMTALKER_C2PA_CERT") or None,
             c2pa_key=environment.get("IMTALKER_C2PA_KEY") or None,
             space=environment.get("SPACE_ID") or None,
@@ -57,3 +65,19 @@ class Settings:
 
 def _is_on(value: str | None) -> bool:
     return (value or "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _name_and_password(value: str | None) -> tuple[str, str] | None:
+    if not value:
+        return None
+    name, _, password = value.partition(":")
+    if not name or not password:
+        raise ValueError("IMTALKER_AUTH is not name:password; give both")
+    return name, password
+
+
+def _nobody(value: str | None, by_default: bool) -> str | None:
+    value = (value or "").strip()
+    if value.startswith(("http://", "https://")):
+        return value
+    return NOBODY_ADDRESS if (_is_on(value) if value else by_default) else None

@@ -30,7 +30,7 @@ from imtalker.media.sound_blocks import AudioTrack, SoundMix
 from imtalker.media.video import VideoInfo, count_frames, native_rate, probe_video, read_frames
 from imtalker.pipeline.animation import Animation, FrameChunk
 from imtalker.pipeline.finishing import CHUNK_BYTES
-from imtalker.pipeline.rendering import to_tensor
+from imtalker.pipeline.rendering import record, to_tensor
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.version import __version__
@@ -95,7 +95,7 @@ def dub(
     kept: list[Tensor] = []
     windows, factor = _lips(pipeline, video, waveform, found, options, sampling, timings)
     size = (info.height, info.width)
-    chunks = _draw(pipeline, engine, video, found, _kept(windows, kept), shown, options.label, size, timings)
+    chunks = _draw(pipeline, engine, video, found, record(windows, kept), shown, options.label, size, timings)
     recipe = _recipe(pipeline, video, audio, options, sampling or pipeline.preset.sampling, factor)
     sound = _sound(audio, video, info, options.background_sound)
     return Animation(chunks, plan.total, size, recipe, timings, sound, fps=fps, windows=kept)
@@ -225,13 +225,6 @@ def _draw(
                 label.stamp(frame)
         yield FrameChunk(frames, start, plan.total, plan.fps)
         start += len(group)
-
-
-def _kept(windows: Iterator[Tensor], kept: list[Tensor]) -> Iterator[Tensor]:
-    """The same windows, which are also gathered."""
-    for window in windows:
-        kept.append(window)
-        yield window
 
 
 def _recipe(

@@ -101,7 +101,17 @@ class ConditionProjections(nn.Module):
         statistics: Tensor | None = None,
         keep: Mapping[str, Tensor] | None = None,
     ) -> Conditions:
-        """Project what is given; see ``MotionGenerator.project_conditions``."""
+        """Project what is given; None is the null condition.
+
+        Args:
+            audio: ``(B, T, audio_dim)``.
+            pose: ``(B, T, 3)``.
+            camera: ``(B, T, 3)``.
+            gaze: ``(B, T, 2)``.
+            statistics: ``(B, statistics_dim)`` for all frames or ``(B, T, statistics_dim)``.
+            keep: per condition name a mask ``(B,)`` or ``(B, T)``; False replaces it by null (zeros after the
+                projection) for that sample or frame. Training drops conditions this way.
+        """
         given = {"audio": audio, "pose": pose, "camera": camera, "gaze": gaze, "statistics": statistics}
         projected: dict[str, Tensor] = {}
         for name, value in given.items():

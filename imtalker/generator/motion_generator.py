@@ -1,6 +1,6 @@
 """Speech features and controls -> motion, window by window (paper 3.3): the iterator the pipeline consumes."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 import torch
@@ -39,28 +39,6 @@ class MotionGenerator(nn.Module):
         self.transformer = FlowMatchingTransformer(config)
         if config.statistics_dim:
             self.register_buffer("typical_deviation", torch.zeros(STATISTICS_DIM // 2))
-
-    def project_conditions(
-        self,
-        audio: Tensor,
-        pose: Tensor | None = None,
-        camera: Tensor | None = None,
-        gaze: Tensor | None = None,
-        statistics: Tensor | None = None,
-        keep: Mapping[str, Tensor] | None = None,
-    ) -> Conditions:
-        """Project raw conditions in the preset's units; None is the null condition.
-
-        Args:
-            audio: ``(B, T, audio_dim)``.
-            pose: ``(B, T, 3)``.
-            camera: ``(B, T, 3)``.
-            gaze: ``(B, T, 2)``.
-            statistics: ``(B, statistics_dim)`` for all frames or ``(B, T, statistics_dim)``.
-            keep: per condition name a mask ``(B,)`` or ``(B, T)``; False replaces it by null (zeros after the
-                projection) for that sample or frame. Training drops conditions this way.
-        """
-        return self.projections(audio, pose, camera, gaze, statistics, keep)
 
     def forward(self, x_t: Tensor, t: Tensor, conditions: Conditions, context: Tensor, reference: Tensor) -> Tensor:
         """Velocity ``(B, W, 32)``: what training fits to ``motion - noise`` (eq. 11).

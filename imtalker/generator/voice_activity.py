@@ -29,6 +29,8 @@ BATCH = 2000  # chunks encoded at a time: a minute
 class VoiceActivity(nn.Module):
     """Waveform -> probability of speech per chunk of 32 ms. The network of Silero VAD 5 at 16 kHz."""
 
+    basis: Tensor  # (258, 1, 256) cosines and sines under the window
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("basis", torch.zeros(WINDOW + 2, 1, WINDOW))

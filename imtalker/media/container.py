@@ -106,14 +106,19 @@ def sound_track(path: str | Path, what: str = "audio file") -> SoundTrack | None
     Raises:
         InputError: missing, unreadable, or not audio or video.
     """
-    with open_media(path, what) as container:
-        tracks = [(stream.index, bool(stream.disposition & Disposition.default)) for stream in container.streams.audio]
-    for index, _ in sorted(tracks, key=lambda track: not track[1]):
-        with open_media(path, what) as container:  # anew: what was demuxed for one track is lost for the next
+    tried = 0
+    while True:
+        with open_media(path, what) as container:  # anew for each: what was demuxed for one track is lost for the next
+            tracks = [
+                (not stream.disposition & Disposition.default, stream.index) for stream in container.streams.audio
+            ]
+            if tried == len(tracks):
+                return None
+            index = sorted(tracks)[tried][1]
             frame = _first_sound(container, index)
-            if frame is not None:
-                return SoundTrack(index, frame.time or 0.0)
-    return None
+        if frame is not None:
+            return SoundTrack(index, frame.time or 0.0)
+        tried += 1
 
 
 def usable_sound(path: str | Path) -> SoundTrack:

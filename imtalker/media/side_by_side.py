@@ -14,6 +14,7 @@ from imtalker.media.video import read_frames
 from imtalker.media.video_writer import VideoWriter
 
 MAX_COLUMNS = 3
+MAX_HEIGHT, MAX_WIDTH = 1080, 1920  # of a cell, pixels: two of them still play everywhere
 
 
 class SideBySide:
@@ -21,12 +22,12 @@ class SideBySide:
 
     Args:
         names: written into the cells, in reading order.
-        size: (height, width) of a cell, pixels, made even.
+        size: (height, width) of a cell, pixels, made even; at most ``MAX_HEIGHT`` and ``MAX_WIDTH`` of it are used.
         limit: longest side of a cell; larger ones are scaled down.
     """
 
     def __init__(self, names: Sequence[str], size: tuple[int, int], limit: int | None = None):
-        scale = min(1.0, (limit or max(size)) / max(size))
+        scale = min(1.0, (limit or max(size)) / max(size), MAX_HEIGHT / size[0], MAX_WIDTH / size[1])
         self._height, self._width = (max(2, int(length * scale) // 2 * 2) for length in size)
         self._columns = min(len(names), MAX_COLUMNS)
         rows = math.ceil(len(names) / self._columns)

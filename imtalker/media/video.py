@@ -145,11 +145,12 @@ def count_frames(path: str | Path, fps: float = FRAME_RATE, max_seconds: float =
     From the timestamps alone where they can be relied on; a file without them is decoded.
 
     Raises:
-        InputError: as ``read_frames``; a file without timestamps is given up once ``max_seconds`` are passed.
+        InputError: as ``read_frames``; also where the clip is longer than ``max_seconds``.
     """
     with open_media(path, "video file") as container:
         span = _span(container, video_stream(container, path), fps)
     if span is not None:
+        _check_length(span, fps, max_seconds, path)
         return span
     with open_media(path, "video file") as container:
         stream = video_stream(container, path)

@@ -11,10 +11,10 @@ from types import TracebackType
 import av
 import numpy as np
 from av.container import OutputContainer
-from av.video.frame import VideoFrame
 
 from imtalker.config import FRAME_RATE
 from imtalker.media.atomic import checked_target, hidden_sibling, write_error
+from imtalker.media.screen_colours import tag, to_yuv420
 from imtalker.media.sound_blocks import AudioTrack, SoundBlocks
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ AI_NOTICE = "AI-generated video (imtalker)"  # the disclosure in the file's comm
 # Without macroblock-tree rate control: x264's makes another file of the same frames each time at some sizes.
 X264_OPTIONS = {"crf": "18", "preset": "veryfast", "x264-params": "mbtree=0"}
 AUDIO_BIT_RATE = 192_000
-BT709 = 1  # H.273 code point of the colour space, primaries and transfer
 
 
 class VideoWriter:
@@ -83,9 +82,7 @@ class VideoWriter:
         container.metadata["comment"] = f"{AI_NOTICE} {json.dumps(self.recipe, separators=(',', ':'))}"
         video = container.add_stream("libx264", rate=self.fps, options=X264_OPTIONS)
         video.width, video.height, video.pix_fmt = self._width, self._height, "yuv420p"
-        context = video.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        context.color_range = 1  # limited
+        tag(video.codec_context)
         self._video = video
         if self._sound is not None:
             self._audio = container.add_stream("aac", rate=self._sound.rate, layout=self._sound.layout)
@@ -134,10 +131,7 @@ class VideoWriter:
         self._discard()
 
     def _write_picture(self, container: OutputContainer, picture: np.ndarray) -> None:
-        picture = np.ascontiguousarray(picture[: self._height, : self._width])
-        frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
-        )
+        frame = to_yuv420(picture[: self._height, : self._width])
         frame.pts, frame.time_base = self.frames, 1 / self.fps
         container.mux(self._video.encode(frame))
         self.frames += 1

@@ -1,12 +1,16 @@
 """The inputs of a run for the networks: encoded portraits, driving clips, motion windows."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from imtalker.config import SamplingOptions
+from imtalker.faces.motion_reading import SQUARE, read_portrait
+from imtalker.faces.motion_track import motion_track
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import MAX_SECONDS, Audio
 from imtalker.media.clip_framing import ClipFraming
@@ -14,6 +18,7 @@ from imtalker.media.crop import crop_and_resize
 from imtalker.media.framing import Crop, Framing
 from imtalker.media.image import WHITE
 from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, SourceImage, Speech
+from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
 from imtalker.pipeline.rendering import default_batch_size, encode_clip, to_tensor, wide_picture
 from imtalker.pipeline.timing import Timings
 from imtalker.weights.load import Models
@@ -66,7 +71,8 @@ class Encoders:
             square = crop_and_resize(source.image, source.box, renderer.config.input_size)
         with timings.measure("source_encoding"), torch.no_grad():
             wide = wide_picture(source.image, source.box, size, self._like) if renderer.config.pixel_gate else None
-            features = renderer.encode_source(to_tensor(square[None], self._like), wide=wide)
+            motion = self._read_portrait(source)
+            features = renderer.encode_source(to_tensor(square[None], self._like), motion, wide)
         return Portrait(source.image, source.box, source.recipe, features, size)
 
     def encode_driver(
@@ -134,7 +140,26 @@ class Encoders:
         """
         timings = timings or Timings()
         clip = self.encode_driver(video, face=face, crop=crop, timings=timings)
-        return encode_clip(self.models.renderer, clip, self.batch_size, timings)
+        return self._motion_of_clip(clip, timings)
+
+    def _read_portrait(self, source: SourceImage) -> Tensor | None:
+        """Motion ``(1, 32)`` of the portrait by its landmarks; None: the motion encoder shall read it."""
+        basis = self.models.motion_basis
+        face = None if basis is None else square_landmarks(source.image, source.box)
+        return None if basis is None or face is None else self._as_motion([read_portrait(face, basis)])[0]
+
+    def _motion_of_clip(self, clip: DrivingClip, timings: Timings) -> Iterator[Tensor]:
+        seen = False
+        if (basis := self.models.motion_basis) is not None:
+            frames = motion_track(read_clip(clip.squares(SQUARE), basis, timings), basis)
+            while group := list(islice(frames, self.batch_size)):
+                seen = True
+                yield self._as_motion(group)
+        if not seen:
+            yield from encode_clip(self.models.renderer, clip, self.batch_size, timings)
+
+    def _as_motion(self, frames: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.stack(frames)).to(self._like)[None]
 
     def _portrait(self, portrait: Portrait | Picture, timings: Timings) -> Portrait:
         return portrait if isinstance(portrait, Portrait) else self.encode_source(portrait, timings=timings)

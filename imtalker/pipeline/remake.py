@@ -96,7 +96,10 @@ def remake(
     if (path := paths["driving"]) is not None:
         clip = _clip(pipeline, path, recipe["driving"], timings)
         relative, keep_sound = bool(recipe.get("relative")), bool(recipe.get("keep_sound", True))
-        run = pipeline.animate_from_video(portrait, clip, relative=relative, keep_sound=keep_sound, **common)
+        parts = recipe.get("parts", "all")
+        run = pipeline.animate_from_video(
+            portrait, clip, relative=relative, parts=parts, keep_sound=keep_sound, **common
+        )
         return portrait, clip, run
     speech = paths["speech"]
     if (path := paths["motion"]) is not None:

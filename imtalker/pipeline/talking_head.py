@@ -13,6 +13,7 @@ from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion
+from imtalker.generator.motion_parts import Part, check_parts, combine
 from imtalker.generator.voice_activity import sound_remarks
 from imtalker.media.audio import Audio
 from imtalker.media.clip_framing import ClipFraming
@@ -108,6 +109,7 @@ class TalkingHeadPipeline(Encoders):
         face: int | None = None,
         crop: Crop | ClipFraming = "auto",
         relative: bool = False,
+        parts: Part | Iterable[Part] = "all",
         keep_sound: bool = True,
         paste_back: bool = False,
         label: bool = False,
@@ -123,6 +125,8 @@ class TalkingHeadPipeline(Encoders):
             relative: add the driver's change since the first frame to the portrait's own pose, instead of
                 taking the driver's pose as it is. Keeps the portrait's framing. With named channels (tiny)
                 this concerns head and camera only, else the whole motion latent.
+            parts: what the driver moves: "all", or some of "expression" (lips and eyes), "lips", "eyes" (gaze, lids,
+                brows), "head"; the rest stays as in the portrait. Other values than "all" need named channels.
             keep_sound: give the clip's sound to the finished video.
 
         Raises:
@@ -134,7 +138,12 @@ class TalkingHeadPipeline(Encoders):
         windows = self.motion_from_video(clip, timings=timings)
         if relative:
             windows = relative_motion(windows, portrait.features.motion, self._motion_layout)
-        recipe = self._recipe("video", portrait, driving=clip.recipe, relative=relative, keep_sound=keep_sound)
+        taken = check_parts(parts)
+        if taken != check_parts("all"):
+            windows = self._only(windows, portrait, parts)
+        recipe = self._recipe(
+            "video", portrait, driving=clip.recipe, relative=relative, parts=sorted(taken), keep_sound=keep_sound
+        )
         audio, offset = clip.track if keep_sound else None, clip.info.audio_offset
         finish = FinishOptions(paste_back, label, max_side, bare)
         total = clip.num_frames
@@ -201,6 +210,13 @@ class TalkingHeadPipeline(Encoders):
         recipe |= finisher.recipe
         chunks = finisher.finish(squares)
         return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks, kept)
+
+    def _only(self, windows: Iterator[Tensor], portrait: Portrait, parts: Part | Iterable[Part]) -> Iterator[Tensor]:
+        if self._motion_layout != "explicit":
+            raise InputError(f"preset {self.preset.name!r} has no parts of a motion; use preset tiny, or parts all")
+        still = portrait.features.motion.float().cpu()
+        taken = tuple(check_parts(parts))
+        return (combine(window.float().cpu(), still, taken).to(window) for window in windows)
 
     def _head_of_clip(
         self, clip: DrivingClip, total: int, controls: MotionControls | None, timings: Timings

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from imtalker.renderer.motion_transfer import resample_coordinates, resize_coordinates
-from imtalker.renderer.source import SourceFeatures
+from imtalker.renderer.source import SourceFeatures, sharpen
+
+DRAWN_SHARPENING = 0.5  # of drawn pixels that are enlarged, see ``sharpen``: beside source pixels they look soft
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,14 @@ class Layers:
     light: Tensor | None = None  # (B, 3, h, w) on them
 
     def enlarged(self, size: int) -> "Layers":
-        """The same at ``size x size`` pixels; what is drawn by cubic interpolation, the rest by linear."""
+        """The same at ``size x size`` pixels; what is drawn is sharpened and enlarged by cubic interpolation, the rest
+        by linear."""
         if self.drawn.shape[-1] == size:
             return self
         return Layers(
-            F.interpolate(self.drawn, (size, size), mode="bicubic", align_corners=False).clamp(0, 1),
+            F.interpolate(
+                sharpen(self.drawn, DRAWN_SHARPENING), (size, size), mode="bicubic", align_corners=False
+            ).clamp(0, 1),
             _linear(self.gate, size),
             resize_coordinates(self.coordinates, size),
             None if self.opening is None else _linear(self.opening, size),

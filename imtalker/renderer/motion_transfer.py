@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from imtalker.config import RendererConfig
 from imtalker.renderer.robust_guide import (
     cell_positions,
-    extend_past_border,
-    reject_outliers,
+    repair,
     to_coordinates,
     to_displacement,
 )
@@ -232,8 +231,7 @@ class ImplicitMotionTransfer(nn.Module):
         side = math.isqrt(weights.shape[1])
         cells = cell_positions(side).to(coordinates)
         displacement = to_displacement(coordinates.view(-1, side, side, 2), cells)
-        displacement = extend_past_border(reject_outliers(displacement), cells)
-        return Guide(weights=weights, coordinates=to_coordinates(displacement, cells))
+        return Guide(weights=weights, coordinates=to_coordinates(repair(displacement, cells), cells))
 
 
 def resample_blocks(pooled: Tensor, index: Tensor, ratio: int) -> Tensor:

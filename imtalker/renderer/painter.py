@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.renderer.compose import Layers
+from imtalker.renderer.compose import DRAWN_SHARPENING, Layers
 from imtalker.renderer.renderer import Renderer
-from imtalker.renderer.source import SourceFeatures
+from imtalker.renderer.source import BLUR_TAPS, SourceFeatures
+
+_TAPS = np.array(BLUR_TAPS, np.float32)
 
 
 def to_frames(pictures: Tensor) -> np.ndarray:
@@ -51,11 +53,20 @@ class Painter:
     def _paint(self, layers: Layers, placement: Tensor | None, frame: np.ndarray) -> None:
         """Compose one frame, see ``compose``."""
         assert self._picture is not None
-        drawn = self._enlarged(layers.drawn, cv2.INTER_CUBIC)
+        drawn = self._drawn(layers.drawn)
         if placement is not None and layers.opening is not None and layers.light is not None:
             self._lay_teeth(drawn, layers.opening, layers.light, placement)
         gate = self._enlarged(layers.gate)
         cv2.blendLinear(self._moved(layers.coordinates), _bytes(drawn), gate, 1 - gate, frame)
+
+    def _drawn(self, layer: Tensor) -> np.ndarray:
+        """Drawn pixels, float ``(size, size, 3)``, see ``Layers.enlarged``."""
+        drawn = _channels_last(layer)
+        if len(drawn) == self.size:
+            return drawn
+        blurred = cv2.sepFilter2D(drawn, -1, _TAPS, _TAPS, borderType=cv2.BORDER_REPLICATE)
+        sharp = cv2.addWeighted(drawn, 1 + DRAWN_SHARPENING, blurred, -DRAWN_SHARPENING, 0)
+        return _resize(sharp, self.size, cv2.INTER_CUBIC).clip(0, 1)
 
     def _moved(self, coordinates: Tensor) -> np.ndarray:
         """Source pixels at the coordinates, uint8 ``(size, size, 3)``."""

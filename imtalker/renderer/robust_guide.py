@@ -15,7 +15,7 @@ from torch import Tensor
 
 REACH = 2  # cells on each side of a cell that its median is taken over
 OUTLIER = 1.5  # cells from the median, beyond which a displacement is not believed
-PASSES = 6  # at most: a cluster of outliers is eaten from its rim
+PASSES = 12  # at most; nearly always one to three: a cluster of outliers is eaten from its rim
 BORDER = 0.25  # cells from the outermost centre, within which a position counts as stuck to the border
 STUCK = 0.5  # cells of displacement outwards that are asked for besides: the border itself may rest
 EXTENSION = 5  # cells beyond the border that displacements are carried on at most
@@ -59,6 +59,11 @@ def reject_outliers(displacement: Tensor) -> Tensor:
             break
         displacement = torch.where(far, median, displacement)
     return displacement
+
+
+def repair(displacement: Tensor, centres: Tensor) -> Tensor:
+    """Both: no outliers, also not where the border had them; see the two functions for the arguments."""
+    return reject_outliers(extend_past_border(reject_outliers(displacement), centres))
 
 
 def extend_past_border(displacement: Tensor, centres: Tensor) -> Tensor:

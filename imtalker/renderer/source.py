@@ -10,6 +10,7 @@ from torch import Tensor
 MARGIN = 0.125  # of the square's side, kept beyond each border for heads that move away from it
 MAGNIFICATION = 2
 SHARPENING = 0.4  # of the difference to a blur of one pixel
+BLUR_TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
@@ -49,6 +50,14 @@ def widen(image: Tensor) -> tuple[Tensor, float]:
     return F.pad(image, (margin,) * 4, mode="reflect"), 1 + 2 * margin / image.shape[-1]
 
 
+def sharpen(image: Tensor, amount: float) -> Tensor:
+    """Pixels ``(B, C, h, w)`` and ``amount`` of their difference to a blur of one pixel."""
+    taps = torch.tensor(BLUR_TAPS, device=image.device)
+    kernel = torch.outer(taps, taps).expand(image.shape[1], 1, 5, 5)
+    blurred = F.conv2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), kernel, groups=image.shape[1])
+    return image + amount * (image - blurred)
+
+
 def magnify(image: Tensor) -> Tensor:
     """Pixels ``(B, 3, W, W)`` in [0, 1] -> ``(B, 3, 2W, 2W)``, ready to be resampled linearly anywhere.
 
@@ -56,9 +65,5 @@ def magnify(image: Tensor) -> Tensor:
     again. Starting from twice the resolution (cubic) saves half of the first, slight sharpening makes up for the rest;
     neither costs anything per frame.
     """
-    image = image.float()
-    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=image.device) / 16
-    kernel = torch.outer(taps, taps).expand(image.shape[1], 1, 5, 5)
-    blurred = F.conv2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), kernel, groups=image.shape[1])
-    sharpened = image + SHARPENING * (image - blurred)
+    sharpened = sharpen(image.float(), SHARPENING)
     return F.interpolate(sharpened, scale_factor=MAGNIFICATION, mode="bicubic", align_corners=False).clamp(0, 1)

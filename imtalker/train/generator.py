@@ -191,7 +191,7 @@ class TrainedGenerator(nn.Module):
         """Velocity of the window under raw conditions, dropped where ``keep`` is False."""
         frames = conditions["audio"].shape[1]
         conditions = {**conditions, "statistics": conditions["statistics"][:, None].expand(-1, frames, -1)}
-        projected = self.generator.project_conditions(**conditions, keep=keep)
+        projected = self.generator.projections(**conditions, keep=keep)
         return self.generator(x_t, t, projected, context, reference)
 
 

@@ -10,11 +10,14 @@ import torch
 
 from imtalker.config import AudioEncoderConfig, GeneratorConfig, RendererConfig
 from imtalker.errors import WeightsError
+from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.renderer import Renderer
 from imtalker.weights.file import load_module, load_weights, read_metadata, save_weights
 from imtalker.weights.presets import PRESET_NAMES, Preset, get_preset
+
+MOTION_BASIS = "motion_basis.npz"  # beside the weights of presets with an explicit motion
 
 __all__ = ["Models", "find_weights", "load_models", "load_weights", "save_weights"]
 
@@ -29,6 +32,7 @@ class Models:
     preset: Preset  # with the configurations found inside the files
     revision: str  # identifies the weights: the official revision or "bundled", and the start of a checksum
     metadata: Mapping[str, Mapping[str, str]]  # of each file
+    motion_basis: MotionBasis | None = None  # for reading motion from landmarks; None: by the motion encoder
 
     @property
     def sha256(self) -> str | None:
@@ -68,6 +72,7 @@ def load_models(
         dataclasses.replace(known, renderer=renderer_config, generator=generator_config, audio=audio_config),
         _revision(metadata),
         metadata,
+        MotionBasis.load(folder / MOTION_BASIS) if (folder / MOTION_BASIS).is_file() else None,
     )
 
 

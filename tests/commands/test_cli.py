@@ -190,9 +190,10 @@ def test_every_command_has_help(name, capsys):
     assert stop.value.code == 0 and f"usage: imtalker {name}" in capsys.readouterr().out
 
 
-def test_help_loads_no_network():
-    code = "import sys; from imtalker.cli import build_parser; build_parser(); print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+def test_help_loads_nothing_large():
+    code = "import sys; from imtalker.cli import build_parser; build_parser(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "numpy", "cv2", "av"} & set(loaded)
 
 
 def test_a_missing_package_is_named(monkeypatch, capsys, tmp_path):

@@ -1,16 +1,21 @@
 """The endpoints as a program meets them: gradio_client against the running app."""
 
 import json
+import shutil
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from imtalker.cli import main as command_line
+from imtalker.demo.page.snippets import curl_snippet
+from imtalker.demo.runs.requests import SpeechRequest
 from imtalker.media.video import probe_video, read_frames
 from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.recipe import read_recipe
@@ -64,8 +69,29 @@ def test_every_endpoint_is_documented(app):
     assert not audio["portrait"]["parameter_has_default"] and audio["steps"]["parameter_has_default"]
 
 
+def test_parameters_that_programs_use_already_keep_their_names_and_places(app):
+    """A promise: what is new comes last."""
+    promised = {
+        "/animate_audio": "portrait speech steps guidance seed solver yaw pitch roll gaze_x gaze_y expressiveness "
+        "head_clip crop face paste_back label",
+        "/animate_video": "portrait driving relative keep_sound crop face driving_crop paste_back label",
+        "/apply_motion": "portrait motion sound crop face paste_back label",
+        "/compare": "portrait speech kind second_portrait yaw pitch roll steps guidance seed crop",
+        "/detect_faces": "portrait",
+        "/info": "",
+    }
+    endpoints = app.client.view_api(return_format="dict")["named_endpoints"]
+    for name, words in promised.items():
+        parameters = [p["parameter_name"] for p in endpoints[name]["parameters"]]
+        assert parameters[: len(words.split())] == words.split(), name
+    for name in ("/animate_audio", "/animate_video"):
+        stream = endpoints[f"{name}_stream"]["parameters"]
+        assert [p["parameter_name"] for p in stream] == [p["parameter_name"] for p in endpoints[name]["parameters"]]
+
+
 def test_info_says_what_is_in_use(app):
     info = app.client.predict(api_name="/info")
+    assert info["abilities"] == {"expressiveness": True, "head_clip": True}
     assert info["preset"] == "tiny" and info["device"] == "CPU" and info["limits"]["max_seconds"] == 60
     assert info["defaults"]["guidance"] == TINY_SAMPLING.guidance_scale
 
@@ -82,6 +108,34 @@ def test_speech_gives_the_same_frames_as_the_command_line(app):
     assert probe_video(video).has_audio
     recipe = read_recipe(video)
     assert recipe is not None and recipe["speech"]["file"] == "speech.wav"
+
+
+def test_controls_over_time_are_the_file_of_the_command_line(app):
+    controls = app.root / "controls.csv"
+    controls.write_text("yaw\n" + "\n".join(str(index / 2) for index in range(25)) + "\n")
+    video, *_ = speak(app, controls=handle_file(str(controls)))
+    target = app.root / "controlled.mp4"
+    files = ["--portrait", str(app.inputs.portrait), "--audio", str(app.inputs.speech), "--controls", str(controls)]
+    options = ["--steps", "2", "--seed", "3", "--preset", str(app.preset), "--device", "cpu"]
+    assert command_line(["animate", *files, *options, "-o", str(target)]) == 0
+    assert np.array_equal(frames_of(video), frames_of(target))
+    free, *_ = speak(app)
+    assert not np.array_equal(frames_of(free), frames_of(video))
+
+
+def test_health_is_told_without_a_queue(app):
+    answer = httpx.get(f"{app.url}healthz")
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "preset": "tiny", "device": "CPU", "queue": 0}
+
+
+def test_errors_that_nobody_foresaw_have_a_reference(app, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setattr("imtalker.demo.service.make_job", broken)
+    with pytest.raises(AppError, match=r"reference [0-9a-f]{8}"):
+        speak(app)
 
 
 def test_a_clip_moves_a_portrait_and_keeps_its_sound(app):
@@ -194,6 +248,18 @@ def test_bad_values_are_explained(app, changes, words):
     with pytest.raises(AppError) as caught:
         speak(app, **changes)
     assert words in str(caught.value).lower()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or shutil.which("curl") is None, reason="needs bash and curl")
+def test_the_lines_for_curl_work_as_they_stand(app):
+    folder = app.root / "curl"
+    folder.mkdir()
+    for portrait, speech in (("Smith, John (1).png", "a;b [2].wav"), ("-it's $HOME.png", "talk.wav")):
+        shutil.copy(app.inputs.portrait, folder / portrait)
+        shutil.copy(app.inputs.speech, folder / speech)
+        text = curl_snippet(SpeechRequest(portrait, speech, steps=2, seed=3), app.url)
+        done = subprocess.run(["bash", "-eu"], input=text, text=True, capture_output=True, cwd=folder, timeout=300)
+        assert "event: complete" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["portrait", "speech"])

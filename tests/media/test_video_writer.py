@@ -162,6 +162,8 @@ def test_side_by_side_shows_input_and_result(tmp_path):
     wanted = list(composer.join([results[:2], results]))  # the last picture of the shorter one is held
     assert all(np.abs(a.astype(int) - b).mean() < 6 for a, b in zip(written, wanted, strict=True))
     assert (wanted[2][30:, :64] == results[1, 30:]).all()
+    large = SideBySide(("portrait", "result"), (4096, 3000))
+    assert large.size[0] <= 1080 and large.size[1] <= 2 * 1920  # what still plays
 
 
 def test_a_writer_takes_the_size_of_its_first_frame(tmp_path):

@@ -1,7 +1,6 @@
 """A recipe makes the same frames again, wherever it was written: command line, program, app."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imtalker import CropBox, MotionControls, load_motion, save_motion, save_video
+from imtalker import load_motion, save_motion, save_video
 from imtalker.cli import main
 from imtalker.demo.runs.gpu import make_renderer
-from imtalker.demo.runs.jobs import audio_job, video_job
+from imtalker.demo.runs.jobs import make_job
+from imtalker.demo.runs.requests import ClipRequest, SpeechRequest
 from imtalker.demo.runs.run import Finished, run_clip
 from imtalker.errors import InputError
 from imtalker.pipeline.recipe import VERSION, read_recipe
@@ -84,13 +84,12 @@ def test_the_command_line_makes_its_own_videos_again(things, tmp_path, monkeypat
 def test_the_app_and_the_command_line_write_the_same_recipe(things, pipeline, tmp_path, monkeypatch, kind):
     portrait, sound, clip = (str(things / name) for name in ("ann.png", "speech.wav", "clip.mp4"))
     if kind == "audio":
-        options = replace(pipeline.preset.sampling, num_steps=2)
-        controls = MotionControls(yaw=4.0)
-        job = audio_job(pipeline, portrait, sound, options, controls, label=True, crop=CropBox(10, 20, 150))
+        request = SpeechRequest(portrait, sound, steps=2, yaw=4, label=True, crop="10,20,150")
         same = ["--audio", sound, "--steps", 2, "--yaw", 4, "--label", "--crop", "10,20,150"]
     else:
-        job = video_job(pipeline, portrait, clip, paste_back=True)
+        request = ClipRequest(portrait, clip, paste_back=True)
         same = ["--video", clip, "--paste-back"]
+    job = make_job(request, pipeline)
     (tmp_path / "run").mkdir()
     host = SimpleNamespace(pipeline=lambda: pipeline)
     run = list(run_clip(job, make_renderer(host), tmp_path / "run", {}))[-1]  # pyright: ignore[reportArgumentType]

@@ -101,12 +101,15 @@ def served(
     reachable = mock.patch("gradio.networking.url_ok", return_value=True)  # it gives up after three seconds
     with mock.patch.dict(os.environ, variables), reachable:
         import app
+        from imtalker.demo.page.page import build_page
+        from imtalker.demo.service import Service
 
         wished = Settings(preset=str(preset) if preset else "tiny", device="cpu", **settings)  # pyright: ignore
         host = ModelHost(wished, load_pipeline if preset else random_pipeline)
-        demo = app.build_demo(host, wished, samples or Samples([], [], []), results)
-        _, address, _ = app.launch(demo, wished, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+        service = Service(host, wished, samples or Samples([], [], []), results)
+        page = build_page(service)
+        _, address, _ = app.launch(page, service, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
         try:
             yield address
         finally:
-            demo.close()
+            page.close()

@@ -1,151 +1,183 @@
-"""The audio-driven and the video-driven tab: their widgets and what they send."""
+"""The audio-driven and the video-driven tab: their widgets and what they ask for."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from imtalker.config import SamplingOptions
 from imtalker.demo.page.framing_panel import FramingPanel, crop_for
+from imtalker.demo.page.nobody_button import NobodyButton
+from imtalker.demo.page.option_panels import HeadPanel, OutputPanel, SamplingPanel
 from imtalker.demo.page.result_panel import ResultPanel
-from imtalker.demo.page.run_lifecycle import ClipTab
+from imtalker.demo.page.run_lifecycle import Around, RunLifecycle
 from imtalker.demo.page.theme import CONSENT
-from imtalker.demo.page.widgets import (
-    HeadPanel,
-    OutputPanel,
-    RunRow,
-    SamplingPanel,
-    clip_input,
-    one_click,
-    picture_input,
-    speech_input,
+from imtalker.demo.page.widgets import RunRow, clip_input, one_click, picture_input, speech_input, switch
+from imtalker.demo.runs.requests import (
+    DRIVING,
+    KEEP_SOUND,
+    PORTRAIT,
+    RELATIVE,
+    SPEECH,
+    ClipRequest,
+    MotionRequest,
+    SpeechRequest,
 )
-from imtalker.demo.runs.cancellation import Stops
-from imtalker.demo.service import Studio
+from imtalker.demo.runs.samples import pairs
+from imtalker.demo.service import Service
+from imtalker.media.audio import MIN_SECONDS
+
+Data = dict[Any, Any]
 
 
-def audio_tab(studio: Studio, stops: Stops) -> SamplingPanel:
-    """A portrait and speech; what it returns can be tuned to the preset once that is loaded."""
-    samples, host = studio.samples, studio.host
-    buttons = one_click(samples.portraits, samples.speech)
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=300):
-            portrait = picture_input("Portrait", samples.portraits)
-            gr.HTML(CONSENT, padding=False)
-            framing = FramingPanel(host, "Face and crop")
-            framing.watch(portrait)
-            speech = speech_input("Speech", samples.speech)
-            head = HeadPanel(samples.driving)
-            sampling = SamplingPanel(host.expected_sampling)
-            output = OutputPanel()
-        with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
-            row = RunRow("audio-run", "Make it talk", "Add a portrait and speech, or try a sample.")
-            result = ResultPanel("audio", studio.settings, samples, "Your talking portrait appears here.")
+class AudioTab:
+    """A portrait and speech.
 
-    def arguments(data: dict[Any, Any]) -> dict[str, Any]:
-        return {
-            "portrait": data[portrait],
-            "speech": data[speech],
-            "steps": data[sampling.steps],
-            "guidance": data[sampling.guidance],
-            "seed": data[sampling.seed],
-            "solver": data[sampling.solver],
-            **head.arguments(data),
-            "crop": crop_for(data[framing.state], data[portrait]),
-            "paste_back": data[output.paste_back],
-            "label": data[output.label],
-        }
+    Args:
+        around: what the tabs share.
+    """
 
-    ClipTab(
-        studio,
-        stops,
-        row,
-        result,
-        output,
-        needed={
-            portrait: "there is no portrait; add a picture or choose a sample",
-            speech: "there is no speech; add a recording or choose a sample",
-        },
-        inputs=[
-            portrait,
-            framing.state,
-            speech,
-            *head.inputs,
-            sampling.steps,
-            sampling.guidance,
-            sampling.seed,
-            sampling.solver,
-            output.paste_back,
-            output.label,
-        ],
-        endpoint="animate_audio",
-        make_job=studio.audio_job,
-        arguments=arguments,
-        sound="speech",
-        samples=[(button, {portrait: str(picture), speech: str(sound)}) for button, picture, sound in buttons],
+    def __init__(self, service: Service, around: Around):
+        samples, expected = service.samples, service.host.expected
+        seconds = f"{MIN_SECONDS:g} to {service.settings.max_seconds:g} s"
+        buttons = one_click(samples, samples.talking(4), "See it talk at one click")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=300):
+                self.portrait = picture_input(PORTRAIT, samples)
+                self.nobody = NobodyButton(around.nobodies, self.portrait)
+                gr.HTML(CONSENT, padding=False)
+                self.framing = FramingPanel(service.host, "Face and crop")
+                self.framing.watch(self.portrait)
+                self.speech = speech_input(SPEECH, samples, seconds)
+                self.head = HeadPanel(samples, self.speech, expected.generator)
+                self.sampling = SamplingPanel(expected.sampling)
+                self.output = OutputPanel()
+            with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
+                row = RunRow("audio-run", "Make it talk", "Add a portrait and speech, or try a sample.")
+                self.result = ResultPanel("audio", service.settings, samples, "Your talking portrait appears here.")
+        self.life = RunLifecycle(
+            service,
+            "audio",
+            row,
+            self.result,
+            around,
+            {"portrait": self.portrait, "speech": self.speech},
+            self.result.hand_over,
+            self.result.live_box,
+        )
+        inputs = [
+            self.portrait,
+            self.framing.state,
+            self.speech,
+            *self.head.inputs,
+            self.sampling.steps,
+            self.sampling.guidance,
+            self.sampling.seed,
+            self.sampling.solver,
+            self.output.paste_back,
+            self.output.label,
+        ]
+        self.life.starts(row.run, inputs, self._request)
+        _starts_again(self.life, self.result, self.output)
+        for button, picture, sound in buttons:
+            sample = {self.portrait: str(picture), self.speech: str(sound)}
+            self.life.starts(button, inputs, self._request, sample)
+        self.life.wire()
+
+    def _request(self, data: Data) -> SpeechRequest:
+        return SpeechRequest(
+            portrait=data[self.portrait],
+            speech=data[self.speech],
+            steps=data[self.sampling.steps],
+            guidance=data[self.sampling.guidance],
+            seed=data[self.sampling.seed],
+            solver=data[self.sampling.solver],
+            crop=crop_for(data[self.framing.state], data[self.portrait]),
+            paste_back=data[self.output.paste_back],
+            label=data[self.output.label],
+            **self.head.arguments(data),
+        )
+
+
+def sample_request(portrait: Path, speech: Path, sampling: SamplingOptions) -> SpeechRequest:
+    """What a click on a sample asks for while nothing else has been touched."""
+    return SpeechRequest(
+        str(portrait),
+        str(speech),
+        steps=sampling.num_steps,
+        guidance=sampling.guidance_scale,
+        seed=sampling.seed,
+        solver=sampling.solver,
+        label=True,
     )
-    return sampling
 
 
-def video_tab(studio: Studio, stops: Stops) -> None:
-    """A portrait and a clip that moves it."""
-    samples, host = studio.samples, studio.host
-    buttons = one_click(samples.portraits[::-1], samples.driving, 3, "See it move at one click")
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=5, min_width=300):
-            portrait = picture_input("Portrait", samples.portraits)
-            gr.HTML(CONSENT, padding=False)
-            framing = FramingPanel(host, "Face and crop of the portrait")
-            framing.watch(portrait)
-            driving = clip_input("Driving clip", samples.driving)
-            driving_framing = FramingPanel(host, "Face and crop of the clip", is_clip=True)
-            driving_framing.watch(driving)
-            with gr.Row():
-                keep_sound = gr.Checkbox(True, label="Keep the clip's sound", min_width=150)
-                relative = gr.Checkbox(
-                    False,
-                    label="Keep the portrait's pose",
-                    info="Add only the driver's changes to it",
-                    min_width=150,
-                )
-            output = OutputPanel()
-        with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
-            row = RunRow("video-run", "Move the portrait", "Add a portrait and a driving clip, or try a sample.")
-            result = ResultPanel("video", studio.settings, samples, "Your moving portrait appears here.")
+class VideoTab:
+    """A portrait and a clip that moves it; arguments as of the ``AudioTab``."""
 
-    def arguments(data: dict[Any, Any]) -> dict[str, Any]:
-        return {
-            "portrait": data[portrait],
-            "driving": data[driving],
-            "relative": data[relative],
-            "keep_sound": data[keep_sound],
-            "crop": crop_for(data[framing.state], data[portrait]),
-            "driving_crop": crop_for(data[driving_framing.state], data[driving]),
-            "paste_back": data[output.paste_back],
-            "label": data[output.label],
-        }
+    def __init__(self, service: Service, around: Around):
+        samples, host = service.samples, service.host
+        buttons = one_click(samples, pairs(samples.portraits[::-1], samples.driving, 3), "See it move at one click")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=300):
+                self.portrait = picture_input(PORTRAIT, samples)
+                self.nobody = NobodyButton(around.nobodies, self.portrait)
+                gr.HTML(CONSENT, padding=False)
+                self.framing = FramingPanel(host, "Face and crop of the portrait")
+                self.framing.watch(self.portrait)
+                self.driving = clip_input(DRIVING, samples)
+                self.driving_framing = FramingPanel(host, "Face and crop of the clip", is_clip=True)
+                self.driving_framing.watch(self.driving)
+                with gr.Row():
+                    self.keep_sound, self.relative = switch(KEEP_SOUND, True), switch(RELATIVE, False)
+                self.output = OutputPanel()
+            with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
+                row = RunRow("video-run", "Move the portrait", "Add a portrait and a driving clip, or try a sample.")
+                self.result = ResultPanel("video", service.settings, samples, "Your moving portrait appears here.")
+        self.life = RunLifecycle(
+            service,
+            "video",
+            row,
+            self.result,
+            around,
+            {"portrait": self.portrait, "driving": self.driving},
+            self.result.hand_over,
+            self.result.live_box,
+        )
+        inputs = [
+            self.portrait,
+            self.framing.state,
+            self.driving,
+            self.driving_framing.state,
+            self.relative,
+            self.keep_sound,
+            self.output.paste_back,
+            self.output.label,
+        ]
+        self.life.starts(row.run, inputs, self._request)
+        _starts_again(self.life, self.result, self.output)
+        for button, picture, clip in buttons:
+            sample = {self.portrait: str(picture), self.driving: str(clip)}
+            self.life.starts(button, inputs, self._request, sample)
+        self.life.wire()
 
-    ClipTab(
-        studio,
-        stops,
-        row,
-        result,
-        output,
-        needed={
-            portrait: "there is no portrait; add a picture or choose a sample",
-            driving: "there is no driving clip; add one or choose a sample",
-        },
-        inputs=[
-            portrait,
-            framing.state,
-            driving,
-            driving_framing.state,
-            relative,
-            keep_sound,
-            output.paste_back,
-            output.label,
-        ],
-        endpoint="animate_video",
-        make_job=studio.video_job,
-        arguments=arguments,
-        sound="driving",
-        samples=[(button, {portrait: str(picture), driving: str(clip)}) for button, picture, clip in buttons],
-    )
+    def _request(self, data: Data) -> ClipRequest:
+        return ClipRequest(
+            portrait=data[self.portrait],
+            driving=data[self.driving],
+            relative=data[self.relative],
+            keep_sound=data[self.keep_sound],
+            crop=crop_for(data[self.framing.state], data[self.portrait]),
+            driving_crop=crop_for(data[self.driving_framing.state], data[self.driving]),
+            paste_back=data[self.output.paste_back],
+            label=data[self.output.label],
+        )
+
+
+def _starts_again(life: RunLifecycle, result: ResultPanel, output: OutputPanel) -> None:
+    """The button that puts the motion of a result on another portrait."""
+
+    def request(data: Data) -> MotionRequest:
+        return result.again(data, paste_back=data[output.paste_back], label=data[output.label])
+
+    life.starts(result.apply, [result.next_portrait, result.last, output.paste_back, output.label], request)

@@ -1,196 +1,148 @@
 """The tab that shows settings side by side on the same noise."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 
-from imtalker.demo.errors import explained
 from imtalker.demo.page.framing_panel import FramingPanel, crop_for
-from imtalker.demo.page.result_panel import EMPTY, address_of
-from imtalker.demo.page.run_lifecycle import FAILED, WAITING
-from imtalker.demo.page.snippets import CODE_LANGUAGES, Call, curl_snippet, python_snippet
+from imtalker.demo.page.result_panel import EMPTY
+from imtalker.demo.page.run_lifecycle import Around, RunLifecycle
+from imtalker.demo.page.snippets import CODE_LANGUAGES, curl_snippet, python_snippet
 from imtalker.demo.page.tables import comparison_table, status
 from imtalker.demo.page.theme import CONSENT
-from imtalker.demo.page.widgets import (
-    CHECKED,
-    PRIVATE,
-    QUICK,
-    RunRow,
-    angle,
-    code,
-    one_click,
-    picture_input,
-    speech_input,
+from imtalker.demo.page.widgets import QUICK, RunRow, code, number, one_click, picture_input, slider, speech_input
+from imtalker.demo.runs.compare import CompareProgress, Comparison
+from imtalker.demo.runs.live import Event
+from imtalker.demo.runs.options import Request
+from imtalker.demo.runs.requests import (
+    KIND,
+    PITCH,
+    PORTRAIT,
+    ROLL,
+    SECOND_PORTRAIT,
+    SEED,
+    SHORT_SPEECH,
+    YAW,
+    CompareRequest,
 )
-from imtalker.demo.runs.cancellation import Stops
-from imtalker.demo.runs.compare import KINDS, CompareProgress
-from imtalker.demo.runs.jobs import MAX_SEED
-from imtalker.demo.service import Studio
-from imtalker.demo.settings import GPU_QUEUE, MAX_COMPARE_SECONDS, MAX_POSE
-from imtalker.errors import InputError
+from imtalker.demo.runs.samples import pairs
+from imtalker.demo.service import Service
+from imtalker.demo.settings import MAX_COMPARE_SECONDS
+from imtalker.media.audio import MIN_SECONDS
 
 Data = dict[Any, Any]
+KIND_NAMES = {
+    "Sampling steps 4 · 10 · 25": "steps",
+    "Guidance 1 · 2 · 3": "guidance",
+    "With and without a head pose": "pose",
+    "Two portraits, one motion": "portraits",
+}
+POSE = 15  # degrees of yaw to begin with, where a pose is compared
 
 
 class CompareTab:
-    """Widgets and behaviour."""
+    """Its widgets and what they ask for.
 
-    def __init__(self, studio: Studio, stops: Stops):
-        self._studio, self._stops = studio, stops
-        samples = studio.samples
-        seed = studio.host.expected_sampling.seed
-        kinds = list(KINDS)
-        buttons = one_click(samples.portraits[1:], samples.speech[::-1], 3, "Compare at one click")
+    Args:
+        around: what the tabs share.
+    """
+
+    def __init__(self, service: Service, around: Around):
+        samples, kinds = service.samples, list(KIND_NAMES)
+        buttons = one_click(samples, pairs(samples.portraits[1:], samples.speech[::-1], 3), "Compare at one click")
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
-                self.kind = gr.Radio(kinds, value=kinds[0], label="What is compared")
-                self.portrait = picture_input("Portrait", samples.portraits, height=240)
-                self.framing = FramingPanel(studio.host, "Face and crop")
+                self.kind = gr.Radio(kinds, value=kinds[0], label=KIND.label)
+                self.portrait = picture_input(PORTRAIT, samples, height=240)
+                self.framing = FramingPanel(service.host, "Face and crop")
                 self.framing.watch(self.portrait)
                 with gr.Column(visible=False) as second:
-                    self.second = picture_input("Second portrait", samples.portraits, height=240)
+                    self.second = picture_input(SECOND_PORTRAIT, samples, height=240)
                 with gr.Row(visible=False) as pose:
-                    self.yaw = angle("Yaw: nose to the right, °", MAX_POSE["yaw"])
-                    self.pitch = angle("Pitch: nose up, °", MAX_POSE["pitch"])
-                    self.roll = angle("Roll: counter-clockwise, °", MAX_POSE["roll"])
-                self.speech = speech_input(f"Speech, up to {MAX_COMPARE_SECONDS:g} s", samples.speech)
-                self.seed = gr.Number(seed, precision=0, minimum=0, maximum=MAX_SEED, label="Seed, the same for all")
+                    self.yaw, self.pitch, self.roll = slider(YAW, 0), slider(PITCH, 0), slider(ROLL, 0)
+                self.speech = speech_input(SHORT_SPEECH, samples, f"{MIN_SECONDS:g} to {MAX_COMPARE_SECONDS:g} s")
+                self.seed = number(SEED, service.host.expected.sampling.seed)
                 gr.HTML(CONSENT, padding=False)
             with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
-                self.row = RunRow(
+                row = RunRow(
                     "compare-run", "Compare", "Every variant starts from the same noise, so only the setting differs."
                 )
-                self.empty = gr.HTML(EMPTY.format(words="The variants appear here side by side."), padding=False)
-                with gr.Column(visible=False) as self.done_box:
-                    self.video = gr.Video(
-                        label="Side by side",
-                        show_label=False,
-                        interactive=False,
-                        height=360,
-                        buttons=["download"],
-                        elem_id="compare-video",
-                    )
-                    self.table = gr.HTML(padding=False)
-                    with gr.Accordion("Code", open=False):
-                        self.codes = [code(label, language) for label, language in CODE_LANGUAGES[:2]]
+                view = ComparisonView(service.settings.space)
         self.kind.change(
             lambda kind: (
-                gr.Column(visible=KINDS[kind] == "portraits"),
-                gr.Row(visible=KINDS[kind] == "pose"),
-                15 if KINDS[kind] == "pose" else 0,
+                gr.Column(visible=KIND_NAMES[kind] == "portraits"),
+                gr.Row(visible=KIND_NAMES[kind] == "pose"),
+                POSE if KIND_NAMES[kind] == "pose" else 0,
             ),
             self.kind,
             [second, pose, self.yaw],
             **QUICK,
         )
-        self._starters = [self.row.run, *(button for button, _, _ in buttons)]  # all rest during a run
-        self._wire(self.row.run.click)
-        self.row.stop.click(self._stop, self.row.name, [self.row.status, self.row.stop], **QUICK)
+        inputs = [self.kind, self.portrait, self.framing.state, self.second, self.yaw, self.pitch, self.roll]
+        inputs += [self.speech, self.seed]
+        held = {"portrait": self.portrait, "speech": self.speech, "second_portrait": self.second}
+        self.life = RunLifecycle(service, "compare", row, view, around, held)
+        self.life.starts(row.run, inputs, self._request)
         for button, picture, sound in buttons:
-            self._wire(button.click, {self.portrait: str(picture), self.speech: str(sound)})
+            self.life.starts(button, inputs, self._request, {self.portrait: str(picture), self.speech: str(sound)})
+        self.life.wire()
 
-    def _wire(self, trigger: Callable, sample: Data | None = None) -> None:
-        row = self.row
-        inputs = {
-            row.name,
-            self.kind,
-            self.portrait,
-            self.framing.state,
-            self.second,
-            self.yaw,
-            self.pitch,
-            self.roll,
-            self.speech,
-            self.seed,
-        }
-        outputs = [row.status, self.empty, self.done_box, self.video, self.table, *self.codes]
-        started = trigger(
-            (lambda: {**sample, **self._opened()}) if sample else self._begin,
-            None if sample else {self.portrait, self.speech},
-            [*(sample or ()), row.name, row.status, row.stop, *self._starters, self.empty, self.done_box],
-            **CHECKED,
+    def _request(self, data: Data) -> CompareRequest:
+        kind = KIND_NAMES[data[self.kind]]
+        pose = {"yaw": data[self.yaw], "pitch": data[self.pitch], "roll": data[self.roll]} if kind == "pose" else {}
+        return CompareRequest(
+            portrait=data[self.portrait],
+            speech=data[self.speech],
+            kind=kind,
+            second_portrait=data[self.second] if kind == "portraits" else None,
+            seed=data[self.seed],
+            crop=crop_for(data[self.framing.state], data[self.portrait]),
+            **pose,
         )
-        started.success(None, js=row.show, **PRIVATE)
-        running = started.success(
-            self._run,
-            inputs,
-            outputs,
-            concurrency_id=GPU_QUEUE,
-            concurrency_limit=1,
-            show_progress="minimal",
-            show_progress_on=row.status,
-            **PRIVATE,
-        )
-        running.failure(self._failed, row.name, [row.status, row.stop, *self._starters], **QUICK)
-        running.success(self._end, row.name, [row.stop, *self._starters], **QUICK)
 
-    def _begin(self, data: Data) -> Data:
-        with explained():
-            if not data[self.portrait]:
-                raise InputError("there is no portrait; add a picture or choose a sample")
-            if not data[self.speech]:
-                raise InputError("there is no speech; add a recording or choose a sample")
-        return self._opened()
 
-    def _opened(self) -> Data:
-        return {
-            self.row.name: self._stops.open(),
-            self.row.status: status(WAITING, 0.0),
-            self.row.stop: gr.Button(visible=True, interactive=True),
-            **{button: gr.Button(interactive=False) for button in self._starters},
-            self.empty: gr.HTML(visible=True),
-            self.done_box: gr.Column(visible=False),
-        }
+class ComparisonView:
+    """The variants in one video, their table, and code."""
 
-    def _run(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        name = data[self.row.name]
-        kind = KINDS[data[self.kind]]
-        arguments: dict[str, Any] = {
-            "portrait": data[self.portrait],
-            "speech": data[self.speech],
-            "kind": kind,
-            "seed": data[self.seed],
-            "crop": crop_for(data[self.framing.state], data[self.portrait]),
-        }
-        if kind == "portraits":
-            arguments["second_portrait"] = data[self.second]
-        if kind == "pose":
-            arguments |= {"yaw": data[self.yaw], "pitch": data[self.pitch], "roll": data[self.roll]}
-        yield {self.row.status: status("Reading the files…", 0.0)}
-        try:
-            with explained():
-                events = self._studio.compare(**arguments, should_stop=lambda: self._stops.is_requested(name))
-                for event in events:
-                    if isinstance(event, CompareProgress):
-                        yield {self.row.status: _progress(event)}
-                        continue
-                    call, address = Call("compare", arguments), address_of(request)
-                    snippets = (
-                        python_snippet(call, self._studio.settings.space or address),
-                        curl_snippet(call, address),
-                    )
-                    yield {
-                        self.row.status: status(f"Ready: {len(event.names)} variants.", tone="done"),
-                        self.empty: gr.HTML(visible=False),
-                        self.done_box: gr.Column(visible=True),
-                        self.video: gr.Video(value=str(event.video), autoplay=True),
-                        self.table: comparison_table(event.rows(), event.reports[0]),
-                        **dict(zip(self.codes, snippets, strict=True)),
-                    }
-        finally:
-            self._stops.close(name)
+    def __init__(self, space: str | None):
+        self._space = space
+        self.empty = gr.HTML(EMPTY.format(words="The variants appear here side by side."), padding=False)
+        with gr.Column(visible=False) as self.done_box:
+            self.video = gr.Video(
+                label="Side by side",
+                show_label=False,
+                interactive=False,
+                height=400,
+                buttons=["download"],
+                elem_id="compare-video",
+            )
+            self.table = gr.HTML(padding=False)
+            with gr.Accordion("Code", open=False):
+                self.codes = [code(label, language) for label, language in CODE_LANGUAGES[:2]]
 
-    def _stop(self, name: str | None) -> tuple[str, Any]:
-        self._stops.request(name)
-        return status("Stopping; what is made so far is being finished…", 1.0), gr.Button(interactive=False)
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.empty, self.done_box, self.video, self.table, *self.codes]
 
-    def _failed(self, name: str | None) -> tuple[Any, ...]:
-        return status(FAILED, tone="stopped"), *self._end(name)
+    def clear(self) -> Data:
+        """Before a run."""
+        return {self.empty: gr.HTML(visible=True), self.done_box: gr.Column(visible=False)}
 
-    def _end(self, name: str | None) -> tuple[Any, ...]:
-        self._stops.close(name)
-        return gr.Button(visible=False), *(gr.Button(interactive=True) for _ in self._starters)
+    def show(self, event: Event, request: Request, address: str) -> Iterator[Data]:
+        """Changes for one event; the line under the button has the key ``None``."""
+        if isinstance(event, CompareProgress):
+            yield {None: _progress(event)}
+        elif isinstance(event, Comparison):
+            snippets = (python_snippet(request, self._space or address), curl_snippet(request, address))
+            yield {
+                None: status(f"Ready: {len(event.names)} variants.", tone="done"),
+                self.empty: gr.HTML(visible=False),
+                self.done_box: gr.Column(visible=True),
+                self.video: gr.Video(value=str(event.video), autoplay=True),
+                self.table: comparison_table(event.rows(), event.reports[0]),
+                **dict(zip(self.codes, snippets, strict=True)),
+            }
 
 
 def _progress(event: CompareProgress) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from imtalker.config import CropConfig
 from imtalker.media.crop import MIN_CROP, CropBox, crop_and_resize, square_crop_box, whole_picture
 from imtalker.media.face_detector import MIN_FACE, MIN_SCORE, Face
+from imtalker.media.framing import format_crop
 
 PREVIEW_SIDE = 640  # longer side of the drawn picture, pixels
 MAX_FACES = 9
@@ -37,7 +38,7 @@ class FaceReport:
             "face": self.index,
             "box": [round(value, 1) for value in self.box],
             "score": round(self.score, 3),
-            "crop": crop_text(self.crop),
+            "crop": format_crop(self.crop),
             "verdict": self.level,
             "remarks": self.remarks,
         }
@@ -56,11 +57,6 @@ def describe_faces(image: np.ndarray, faces: list[Face], crop: CropConfig, input
         level, remarks = _judge(image, face, box, input_size)
         reports.append(FaceReport(index, face.box, face.score, box, level, remarks))
     return reports
-
-
-def crop_text(box: CropBox | None) -> str:
-    """The form the endpoints take: "left,top,side", or "none" for the whole picture."""
-    return "none" if box is None else f"{box.left},{box.top},{box.side}"
 
 
 def adjusted(box: CropBox, zoom: float, right: float, up: float, image_size: tuple[int, int]) -> CropBox:

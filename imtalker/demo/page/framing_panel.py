@@ -7,10 +7,12 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from imtalker.demo.errors import explained
 from imtalker.demo.models import ModelHost
-from imtalker.demo.page.crop_preview import FaceReport, adjusted, crop_text, describe_faces, draw, face_at, square_at
+from imtalker.demo.page.crop_preview import FaceReport, adjusted, describe_faces, draw, face_at, square_at
+from imtalker.demo.runs.options import check_present
 from imtalker.media.crop import CropBox
+from imtalker.media.face_detector import MIN_SCORE, Face
+from imtalker.media.framing import format_crop
 from imtalker.media.image import load_portrait
 from imtalker.media.video import sample_frames
 
@@ -98,8 +100,7 @@ class FramingPanel:
         if not path:
             empty = Framed(is_clip=self._is_clip)
             return {self.state: empty, self.box: gr.Accordion(visible=False), self.preview: None, **reset}
-        with explained():
-            image, reports = self._reports(path)
+        image, reports = self._reports(path)
         crop = "auto" if reports else "none"
         framed = Framed(path, self._is_clip, reports, None, crop)
         choice = face_name(0) if reports else WHOLE
@@ -120,8 +121,7 @@ class FramingPanel:
     def _adjust(self, framed: Framed, choice: str, zoom: float, right: float, up: float) -> dict[Any, Any]:
         if framed.path is None:
             return {self.state: framed}
-        with explained():
-            framed, picture, verdict = _drawn(framed, self._image(framed.path), choice, zoom, right, up)
+        framed, picture, verdict = _drawn(framed, self._image(framed.path), choice, zoom, right, up)
         headline = gr.Accordion(label=self._headline(framed, choice))
         return {self.state: framed, self.preview: picture, self.verdict: verdict, self.box: headline}
 
@@ -129,8 +129,7 @@ class FramingPanel:
         if framed.path is None:
             return {self.state: framed}
         x, y = (value / framed.scale for value in event.index[:2])
-        with explained():
-            image = self._image(framed.path)
+        image = self._image(framed.path)
         face = face_at(framed.reports, x, y)
         if face is None:
             now = base_square(framed, choice)
@@ -158,12 +157,29 @@ class FramingPanel:
         return f"{self._label}: {'no face found' if not framed.reports and choice == WHOLE else choice.lower()}"
 
     def _image(self, path: str) -> np.ndarray:
-        return next(sample_frames(path)) if self._is_clip else load_portrait(path)
+        check_present(path, "clip" if self._is_clip else "picture")
+        return self._faces(path)[0] if self._is_clip else load_portrait(path)
+
+    def _faces(self, path: str) -> tuple[np.ndarray, list[Face]]:
+        """What is shown of a clip, the first frame with a face (as the square is measured), and its faces."""
+        detector = self._host.pipeline().framing.detector
+        first: np.ndarray | None = None
+        for frame in sample_frames(path):
+            faces = [face for face in detector.detect(frame) if face.score >= MIN_SCORE]
+            if faces:
+                return frame, faces
+            first = frame if first is None else first
+        assert first is not None  # a clip without a picture is an InputError
+        return first, []
 
     def _reports(self, path: str) -> tuple[np.ndarray, list[FaceReport]]:
         pipeline = self._host.pipeline()
-        image = self._image(path)
-        faces = pipeline.framing.detector.detect(image)
+        if self._is_clip:
+            check_present(path, "clip")
+            image, faces = self._faces(path)
+        else:
+            image = self._image(path)
+            faces = pipeline.framing.detector.detect(image)
         size = pipeline.models.renderer.config.input_size
         reports = describe_faces(image, faces, pipeline.preset.crop, size)
         if self._is_clip and reports:  # one square serves the whole clip
@@ -199,7 +215,7 @@ def _drawn(
     if square is not None and not untouched:
         square = adjusted(square, zoom, right, up, image.shape[:2])
     is_automatic = untouched and report is not None and report.index == 0
-    crop = "auto" if is_automatic else crop_text(square)
+    crop = "auto" if is_automatic else format_crop(square)
     picture, scale = draw(image, framed.reports, report.index if report else None, square)
     return replace(framed, crop=crop, scale=scale), picture, verdict_html(framed, choice, report)
 

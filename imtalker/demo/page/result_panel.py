@@ -6,10 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from imtalker.demo.errors import explained
-from imtalker.demo.page.snippets import CODE_LANGUAGES, Call, cli_snippet, curl_snippet, python_snippet
+from imtalker.demo.page.snippets import CODE_LANGUAGES, cli_snippet, curl_snippet, python_snippet
 from imtalker.demo.page.tables import check_table, finished_words, progress_words, status, timing_table
-from imtalker.demo.page.widgets import PRIVATE, RunRow, code, picture_input
+from imtalker.demo.page.widgets import PRIVATE, code, picture_input
+from imtalker.demo.runs.live import Event
+from imtalker.demo.runs.options import Request, check_present
+from imtalker.demo.runs.requests import PORTRAIT, MotionRequest
 from imtalker.demo.runs.run import Finished, Progress
 from imtalker.demo.runs.samples import Samples
 from imtalker.demo.settings import Settings
@@ -57,7 +59,8 @@ class ResultPanel:
     def __init__(self, name: str, settings: Settings, samples: Samples, words: str):
         self._settings = settings
         self.hand_over = HAND_OVER.replace("NAME", name)
-        self.empty = gr.HTML(EMPTY.format(words=words), padding=False)
+        self._placeholder = EMPTY.format(words=words)
+        self.empty = gr.HTML(self._placeholder, padding=False)
         with gr.Column(visible=False) as self.live_box:
             self.live = gr.Video(
                 label="Live, while it is being drawn",
@@ -65,38 +68,43 @@ class ResultPanel:
                 streaming=True,
                 autoplay=True,
                 interactive=False,
-                height=420,
+                height=512,
                 buttons=[],
                 elem_id=f"{name}-live",
+                elem_classes="it-big",
             )
         with gr.Column(visible=False) as self.done_box:
             self.video = gr.Video(
                 label="Finished video",
                 show_label=False,
                 interactive=False,
-                height=420,
+                height=512,
                 buttons=[],
                 elem_id=f"{name}-video",
+                elem_classes="it-big",
             )
             with gr.Row():
                 self.files = [
                     gr.DownloadButton(words, size="sm", min_width=90, variant="secondary")
                     for words in ("Video (MP4)", "Motion", "Recipe")
                 ]
-            with gr.Tabs():
+            with gr.Tabs(elem_classes="it-result-tabs"):
                 with gr.Tab("Side by side", elem_id=f"{name}-tab-beside"):
                     self.beside = gr.Video(
-                        show_label=False, interactive=False, height=300, buttons=[], elem_id=f"{name}-beside"
+                        show_label=False,
+                        interactive=False,
+                        height=320,
+                        buttons=[],
+                        elem_id=f"{name}-beside",
+                        elem_classes="it-pair",
                     )
                 with gr.Tab("Numbers", elem_id=f"{name}-tab-numbers"):
                     self.timing = gr.HTML(padding=False)
                     self.check = gr.Button("Check the result", size="sm")
                     self.findings = gr.HTML(padding=False)
-                with gr.Tab("Another portrait", elem_id=f"{name}-tab-next"):
+                with gr.Tab("Another face", elem_id=f"{name}-tab-next"):
                     gr.Markdown("The same motion, another face: only the drawing is done again.")
-                    self.next_portrait = picture_input(
-                        "Another portrait", samples.portraits, height=220, name=f"{name}-next"
-                    )
+                    self.next_portrait = picture_input(PORTRAIT, samples, height=220, name=f"{name}-next")
                     self.apply = gr.Button("Use this motion on it", variant="primary")
                 with gr.Tab("Code", elem_id=f"{name}-tab-code"):
                     gr.Markdown("Repeats exactly this run; put your files beside it.")
@@ -121,39 +129,48 @@ class ResultPanel:
     def clear(self) -> dict[Any, Any]:
         """Before a run."""
         return {
-            self.empty: gr.HTML(visible=True),
+            self.empty: gr.HTML(self._placeholder, visible=True),  # whatever greeted there
             self.live_box: gr.Column(visible=False),
             self.done_box: gr.Column(visible=False),
         }
 
-    def show(
-        self, events: Iterator[Progress | Finished], row: RunRow, call: Call, sound: str | None, address: str
-    ) -> Iterator[dict[Any, Any]]:
-        """Updates of the widgets while a run goes on."""
-        for event in events:
-            if isinstance(event, Finished):
-                yield self._finished(event, row, call, sound, address)
-                continue
+    def show(self, event: Event, request: Request, address: str) -> Iterator[dict[Any, Any]]:
+        """Changes for one event; the line under the button has the key ``None``."""
+        if isinstance(event, Finished):
+            yield self._finished(event, request, address)
+        elif isinstance(event, Progress):
             words = progress_words(event.done, event.total, event.seconds)
-            line = {row.status: status(words, event.done / max(event.total, 1))}
+            line = {None: status(words, event.done / max(event.total, 1))}
             if not event.pieces:
                 yield line
             for piece in event.pieces:
                 box = {self.live_box: gr.Column(visible=True), self.empty: gr.HTML(visible=False)}
                 yield {**line, **box, self.live: str(piece)}
 
-    def _finished(self, event: Finished, row: RunRow, call: Call, sound: str | None, address: str) -> dict[Any, Any]:
+    def again(self, data: dict[Any, Any], **output: Any) -> MotionRequest:
+        """The motion of the result on the other portrait.
+
+        Raises:
+            InputError: no portrait, or the result has been cleared away.
+        """
+        last = data[self.last]
+        if not data[self.next_portrait]:
+            raise InputError("there is no other portrait; add a picture or choose a sample")
+        return MotionRequest(data[self.next_portrait], last.get("motion"), last.get("sound"), **output)
+
+    def _finished(self, event: Finished, request: Request, address: str) -> dict[Any, Any]:
         report = event.report
         paths = (event.video, event.motion, event.recipe)
         files = {button: str(path) for button, path in zip(self.files, paths, strict=True)}
         snippets = (
-            python_snippet(call, self._settings.space or address),
-            curl_snippet(call, address),
-            cli_snippet(call, report["preset"]),
+            python_snippet(request, self._settings.space or address),
+            curl_snippet(request, address),
+            cli_snippet(request, report["preset"]),
         )
         words = finished_words(report, report.get("kept", False))
+        given = request.given()
         return {
-            row.status: status(words, tone="stopped" if report["stopped"] else "done"),
+            None: status(words, tone="stopped" if report["stopped"] else "done"),
             self.empty: gr.HTML(visible=False),
             self.done_box: gr.Column(visible=True),
             self.video: str(event.video),
@@ -163,8 +180,8 @@ class ResultPanel:
             self.last: {
                 "video": str(event.video),
                 "motion": str(event.motion),
-                "sound": sound,
-                "portrait": call.arguments.get("portrait"),
+                "sound": given.get(request.heard) if given.get("keep_sound", True) else None,
+                "portrait": given.get("portrait"),
             },
             **files,
             **dict(zip(self.codes, snippets, strict=True)),
@@ -175,16 +192,11 @@ def check_result(last: dict[str, str | None]) -> str:
     """Judge the finished video: lips and sound, identity, steadiness, what was asked for."""
     from imtalker.evaluate.check import check_video  # its models are needed by few visitors
 
-    with explained():
-        video = last.get("video")
-        if not video:
-            raise InputError("there is no result to check; make a video first")
-        report = check_video(video, portrait=last.get("portrait"))
+    video, portrait = last.get("video"), last.get("portrait")
+    if not video:
+        raise InputError("there is no result to check; make a video first")
+    check_present(video, "result")
+    if portrait:
+        check_present(portrait, "portrait")
+    report = check_video(video, portrait=portrait)
     return check_table([{**asdict(item), "value_text": item.value_text} for item in report.findings])
-
-
-def address_of(request: gr.Request) -> str:
-    """How the visitor reaches this app, for the snippets."""
-    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or "127.0.0.1:7860"
-    scheme = request.headers.get("x-forwarded-proto", "http").split(",")[0]
-    return f"{scheme}://{host}/"

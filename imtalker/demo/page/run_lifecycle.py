@@ -1,179 +1,201 @@
-"""What the audio-driven and the video-driven tab share: start, watch, stop, use the motion again."""
+"""The life of a run on the page, the same for all tabs: start, watch, stop, fail, end, and find again."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import gradio as gr
 
-from imtalker.demo.errors import explained
-from imtalker.demo.page.result_panel import ResultPanel, address_of
-from imtalker.demo.page.snippets import Call
-from imtalker.demo.page.tables import status
-from imtalker.demo.page.widgets import CHECKED, PRIVATE, QUICK, OutputPanel, RunRow
-from imtalker.demo.runs.cancellation import Stops
-from imtalker.demo.runs.jobs import ClipJob
-from imtalker.demo.runs.segments import can_stream
-from imtalker.demo.service import Studio
-from imtalker.demo.settings import GPU_QUEUE
-from imtalker.errors import InputError
+from imtalker.demo.page.recent import Recent
+from imtalker.demo.page.tables import status, waiting_words
+from imtalker.demo.page.widgets import CHECKED, PRIVATE, QUICK, RunRow
+from imtalker.demo.runs.live import Event, LiveRun
+from imtalker.demo.runs.nobody import Nobodies
+from imtalker.demo.runs.options import Request
+from imtalker.demo.runs.run import Stopped, Waiting
+from imtalker.demo.service import Service
 
 Data = dict[Any, Any]
-WAITING = "Waiting for a free place…"
+STARTING = "Reading the files…"
+LOADING = "Loading the models, once…"
 FAILED = "Nothing was made; the message says why."
+NOTHING_MADE = "Stopped before anything was made."
+STOPPING = "Stopping; what is made so far is being finished…"
+
+# The address of the page names the run, so that it is found again after a reload.
+NAME_RESULT = """
+(name) => {
+  const address = new URL(location.href);
+  address.searchParams.set('result', name);
+  history.replaceState(history.state, '', address);
+  return [];
+}
+"""
 
 
-class ClipTab:
-    """Behaviour of a tab whose run gives one video.
+class ResultView(Protocol):
+    """Where the result of a tab appears."""
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All components it changes."""
+        ...
+
+    def clear(self) -> Data:
+        """Before a run."""
+        ...
+
+    def show(self, event: Event, request: Request, address: str) -> Iterator[Data]:
+        """Changes for one event of a run; those of the line under the button with ``None`` as key."""
+        ...
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the tabs share of the page."""
+
+    address: gr.Textbox  # holds the page's public address
+    recent: Recent
+    nobodies: Nobodies | None = None  # None: no portraits of nobody are offered
+
+
+class RunLifecycle:
+    """What the buttons of one tab do.
 
     Args:
-        row, result, output: its widgets.
-        needed: components that must not be empty, with what to say if they are.
-        inputs: all components ``arguments`` reads.
-        endpoint: name for the snippets.
-        make_job: of the studio.
-        arguments: values of the components -> arguments of the endpoint.
-        sound: name of the argument that is heard.
-        samples: buttons that fill components and start.
+        tab: its name.
+        row: buttons and the line that tells what happens.
+        view: the result.
+        around: what the tabs share.
+        hand_over: script that is run when the result is there.
+        live_box: what is hidden then.
+        inputs: name of a request's field -> component that holds it, to be filled when a run is found again.
     """
 
     def __init__(
         self,
-        studio: Studio,
-        stops: Stops,
+        service: Service,
+        tab: str,
         row: RunRow,
-        result: ResultPanel,
-        output: OutputPanel,
-        needed: dict[Any, str],
-        inputs: list[Any],
-        endpoint: str,
-        make_job: Callable[..., ClipJob],
-        arguments: Callable[[Data], dict[str, Any]],
-        sound: str,
-        samples: Sequence[tuple[gr.Button, dict[Any, str]]],
+        view: ResultView,
+        around: Around,
+        inputs: dict[str, Any],
+        hand_over: str | None = None,
+        live_box: Any = None,
     ):
-        self._studio, self._stops = studio, stops
-        self._row, self._result, self._output = row, result, output
-        self._needed = needed
-        self._endpoint, self._make_job, self._arguments, self._sound = endpoint, make_job, arguments, sound
-        # all of them rest during a run: Stop would reach only the latest of several
-        self._starters = [row.run, result.apply, *(button for button, _ in samples)]
-        self._chain(row.run.click, self._begin, set(needed), self._run, {row.name, *inputs})
-        again = {result.next_portrait, result.last}
-        outputs = {output.paste_back, output.label}
-        self._chain(result.apply.click, self._begin_again, again, self._run_again, {row.name, *again, *outputs})
+        self._service, self.tab = service, tab
+        self._row, self._view, self._around = row, view, around
+        self._inputs = inputs
+        self._hand_over, self._live_box = hand_over, live_box
+        self._starters: list[gr.Button] = []  # all of them rest during a run: Stop would reach only the latest
+        self._wiring: list[Callable[[], None]] = []
         row.stop.click(self._stop, row.name, [row.status, row.stop], **QUICK)
-        for button, values in samples:
-            self._chain(
-                button.click,
-                lambda values=values: {**values, **self._opened()},
-                None,
-                self._run,
-                {row.name, *inputs},
-                filled=list(values),
-            )
 
-    def _chain(
+    def starts(
         self,
-        trigger: Callable,
-        begin: Callable,
-        needs: set | None,
-        run: Callable,
-        inputs: set,
-        filled: Sequence[Any] = (),
+        button: gr.Button,
+        inputs: Iterable[Any],
+        make_request: Callable[[Data], Request],
+        filled: Data | None = None,
     ) -> None:
-        row, result = self._row, self._result
-        buttons = [row.stop, *self._starters]
-        started = trigger(begin, needs, [*filled, row.name, row.status, *buttons, *result.outputs], **CHECKED)
+        """Let a button start a run; call ``wire`` when all buttons are known.
+
+        Args:
+            inputs: components whose values ``make_request`` reads.
+            filled: components that get a value first, for samples.
+        """
+        self._starters.append(button)
+        self._wiring.append(lambda: self._wire(button.click, set(inputs), make_request, filled or {}))
+
+    def wire(self) -> None:
+        for connect in self._wiring:
+            connect()
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All components a run changes."""
+        row = self._row
+        return [row.name, row.status, row.stop, *self._starters, *self._view.outputs]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The components that are filled when a run is found again."""
+        return list(self._inputs.values())
+
+    def found_again(self, run: LiveRun, address: str) -> Iterator[Data]:
+        """Everything a page needs that has just been loaded, for a run under way or ended."""
+        held = run.request.files()
+        files = {field: held[name] for name, field in self._inputs.items() if name in held}
+        yield {**files, **self._opened(run)}
+        try:
+            yield from self._events(run, address)
+        except Exception:
+            yield self._failed()
+            raise
+        hidden = {self._live_box: gr.Column(visible=False)} if self._live_box is not None else {}
+        yield {**self._ended(), **hidden}
+
+    def _wire(self, trigger: Callable, inputs: set[Any], make_request: Callable[[Data], Request], filled: Data) -> None:
+        row, view = self._row, self._view
+
+        def begin(data: Data) -> Data:
+            request = make_request(data | filled)
+            return {**filled, **self._opened(self._service.start(request, self.tab))}
+
+        started = trigger(begin, inputs, [*filled, *self.outputs], **CHECKED)
+        started.success(None, row.name, js=NAME_RESULT, **PRIVATE)
         started.success(None, js=row.show, **PRIVATE)
-        running = started.success(
-            run,
-            inputs,
-            [row.status, *result.outputs],
-            concurrency_id=GPU_QUEUE,
-            concurrency_limit=1,
-            show_progress="minimal",
+        recent = self._around.recent
+        started.success(recent.remember, [row.name, recent.state], recent.outputs, **QUICK)
+        watching = started.success(
+            self._watch,
+            [row.name, self._around.address],
+            [row.status, *view.outputs],
             show_progress_on=row.status,
-            **PRIVATE,
+            **{**CHECKED, "show_progress": "minimal"},
         )
-        running.failure(self._failed, row.name, [row.status, *buttons], **QUICK)
-        shown = running.success(None, js=result.hand_over, **PRIVATE)
-        shown.then(lambda: gr.Column(visible=False), None, result.live_box, **QUICK)
-        running.success(self._end, row.name, buttons, **QUICK)
+        buttons = [row.status, row.stop, *self._starters]
+        watching.failure(self._failed, None, buttons, **QUICK)
+        if self._hand_over:
+            shown = watching.success(None, js=self._hand_over, **PRIVATE)
+            shown.then(lambda: gr.Column(visible=False), None, self._live_box, **QUICK)
+        watching.success(self._ended, None, buttons[1:], **QUICK)
 
     # ---- handlers ----
 
-    def _begin(self, data: Data) -> Data:
-        with explained():
-            for component, message in self._needed.items():
-                if not data[component]:
-                    raise InputError(message)
-        return self._opened()
-
-    def _begin_again(self, data: Data) -> Data:
-        with explained():
-            if not data[self._result.next_portrait]:
-                raise InputError("there is no other portrait; add a picture or choose a sample")
-        return self._opened()
-
-    def _opened(self) -> Data:
+    def _opened(self, run: LiveRun) -> Data:
         row = self._row
         return {
-            row.name: self._stops.open(),
-            row.status: status(WAITING, 0.0),
+            row.name: run.name,
+            row.status: status(STARTING if self._service.host.is_ready else LOADING, 0.0),
             row.stop: gr.Button(visible=True, interactive=True),
             **{button: gr.Button(interactive=False) for button in self._starters},
-            **self._result.clear(),
+            **self._view.clear(),
         }
 
-    def _run(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        arguments = self._arguments(data)
-        call = Call(self._endpoint, arguments)
-        sound = arguments[self._sound] if arguments.get("keep_sound", True) else None
-        yield from self._watch(self._make_job, call, sound, data[self._row.name], request)
+    def _watch(self, name: str, address: str) -> Iterator[Data]:
+        run = self._service.live.find(name)
+        if run is not None:
+            yield from self._events(run, address)
 
-    def _run_again(self, data: Data, request: gr.Request) -> Iterator[Data]:
-        last = data[self._result.last]
-        arguments = {
-            "portrait": data[self._result.next_portrait],
-            "motion": last.get("motion"),
-            "sound": last.get("sound"),
-            "paste_back": data[self._output.paste_back],
-            "label": data[self._output.label],
-        }
-        call = Call("apply_motion", arguments)
-        yield from self._watch(self._studio.motion_job, call, last.get("sound"), data[self._row.name], request)
-
-    def _watch(
-        self,
-        make_job: Callable[..., ClipJob],
-        call: Call,
-        sound: str | None,
-        name: str,
-        request: gr.Request,
-    ) -> Iterator[Data]:
-        words = "Reading the files" if self._studio.host.is_ready else "Loading the models, once"
-        yield {self._row.status: status(words + "…", 0.0)}
-        try:
-            with explained():
-                events = self._studio.run(
-                    make_job,
-                    dict(call.arguments),
-                    should_stop=lambda: self._stops.is_requested(name),
-                    stream=can_stream(),
-                    beside=True,
-                    use_kept=True,
-                )
-                yield from self._result.show(events, self._row, call, sound, address_of(request))
-        finally:
-            self._stops.close(name)
+    def _events(self, run: LiveRun, address: str) -> Iterator[Data]:
+        line = self._row.status
+        for event in run.watch():
+            if isinstance(event, Waiting):
+                yield {line: status(waiting_words(event.place, event.seconds), 0.0)}
+            elif isinstance(event, Stopped):
+                yield {line: status(NOTHING_MADE, tone="stopped")}
+            else:
+                for changes in self._view.show(event, run.request, address):
+                    yield {line if part is None else part: value for part, value in changes.items()}
 
     def _stop(self, name: str | None) -> tuple[str, Any]:
-        self._stops.request(name)
-        return status("Stopping; what is made so far is being finished…", 1.0), gr.Button(interactive=False)
+        self._service.live.stop(name)
+        return status(STOPPING, 1.0), gr.Button(interactive=False)
 
-    def _failed(self, name: str | None) -> tuple[Any, ...]:
-        return status(FAILED, tone="stopped"), *self._end(name)
+    def _failed(self) -> Data:
+        return {self._row.status: status(FAILED, tone="stopped"), **self._ended()}
 
-    def _end(self, name: str | None) -> tuple[Any, ...]:
-        self._stops.close(name)
-        return gr.Button(visible=False), *(gr.Button(interactive=True) for _ in self._starters)
+    def _ended(self) -> Data:
+        rested = {button: gr.Button(interactive=True) for button in self._starters}
+        return {self._row.stop: gr.Button(visible=False), **rested}

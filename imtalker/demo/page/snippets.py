@@ -1,13 +1,12 @@
-"""Code that repeats a run: Python client, curl, command line."""
+"""Code that repeats a run: Python client, curl, command line. Every file name survives every shell."""
 
 import json
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-FILES = ("portrait", "speech", "driving", "head_clip", "motion", "sound", "second_portrait")
+from imtalker.demo.runs.options import Request
+from imtalker.demo.runs.requests import EXPRESSIVENESS
 
 CODE_LANGUAGES: tuple[tuple[str, Literal["python", "shell"]], ...] = (
     ("Python", "python"),
@@ -15,50 +14,14 @@ CODE_LANGUAGES: tuple[tuple[str, Literal["python", "shell"]], ...] = (
     ("Command line", "shell"),
 )
 
-OPTIONS = {  # parameter of an endpoint -> option of the command line
-    "steps": "--steps",
-    "guidance": "--guidance",
-    "seed": "--seed",
-    "solver": "--solver",
-    "yaw": "--yaw",
-    "pitch": "--pitch",
-    "roll": "--roll",
-    "gaze_x": "--gaze-x",
-    "gaze_y": "--gaze-y",
-    "crop": "--crop",
-    "driving_crop": "--video-crop",
-    "speech": "--audio",
-    "sound": "--audio",
-    "driving": "--video",
-    "motion": "--motion",
-    "head_clip": "--head-from",
-}
-FLAGS = {"paste_back": "--paste-back", "label": "--label", "relative": "--relative"}
 
-
-@dataclass(frozen=True)
-class Call:
-    """A call of an endpoint: its name without the slash, and its arguments; files as paths."""
-
-    endpoint: str
-    arguments: Mapping[str, Any]
-
-    def given(self) -> dict[str, Any]:
-        """Arguments that are set, with file names instead of paths."""
-        return {
-            name: Path(value).name if name in FILES else value
-            for name, value in self.arguments.items()
-            if value is not None
-        }
-
-
-def python_snippet(call: Call, address: str) -> str:
+def python_snippet(request: Request, address: str) -> str:
     """For ``gradio_client``."""
     lines = [
-        f"    {name}={f'handle_file({value!r})' if name in FILES else repr(value)},"
-        for name, value in call.given().items()
+        f"    {name}={f'handle_file({value!r})' if _is_file(request, name) else repr(value)},"
+        for name, value in _given(request).items()
     ]
-    outputs = "video, report" if call.endpoint == "compare" else "video, motion, report"
+    outputs = "video, report" if request.endpoint == "compare" else "video, motion, report"
     return "\n".join(
         [
             "from gradio_client import Client, handle_file",
@@ -66,69 +29,91 @@ def python_snippet(call: Call, address: str) -> str:
             f"client = Client({address!r})",
             f"{outputs} = client.predict(",
             *lines,
-            f'    api_name="/{call.endpoint}",',
+            f'    api_name="/{request.endpoint}",',
             ")",
         ]
     )
 
 
-def curl_snippet(call: Call, url: str) -> str:
+def curl_snippet(request: Request, url: str) -> str:
     """For a shell: send the files, start the run, wait for it."""
-    url = url.rstrip("/") + "/gradio_api"
-    given = call.given()
-    lines = [f"URL={shlex.quote(url)}"]
+    lines = [f"URL={shlex.quote(url.rstrip('/') + '/gradio_api')}"]
     arguments: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in FILES:
+    variables = {}
+    for name, value in _given(request).items():
+        if not _is_file(request, name):
             arguments[name] = value
             continue
-        variable = name.upper()
-        lines.append(f"{variable}=$(curl -s -F {shlex.quote(f'files=@{value}')} $URL/upload | tr -d '[]\"')")
-        arguments[name] = {"path": f"${variable}", "meta": {"_type": "gradio.FileData"}}
+        variable = variables[name] = name.upper()
+        # The answer is a JSON list with one path, whose quoted text goes on into the next JSON as it is.
+        form = shlex.quote(_form(value))
+        lines.append(f'{variable}=$(curl -s -F {form} "$URL/upload" | sed \'s/^\\["//; s/"\\]$//\')')
+        arguments[name] = {"path": f"@{variable}@", "meta": {"_type": "gradio.FileData"}}
+    body = _for_heredoc(json.dumps(arguments, indent=1))
+    for variable in variables.values():
+        body = body.replace(f"@{variable}@", f"${variable}")
     lines += [
-        f"EVENT=$(curl -s $URL/call/v2/{call.endpoint} -H 'Content-Type: application/json' -d @- <<END",
-        json.dumps(arguments, indent=1),
+        f"EVENT=$(curl -s \"$URL/call/v2/{request.endpoint}\" -H 'Content-Type: application/json' -d @- <<END",
+        body,
         "END",
         ")",
-        f"curl -sN $URL/call/{call.endpoint}/$(echo $EVENT | cut -d '\"' -f 4)",
+        f'curl -sN "$URL/call/{request.endpoint}/$(echo "$EVENT" | cut -d \'"\' -f 4)"',
     ]
     return "\n".join(lines)
 
 
-def cli_snippet(call: Call, preset: str) -> str:
-    """For the command line of the package; a comparison becomes one line per variant."""
-    given = call.given()
-    words = ["imtalker", "animate", "--portrait", str(given.pop("portrait"))]
-    for name, value in given.items():
-        if name in FLAGS:
-            words += [FLAGS[name]] if value else []
-        elif name == "expressiveness":
-            words += ["--expressiveness", f"{value / 100:g}"] if value != 100 else []
-        elif name == "crop" and value == "none":
+def cli_snippet(request: Request, preset: str) -> str:
+    """For the command line of the package."""
+    options = request.options()
+    words = ["imtalker", "animate"]
+    for name, value in _given(request).items():
+        option = options[name]
+        if name == "crop" and value == "none":
             words += ["--no-crop"]
-        elif name in ("crop", "driving_crop") and value == "auto":
+        elif not option.flag:
             continue
-        elif name in OPTIONS:
-            words += [OPTIONS[name], f"{value:g}" if isinstance(value, float) else str(value)]
-    words += ["--preset", preset, "-o", "video.mp4"]
-    return _wrapped(words)
+        elif option.kind == "switch":
+            words += [option.flag] if value else []
+        elif option is EXPRESSIVENESS:  # the command line counts in ones
+            words += [option.flag, f"{value / 100:g}"]
+        elif option.is_file:
+            words += [option.flag, f"./{value}" if value.startswith("-") else value]
+        else:
+            words += [option.flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return _wrapped([*words, "--preset", preset, "-o", "video.mp4"])
+
+
+def _given(request: Request) -> dict[str, Any]:
+    """What was asked for, with file names instead of paths."""
+    given = request.given()
+    return {name: Path(value).name if _is_file(request, name) else _short(value) for name, value in given.items()}
+
+
+def _is_file(request: Request, name: str) -> bool:
+    return request.options()[name].is_file
+
+
+def _short(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _form(name: str) -> str:
+    """A file for ``curl -F``, where commas and semicolons would end a name that is not quoted."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'files=@"{escaped}"'
+
+
+def _for_heredoc(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("$", "\\$").replace("`", "\\`")
 
 
 def _wrapped(words: list[str]) -> str:
     """Options on lines of their own, so that the command can be read."""
     lines, line = [], " ".join(shlex.quote(word) for word in words[:2])
     for word in words[2:]:
-        if word.startswith("-") and not _is_number(word):
+        if word.startswith("--") or word == "-o":
             lines.append(line + " \\")
             line = "  " + word
         else:
             line += " " + shlex.quote(word)
     return "\n".join([*lines, line])
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -102,11 +102,19 @@ def status(words: str, share: float | None = None, tone: str = "busy") -> str:
     return f"<div class='it-status it-{tone}' role='status' aria-live='polite'><span>{escape(words)}</span>{bar}</div>"
 
 
+def waiting_words(place: int, seconds: float | None) -> str:
+    """While others come first: "2 runs come first, about 40 s"."""
+    words = "One run comes first" if place == 1 else f"{place} runs come first"
+    if seconds is None:
+        return words + "…"
+    return f"{words}, about {_rough(seconds)}"
+
+
 def progress_words(done: int, total: int, seconds: float) -> str:
     """How far the drawing is: "Drawing 2.4 of 6.0 s, 40 %, about 5 s left"."""
     words = f"Drawing {done / FRAME_RATE:.1f} of {total / FRAME_RATE:.1f} s, {100 * done // max(total, 1)} %"
     if 0 < done < total and seconds > 1:
-        words += f", about {max(1, round(seconds / done * (total - done)))} s left"
+        words += f", about {_rough(seconds / done * (total - done))} left"
     return words
 
 
@@ -118,6 +126,10 @@ def finished_words(report: Mapping[str, Any], kept: bool = False) -> str:
     if kept:
         return f"Ready: {length}, made in {total} by an earlier visitor of this sample."
     return f"Ready: {length} of video in {total}."
+
+
+def _rough(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def _seconds(value: float | None) -> str:

@@ -100,7 +100,9 @@ ABOUT = """
   shoulders and background hardly move.
 
 ### Privacy
-Nothing is logged but technical errors. Files live in a temporary folder and are removed after an hour. Only results of
+The log holds technical errors and, for every run, its length, speed and outcome; no file names, no addresses. Files
+live in a temporary folder and are removed after an hour; until then a result is found again under its address, which
+nobody can guess, and in the list that your own browser keeps. Only results of
 the samples are kept for the next visitor. Every video says in its metadata that it is AI-generated and how it was made.
 
 ### What it must not be used for
@@ -108,10 +110,36 @@ Deceiving, harassing or impersonating anybody, or putting words into the mouth o
 """
 
 # Gradio confines the style sheet below to the inside of the page; this is about its margin and footer.
+# The script lets HEIC photographs through: browsers do not know their type, so that Gradio would refuse them unsent.
 HEAD = """<style>@media (max-width: 640px) {
   .gradio-container .main.fillable { padding: 10px !important; }
   footer .divider { display: none !important; }
-}</style>"""
+}</style>
+<script>
+(() => {
+  const isHeic = (file) => /\\.hei[cf]$/i.test(file.name) && !file.type.startsWith('image/');
+  const named = (files) => {
+    const bag = new DataTransfer();
+    for (const file of files) bag.items.add(isHeic(file) ? new File([file], file.name, {type: 'image/heic'}) : file);
+    return bag.files;
+  };
+  const isPictureInput = (input) => input && input.type === 'file' && (input.accept || '').includes('image');
+  document.addEventListener('change', (event) => {
+    if (isPictureInput(event.target) && [...event.target.files].some(isHeic)) {
+      event.target.files = named(event.target.files);
+    }
+  }, true);
+  document.addEventListener('drop', (event) => {
+    if (![...event.dataTransfer.files].some(isHeic)) return;
+    const input = event.target.closest('.block')?.querySelector('input[type=file]');
+    if (!isPictureInput(input)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    input.files = named(event.dataTransfer.files);
+    input.dispatchEvent(new Event('change', {bubbles: true}));
+  }, true);
+})();
+</script>"""
 
 # Thumbnails and tab panels come without a name for screen readers; the file's and the tab's own name will do.
 NAMES = """
@@ -122,11 +150,14 @@ NAMES = """
     const file = decodeURIComponent((media.currentSrc || media.src).split('/').pop());
     item.setAttribute('aria-label', 'Sample ' + file.replace(/\\.\\w+$/, ''));
   });
+  const pickers = () => document.querySelectorAll('input[type=file][accept="image/*"]').forEach((input) => {
+    input.accept = 'image/*,.heic,.heif';
+  });
   const panels = () => document.querySelectorAll('[role=tabpanel][id]:not([aria-label])').forEach((panel) => {
     const tab = panel.id && document.querySelector(`[role=tab][aria-controls="${panel.id}"]`);
     if (tab) panel.setAttribute('aria-label', tab.innerText.trim());
   });
-  const name = () => { thumbnails(); panels(); };
+  const name = () => { thumbnails(); pickers(); panels(); };
   name();
   new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
 }
@@ -189,13 +220,30 @@ CSS = """
 .it-verdict b::before { content: '●'; margin-right: .4rem; }
 .it-good b::before { color: #1f9a5c; } .it-fair b::before { color: #d08700; } .it-poor b::before { color: #d0342c; }
 .it-verdict ul { margin: .2rem 0 0 1.2rem; padding: 0; }
+.it-hero { margin: 0; border: 1px solid var(--border-color-primary); border-radius: 14px; overflow: hidden;
+  background: var(--block-background-fill); }
+.it-hero video { display: block; width: 100%; aspect-ratio: 2 / 1; object-fit: contain; background: #000; }
+.it-hero figcaption { padding: .7rem .9rem .8rem; font-size: .92rem; line-height: 1.45; }
+.it-hero figcaption b { display: block; font-size: 1.02rem; }
+.it-hero figcaption span { color: var(--body-text-color-subdued); }
+.it-limit { font-size: .8rem; color: var(--body-text-color-subdued); margin: .25rem 0 0; }
+.it-recent { font-size: .86rem; color: var(--body-text-color-subdued); margin: .3rem 0 0; }
+.it-recent a { color: var(--primary-700); text-decoration: underline; white-space: nowrap; }
+.dark .it-recent a { color: var(--primary-300); }
+.it-result-tabs .tab-container button { padding-inline: .65rem; }
+.it-big video { max-height: min(512px, 78vh); }
 .it-empty { display: grid; place-items: center; text-align: center; min-height: 300px; padding: 1.5rem;
   color: var(--body-text-color-subdued); border: 1.5px dashed var(--border-color-primary); border-radius: 14px; }
 .it-empty svg { display: block; margin: 0 auto .7rem; opacity: .6; }
 @media (min-width: 1000px) { .it-sticky { position: sticky; top: .8rem; align-self: flex-start; } }
+@media (max-width: 640px) {
+  .it-big { height: calc(100vw - 20px) !important; } .it-pair { height: calc(50vw - 10px) !important; }
+}
 @media (max-width: 480px) {
   .it-header h1 { font-size: 1.35rem; } .it-header p { font-size: .92rem; }
   .it-chips li { flex: 1 1 40%; min-width: 0; } .it-empty { min-height: 160px; }
+  .it-main-tabs > .tab-wrapper button, .it-result-tabs > .tab-wrapper button {
+    padding-inline: .45rem !important; font-size: .82rem !important; letter-spacing: -.01em; }
 }
 @media (prefers-reduced-motion: reduce) { .it-bar i { transition: none; } }
 footer { opacity: .8; }

@@ -1,17 +1,17 @@
 """Groups of widgets the tabs share."""
 
-import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import gradio as gr
+from PIL import Image
 
-from imtalker.config import SamplingOptions
 from imtalker.demo.page.tables import status
-from imtalker.demo.runs.jobs import MAX_SEED, MAX_STEPS
-from imtalker.demo.runs.samples import pairs, title
-from imtalker.demo.settings import MAX_GAZE, MAX_POSE, SOLVERS
+from imtalker.demo.runs.files import new_folder
+from imtalker.demo.runs.options import Option
+from imtalker.demo.runs.samples import Samples
+from imtalker.demo.settings import MAX_UPLOAD
+from imtalker.media.image import load_portrait
 
 FileInput = TypeVar("FileInput", gr.Image, gr.File)
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -19,8 +19,8 @@ QUICK: dict[str, Any] = {**PRIVATE, "queue": False, "show_progress": "hidden"}
 # For handlers that may complain: the page shows no message for an error outside of the queue.
 CHECKED: dict[str, Any] = {**PRIVATE, "concurrency_limit": None, "show_progress": "hidden"}
 
-FREE, HELD, FROM_CLIP = "Moves freely", "Holds a pose", "Moves as in a clip"
-EYES_FREE, EYES_FIXED = "Move freely", "Look to one side"
+UPLOAD = f"up to {MAX_UPLOAD.upper().removesuffix('MB')} MB"
+HEIC = (".heic", ".heif")  # what phones take and browsers cannot show
 
 
 def as_sent(component: FileInput) -> FileInput:
@@ -38,176 +38,68 @@ def as_sent(component: FileInput) -> FileInput:
     return component
 
 
-def picture_input(label: str, samples: list[Path], height: int = 280, name: str | None = None) -> gr.Image:
+def picture_input(option: Option, samples: Samples, height: int = 280, name: str | None = None) -> gr.Image:
     """Upload, camera or clipboard, with sample pictures below; ``name`` is the element id of these."""
     picture = as_sent(
         gr.Image(
-            label=label,
+            label=option.label,
             type="filepath",
             sources=["upload", "webcam", "clipboard"],
             image_mode=None,
             height=height,
             buttons=[],
-            placeholder="Drop a picture of one face here",
+            placeholder=f"Drop a picture of one face here\n{UPLOAD}",
         )
     )
-    _thumbnails(picture, samples, "Sample portraits", name)
+    picture.upload(as_shown, picture, picture, **CHECKED)
+    _thumbnails(picture, samples, samples.portraits, "Sample portraits", name)
     return picture
 
 
-def speech_input(label: str, samples: list[Path]) -> gr.Audio:
-    """Upload or microphone, with sample recordings below."""
-    speech = gr.Audio(label=label, type="filepath", sources=["upload", "microphone"], buttons=[])
-    _thumbnails(speech, samples, "Sample speech")
+def as_shown(path: str | None) -> Any:
+    """A photograph that browsers cannot show, as a JPEG that they can; everything else stays."""
+    if not path or Path(path).suffix.lower() not in HEIC:
+        return gr.skip()
+    shown = new_folder() / f"{Path(path).stem}.jpg"
+    Image.fromarray(load_portrait(path)).save(shown, quality=95)
+    return str(shown)
+
+
+def speech_input(option: Option, samples: Samples, seconds: str) -> gr.Audio:
+    """Upload or microphone, with sample recordings below; ``seconds`` says how long it may be."""
+    speech = gr.Audio(label=option.label, type="filepath", sources=["upload", "microphone"], buttons=[])
+    hint(f"Sound or video, {seconds}, {UPLOAD}")
+    _thumbnails(speech, samples, samples.speech, "Sample speech")
     return speech
 
 
-def clip_input(label: str, samples: list[Path], height: int = 300) -> gr.Video:
+def clip_input(option: Option, samples: Samples, height: int = 300) -> gr.Video:
     """Upload or camera, with sample clips below."""
     clip = gr.Video(
-        label=label,
+        label=option.label,
         sources=["upload", "webcam"],
         height=height,
         buttons=[],
         elem_classes="it-clip",
         webcam_options=gr.WebcamOptions(mirror=False),
     )
-    _thumbnails(clip, samples, "Sample clips")
+    hint(f"One person, {UPLOAD}: a longer clip from a phone has to be cut or made smaller first")
+    _thumbnails(clip, samples, samples.driving, "Sample clips")
     return clip
 
 
-def one_click(
-    first: list[Path], second: list[Path], count: int = 4, heading: str = "See it talk at one click"
-) -> list[tuple[gr.Button, Path, Path]]:
-    """Buttons that run a sample: picture, then the names of picture and sound."""
-    chosen = pairs(first, second, count)
+def one_click(samples: Samples, chosen: list[tuple[Path, Path]], heading: str) -> list[tuple[gr.Button, Path, Path]]:
+    """Buttons that run a sample: picture, then what is said or done."""
     if not chosen:
         return []
     gr.HTML(f"<p class='it-step'>{heading}</p>", padding=False)
     buttons = []
     with gr.Row(elem_classes="it-samples"):
         for picture, other in chosen:
-            words = f"{title(picture)}, “{title(other)}”"
+            words = f"{samples.caption(picture)}: {samples.caption(other)}"
             button = gr.Button(words, icon=picture, variant="secondary", min_width=150, size="md")
             buttons.append((button, picture, other))
     return buttons
-
-
-class SamplingPanel:
-    """How motion is drawn from the model.
-
-    Args:
-        defaults: where the sliders start.
-    """
-
-    def __init__(self, defaults: SamplingOptions) -> None:
-        self._defaults = defaults
-        with gr.Accordion("Quality and seed", open=False):
-            self.steps = gr.Slider(
-                1,
-                MAX_STEPS,
-                defaults.num_steps,
-                step=1,
-                label="Steps",
-                info="Network evaluations per two seconds; more is slower",
-            )
-            self.guidance = gr.Slider(
-                1, 5, defaults.guidance_scale, step=0.1, label="Guidance", info="How closely the lips follow; 1 is off"
-            )
-            self.solver = gr.Dropdown(
-                list(SOLVERS), value=defaults.solver, label="Solver", info="Midpoint and Heun need even steps"
-            )
-            with gr.Row(equal_height=True):
-                self.seed = gr.Number(
-                    defaults.seed,
-                    precision=0,
-                    minimum=0,
-                    maximum=MAX_SEED,
-                    label="Seed",
-                    info="Same seed, same video",
-                    scale=3,
-                    min_width=120,
-                )
-                dice = gr.Button("Random seed", scale=1, min_width=110, size="sm")
-        dice.click(lambda: random.randint(0, 999_999), None, self.seed, **QUICK)
-
-    @property
-    def tuned(self) -> list[gr.components.Component]:
-        """What depends on the preset, in the order of ``tune``."""
-        return [self.steps, self.guidance, self.solver]
-
-    def tune(self, loaded: SamplingOptions) -> list[Any]:
-        """Values for a preset other than the expected one; a slider that is right already is left alone."""
-        names = ("num_steps", "guidance_scale", "solver")
-        values = [(getattr(loaded, name), getattr(self._defaults, name)) for name in names]
-        return [gr.skip() if value == expected else value for value, expected in values]
-
-
-class HeadPanel:
-    """Head and eyes; degrees."""
-
-    def __init__(self, clips: list[Path]):
-        with gr.Accordion("Head and eyes", open=False):
-            self.head = gr.Radio([FREE, HELD, FROM_CLIP], value=FREE, label="The head")
-            with gr.Row(visible=False) as pose:
-                self.yaw = angle("Yaw: nose to the right, °", MAX_POSE["yaw"])
-                self.pitch = angle("Pitch: nose up, °", MAX_POSE["pitch"])
-                self.roll = angle("Roll: counter-clockwise, °", MAX_POSE["roll"])
-            with gr.Column(visible=False) as clip:
-                self.head_clip = clip_input("Clip whose head motion and gaze are taken", clips, height=260)
-            self.eyes = gr.Radio([EYES_FREE, EYES_FIXED], value=EYES_FREE, label="The eyes")
-            with gr.Row(visible=False) as gaze:
-                self.gaze_x = angle("Gaze to the right, °", MAX_GAZE)
-                self.gaze_y = angle("Gaze up, °", MAX_GAZE)
-            self.expressiveness = gr.Slider(
-                0, 150, 100, step=5, label="Expressiveness, %", info="How much the head moves; 0 keeps it still"
-            )
-        self.head.change(
-            lambda value: (gr.Row(visible=value == HELD), gr.Column(visible=value == FROM_CLIP)),
-            self.head,
-            [pose, clip],
-            **QUICK,
-        )
-        self.eyes.change(lambda value: gr.Row(visible=value == EYES_FIXED), self.eyes, gaze, **QUICK)
-
-    @property
-    def inputs(self) -> list[gr.components.Component]:
-        return [
-            self.head,
-            self.yaw,
-            self.pitch,
-            self.roll,
-            self.head_clip,
-            self.eyes,
-            self.gaze_x,
-            self.gaze_y,
-            self.expressiveness,
-        ]
-
-    def arguments(self, data: dict[Any, Any]) -> dict[str, Any]:
-        """What an endpoint would be given; angles only where they are asked for."""
-        pose = data[self.head] == HELD
-        gaze = data[self.eyes] == EYES_FIXED
-        return {
-            "yaw": data[self.yaw] if pose else None,
-            "pitch": data[self.pitch] if pose else None,
-            "roll": data[self.roll] if pose else None,
-            "gaze_x": data[self.gaze_x] if gaze else None,
-            "gaze_y": data[self.gaze_y] if gaze else None,
-            "expressiveness": data[self.expressiveness],
-            "head_clip": data[self.head_clip] if data[self.head] == FROM_CLIP else None,
-        }
-
-
-class OutputPanel:
-    """What the video looks like."""
-
-    def __init__(self) -> None:
-        with gr.Row():
-            self.paste_back = gr.Checkbox(
-                False, label="Whole picture", info="Put the moving face back into the full photo", min_width=150
-            )
-            self.label = gr.Checkbox(True, label="Visible label", info="“AI-generated” in the corner", min_width=150)
 
 
 # On a phone the result is below the inputs: bring what happens into view, unless it is already.
@@ -236,12 +128,35 @@ class RunRow:
             self.run = gr.Button(words, variant="primary", size="lg", scale=3)
             self.stop = gr.Button("Stop", variant="stop", size="lg", scale=1, min_width=90, visible=False)
         self.status = gr.HTML(status(idle, tone="idle"), padding=False)
-        self.name = gr.State(None)  # of the run under way
+        self.name = gr.Textbox(visible="hidden", elem_id=f"{name}-name")  # of the run shown; the address takes it
 
 
-def angle(label: str, limit: float) -> gr.Slider:
-    """A slider in degrees, 0 straight ahead."""
-    return gr.Slider(-limit, limit, 0, step=1, label=label, min_width=140, elem_classes="it-slim")
+def slider(option: Option, value: float, **more: Any) -> gr.Slider:
+    """A number within the limits of its option."""
+    limits = option.slider
+    look: dict[str, Any] = {"min_width": 140, "elem_classes": "it-slim"} if option.label.endswith("°") else {}
+    return gr.Slider(
+        limits.least, limits.most, value, step=option.step, label=option.label, info=option.info or None, **look, **more
+    )
+
+
+def number(option: Option, value: float, **more: Any) -> gr.Number:
+    """A number to be typed."""
+    limits = option.slider
+    return gr.Number(
+        value,
+        precision=0 if limits.whole else None,
+        minimum=limits.least,
+        maximum=limits.most,
+        label=option.label,
+        info=option.info or None,
+        **more,
+    )
+
+
+def switch(option: Option, value: bool) -> gr.Checkbox:
+    """Yes or no."""
+    return gr.Checkbox(value, label=option.label, info=option.info or None, min_width=150)
 
 
 def code(label: str, language: Literal["python", "shell"]) -> gr.Code:
@@ -249,16 +164,21 @@ def code(label: str, language: Literal["python", "shell"]) -> gr.Code:
     return gr.Code(label=label, language=language, interactive=False, wrap_lines=True, show_line_numbers=False)
 
 
+def hint(words: str) -> None:
+    """A line in small print, below a field."""
+    gr.HTML(f"<p class='it-limit'>{words}</p>", padding=False)
+
+
 def _thumbnails(
-    target: gr.Image | gr.Audio | gr.Video, samples: Sequence[Path], label: str, name: str | None = None
+    target: gr.Image | gr.Audio | gr.Video, samples: Samples, paths: list[Path], label: str, name: str | None = None
 ) -> None:
-    """Samples that fill a component when clicked."""
-    if not samples:
+    """Samples that fill a component when clicked; recordings by what is said in them."""
+    if not paths:
         return
     as_picture = isinstance(target, gr.Image | gr.Video)
     shown = gr.Dataset(
         components=[type(target)(render=False) if as_picture else gr.Textbox(render=False)],
-        samples=[[str(path) if as_picture else title(path)] for path in samples],
+        samples=[[str(path) if as_picture else samples.caption(path)] for path in paths],
         label=label,
         type="index",
         layout="gallery",
@@ -266,5 +186,5 @@ def _thumbnails(
         elem_id=name,
         elem_classes="it-thumbs" if as_picture else None,
     )
-    paths = [str(path) for path in samples]
-    shown.click(lambda index: paths[index], shown, target, **QUICK)
+    files = [str(path) for path in paths]
+    shown.click(lambda index: files[index], shown, target, **QUICK)

@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from imtalker.demo.runs.gpu import RenderClip
 from imtalker.demo.runs.jobs import ClipJob, with_motion
-from imtalker.demo.runs.run import Finished, Progress, run_clip
+from imtalker.demo.runs.requests import KINDS
+from imtalker.demo.runs.run import Finished, Progress, Stopped, run_clip
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
 from imtalker.media.side_by_side import SideBySide
@@ -16,13 +17,6 @@ from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.timing import Timings
 
-Kind = Literal["steps", "guidance", "pose", "portraits"]
-KINDS: dict[str, Kind] = {
-    "Sampling steps 4 · 10 · 25": "steps",
-    "Guidance 1 · 2 · 3": "guidance",
-    "With and without a head pose": "pose",
-    "Two portraits, one motion": "portraits",
-}
 STEPS = (4, 10, 25)
 GUIDANCES = (1.0, 2.0, 3.0)
 MAX_CELL = 512  # longest side of a cell, pixels
@@ -105,7 +99,7 @@ def make_variants(
         if other is None:
             raise InputError("there is no second portrait; add a picture or choose a sample")
         return [Variant("first portrait", job), Variant("second portrait", other, borrows_motion=True)]
-    raise InputError(f"unknown comparison {kind!r}; choose one of {', '.join(KINDS.values())}")
+    raise InputError(f"unknown comparison {kind!r}; choose one of {', '.join(KINDS)}")
 
 
 def run_comparison(
@@ -115,13 +109,13 @@ def run_comparison(
     facts: dict[str, Any],
     *,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Iterator[CompareProgress | Comparison]:
+) -> Iterator[CompareProgress | Comparison | Stopped]:
     """Run the variants one after the other, then put them side by side.
 
     A stop finishes the variant under way as far as it came and leaves out the rest.
 
     Raises:
-        InputError: a run failed, or was stopped before anything was made.
+        InputError: a run failed.
     """
     done: list[Finished] = []
     for index, variant in enumerate(variants):
@@ -133,10 +127,13 @@ def run_comparison(
         for event in run_clip(job, render, place, facts, timings=Timings(), should_stop=should_stop):
             if isinstance(event, Finished):
                 done.append(event)
-            else:
+            elif isinstance(event, Progress):
                 yield CompareProgress(variant.name, index, len(variants), event)
         if should_stop():
             break
+    if not done:
+        yield Stopped()
+        return
     yield CompareProgress("", len(done), len(variants))
     names = [variant.name for variant in variants[: len(done)]]
     video = _joined(folder / "comparison.mp4", names, done, variants[0].job)

@@ -1,16 +1,21 @@
 """Where results lie until they are fetched: folders inside Gradio's temporary folder, so that it clears them."""
 
+import logging
+import os
 import re
 import shutil
+import tempfile
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
 from imtalker.demo.settings import KEEP_SECONDS
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "imtalker-"
 
@@ -27,13 +32,29 @@ def new_folder() -> Path:
 
 @contextmanager
 def run_folder() -> Iterator[Path]:
-    """A new folder that is removed if the run fails or is dropped."""
+    """A new folder that is removed if the run fails, is dropped, or leaves nothing in it."""
     folder = new_folder()
     try:
         yield folder
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    with suppress(OSError):  # not empty: what it is for
+        folder.rmdir()
+
+
+def use_private_folder_if_needed(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Where Gradio's usual temporary folder belongs to somebody else, choose one of our own; call before the page."""
+    if environment.get("GRADIO_TEMP_DIR"):
+        return
+    usual = Path(tempfile.gettempdir()) / "gradio"
+    try:
+        usual.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=usual):
+            return
+    except OSError as error:
+        environment["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="imtalker-gradio-")
+        logger.warning("%s cannot be written (%s); files go to %s", usual, error, environment["GRADIO_TEMP_DIR"])
 
 
 def result_name(portrait: str | None, source: str | None) -> str:

@@ -7,19 +7,18 @@ from typing import Literal
 import numpy as np
 
 from imtalker.config import FRAME_RATE, SamplingOptions
-from imtalker.demo.settings import MAX_PORTRAIT_PIXELS, SOLVERS
+from imtalker.demo.runs.options import Request
+from imtalker.demo.runs.requests import ClipRequest, MotionRequest, SpeechRequest
+from imtalker.demo.settings import MAX_PORTRAIT_PIXELS
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import load_clip_sound
-from imtalker.media.framing import Crop
+from imtalker.media.framing import Crop, parse_crop
 from imtalker.media.video import probe_video
 from imtalker.media.video_writer import AudioTrack
 from imtalker.pipeline.inputs import DrivingClip, SourceImage, Speech
 from imtalker.pipeline.motion_clip import MotionClip, load_motion
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
-
-MAX_STEPS = 50
-MAX_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class ClipJob:
     relative: bool = False
     keep_sound: bool = True  # of the driving clip
     motion: MotionClip | None = None
-    waveform: np.ndarray | None = None  # (N,) at 16 kHz: what is heard with the clip
+    waveform: np.ndarray | None = None  # (N,) at 16 kHz: what is heard with the video
     sound: AudioTrack | None = None  # of the finished video, at its own quality
     sound_offset: float = 0.0  # seconds by which it starts after the first frame
     paste_back: bool = False
@@ -51,58 +50,64 @@ class ClipJob:
         return self.source.recipe["file"], facts.get("file")
 
 
-def sampling_options(
-    defaults: SamplingOptions,
-    steps: float | None = None,
-    guidance: float | None = None,
-    seed: float | None = None,
-    solver: str | None = None,
-) -> SamplingOptions:
-    """Checked options; ``defaults`` where nothing is given.
+def make_job(request: Request, pipeline: TalkingHeadPipeline, max_seconds: float = 60.0) -> ClipJob:
+    """Read and check everything a request names.
 
     Raises:
-        InputError: out of range, or an odd number of steps for a solver that spends two per step.
+        InputError: whatever is wrong with it.
     """
-    steps = defaults.num_steps if steps is None else steps
-    guidance = defaults.guidance_scale if guidance is None else guidance
-    seed = defaults.seed if seed is None else seed
-    solver = solver or defaults.solver
-    if solver not in SOLVERS:
-        raise InputError(f"solver is {solver!r}; choose one of {', '.join(SOLVERS)}")
-    if steps != int(steps) or not 1 <= steps <= MAX_STEPS:
-        raise InputError(f"steps is {steps:g}; give a whole number from 1 to {MAX_STEPS}")
-    if solver != "euler" and int(steps) % 2:
-        raise InputError(f"steps is {steps:g}, but {solver} spends two evaluations per step; give an even number")
-    if not 0 <= guidance <= 10:
-        raise InputError(f"guidance is {guidance:g}; give a number from 0 to 10")
-    if seed != int(seed) or not 0 <= seed <= MAX_SEED:
-        raise InputError(f"seed is {seed:g}; give a whole number from 0 to {MAX_SEED}")
-    return replace(defaults, num_steps=int(steps), guidance_scale=float(guidance), solver=solver, seed=int(seed))
+    request.check_abilities(pipeline.preset.name, pipeline.models.generator.config)
+    match request:
+        case SpeechRequest():
+            return _speech_job(request, pipeline, max_seconds)
+        case ClipRequest():
+            return _clip_job(request, pipeline, max_seconds)
+        case MotionRequest():
+            return _motion_job(request, pipeline, max_seconds)
+    raise TypeError(f"{type(request).__name__} does not make one video")
 
 
-def motion_controls(
-    yaw: float | None,
-    pitch: float | None,
-    roll: float | None,
-    gaze_x: float | None,
-    gaze_y: float | None,
-    expressiveness: float,
-) -> MotionControls | None:
-    """Angles in degrees, None where the model decides; expressiveness in per cent of the natural motion."""
-    controls = MotionControls(yaw, pitch, roll, gaze_x, gaze_y, expressiveness=expressiveness / 100)
+def sampling_options(request: SpeechRequest, defaults: SamplingOptions) -> SamplingOptions:
+    """How motion is sampled; ``defaults`` where nothing is asked for.
+
+    Raises:
+        InputError: an odd number of steps for a solver that spends two per step.
+    """
+    asked = {
+        "num_steps": request.steps,
+        "guidance_scale": request.guidance,
+        "seed": request.seed,
+        "solver": request.solver,
+    }
+    options = replace(defaults, **{name: value for name, value in asked.items() if value is not None})
+    if options.solver != "euler" and options.num_steps % 2:
+        raise InputError(
+            f"steps is {options.num_steps}, but {options.solver} spends two evaluations per step; give an even number"
+        )
+    return options
+
+
+def motion_controls(request: SpeechRequest) -> MotionControls | None:
+    """What is asked of head and eyes; None where that is nothing. Single angles go before those of the file.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
+    controls = MotionControls.from_file(request.controls) if request.controls else MotionControls()
+    asked = {name: getattr(request, name) for name in ("yaw", "pitch", "roll", "gaze_x", "gaze_y")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    controls = replace(controls, **asked, expressiveness=request.expressiveness / 100)
     return None if controls.is_neutral else controls
 
 
 def read_portrait(
-    pipeline: TalkingHeadPipeline, path: str | None, crop: Crop = "auto", face: int | None = None
+    pipeline: TalkingHeadPipeline, path: str, crop: Crop = "auto", face: int | None = None
 ) -> SourceImage:
     """The picture and its square.
 
     Raises:
-        InputError: none given, unusable, or no face in it.
+        InputError: unusable, or no face in it.
     """
-    if not path:
-        raise InputError("there is no portrait; add a picture or choose a sample")
     source = SourceImage.read(path, pipeline.framing, face, crop)
     image = source.image
     if image.shape[0] * image.shape[1] > MAX_PORTRAIT_PIXELS:
@@ -113,107 +118,52 @@ def read_portrait(
     return source
 
 
-def audio_job(
-    pipeline: TalkingHeadPipeline,
-    portrait: str | None,
-    speech: str | None,
-    options: SamplingOptions,
-    controls: MotionControls | None = None,
-    *,
-    crop: Crop = "auto",
-    face: int | None = None,
-    head_clip: str | None = None,
-    paste_back: bool = False,
-    label: bool = False,
-    max_seconds: float = 60.0,
-) -> ClipJob:
-    """Speech makes a portrait talk.
-
-    Raises:
-        InputError: whatever is wrong with the inputs.
-    """
-    if not speech:
-        raise InputError("there is no speech; add a recording or choose a sample")
-    source = read_portrait(pipeline, portrait, crop, face)
-    spoken = Speech.read(speech, max_seconds)
+def _speech_job(request: SpeechRequest, pipeline: TalkingHeadPipeline, max_seconds: float) -> ClipJob:
+    options = sampling_options(request, pipeline.preset.sampling)
+    controls = motion_controls(request)
+    source = read_portrait(pipeline, request.portrait, parse_crop(request.crop), request.face)
+    speech = Speech.read(request.speech, max_seconds)
     return ClipJob(
         "audio",
         source,
-        spoken.num_frames,
-        speech=spoken,
+        speech.num_frames,
+        speech=speech,
         controls=controls,
         options=options,
-        head_clip=pipeline.encode_driver(head_clip) if head_clip else None,
-        waveform=spoken.waveform,
-        sound=speech,
-        paste_back=paste_back,
-        label=label,
+        head_clip=pipeline.encode_driver(request.head_clip) if request.head_clip else None,
+        waveform=speech.waveform,
+        sound=request.speech,
+        paste_back=request.paste_back,
+        label=request.label,
     )
 
 
-def video_job(
-    pipeline: TalkingHeadPipeline,
-    portrait: str | None,
-    driving: str | None,
-    *,
-    crop: Crop = "auto",
-    face: int | None = None,
-    driving_crop: Crop = "auto",
-    relative: bool = False,
-    keep_sound: bool = True,
-    paste_back: bool = False,
-    label: bool = False,
-    max_seconds: float = 60.0,
-) -> ClipJob:
-    """A clip moves a portrait.
-
-    Raises:
-        InputError: whatever is wrong with the inputs.
-    """
-    if not driving:
-        raise InputError("there is no driving clip; add one or choose a sample")
-    source = read_portrait(pipeline, portrait, crop, face)
-    clip = pipeline.encode_driver(driving, crop=driving_crop, max_seconds=max_seconds)
+def _clip_job(request: ClipRequest, pipeline: TalkingHeadPipeline, max_seconds: float) -> ClipJob:
+    source = read_portrait(pipeline, request.portrait, parse_crop(request.crop), request.face)
+    crop = parse_crop(request.driving_crop)
+    clip = pipeline.encode_driver(request.driving, face=request.driving_face, crop=crop, max_seconds=max_seconds)
     return ClipJob(
         "video",
         source,
         clip.num_frames,
         driving=clip,
-        relative=relative,
-        keep_sound=keep_sound,
-        waveform=clip.waveform() if keep_sound else None,
-        sound=clip.track if keep_sound else None,
+        relative=request.relative,
+        keep_sound=request.keep_sound,
+        waveform=clip.waveform() if request.keep_sound else None,
+        sound=clip.track if request.keep_sound else None,
         sound_offset=clip.info.audio_offset,
-        paste_back=paste_back,
-        label=label,
+        paste_back=request.paste_back,
+        label=request.label,
     )
 
 
-def motion_job(
-    pipeline: TalkingHeadPipeline,
-    portrait: str | None,
-    motion: str | None,
-    sound: str | None = None,
-    *,
-    crop: Crop = "auto",
-    face: int | None = None,
-    paste_back: bool = False,
-    label: bool = False,
-    max_seconds: float = 60.0,
-) -> ClipJob:
-    """Motion saved before moves another portrait.
-
-    Raises:
-        InputError: whatever is wrong with the inputs.
-    """
-    if not motion:
-        raise InputError("there is no motion; make a video first or add a motion file (.safetensors)")
-    clip = load_motion(motion)
+def _motion_job(request: MotionRequest, pipeline: TalkingHeadPipeline, max_seconds: float) -> ClipJob:
+    clip = load_motion(request.motion)
     total = len(clip.motion)
     if total > max_seconds * FRAME_RATE:
         raise InputError(f"the motion is {total / FRAME_RATE:.1f} s long; the limit is {max_seconds:g} s, cut it first")
-    source = read_portrait(pipeline, portrait, crop, face)
-    offset = 0.0
+    source = read_portrait(pipeline, request.portrait, parse_crop(request.crop), request.face)
+    sound, offset = request.sound, 0.0
     if sound:
         offset = probe_video(sound).audio_offset if Path(sound).suffix.lower() == ".mp4" else 0.0
     return ClipJob(
@@ -222,10 +172,10 @@ def motion_job(
         total,
         motion=clip,
         waveform=load_clip_sound(sound, offset) if sound else None,
-        sound=sound or None,
+        sound=sound,
         sound_offset=offset,
-        paste_back=paste_back,
-        label=label,
+        paste_back=request.paste_back,
+        label=request.label,
     )
 
 

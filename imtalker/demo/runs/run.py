@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,21 @@ from imtalker.pipeline.finishing import Finisher, FinishOptions, input_pictures
 from imtalker.pipeline.motion_clip import MotionClip, save_motion
 from imtalker.pipeline.timing import Timings
 
+Pieces = Literal["none", "joined", "own"]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Others come first."""
+
+    place: int  # how many
+    seconds: float | None  # expected; None: nobody knows yet
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Ended by a stop before there was a picture; nothing was made."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -33,7 +48,7 @@ class Progress:
     done: int  # frames
     total: int
     seconds: float  # since the start
-    pieces: tuple[Path, ...] = ()  # newly complete; they are gone after the next step
+    pieces: tuple[Path, ...] = ()  # newly complete; they stay as long as the folder
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,10 @@ class Finished:
     recipe: Path
     report: dict[str, Any]
 
+    def remove(self) -> None:
+        """Delete the files and their folder."""
+        shutil.rmtree(self.video.parent, ignore_errors=True)
+
 
 def run_clip(
     job: ClipJob,
@@ -55,10 +74,9 @@ def run_clip(
     *,
     timings: Timings | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    stream: bool = False,
-    keep_pieces: bool = False,
+    pieces: Pieces = "none",
     beside: bool = False,
-) -> Iterator[Progress | Finished]:
+) -> Iterator[Progress | Finished | Stopped]:
     """Make the video of a job.
 
     Args:
@@ -66,32 +84,34 @@ def run_clip(
         facts: about the models, for the report, see ``ModelHost.describe``.
         timings: of what has been done already.
         should_stop: asked after every step; what has been made until then is finished as a valid video.
-        stream: also give pieces to play at once; each is removed at the next step unless ``keep_pieces``,
-            which also makes files of them that play on their own.
+        pieces: also give pieces to play at once: "joined" by Gradio, or as files that play on their "own".
         beside: also make a video with the source or driver beside the result.
 
     Raises:
-        InputError: the run failed, or was stopped before anything was made.
+        InputError: the run failed.
     """
     timings = timings or Timings()
     name = result_name(*job.names)
     pieces_folder = folder / "pieces"
-    pieces_folder.mkdir()
-    segments = Segments(pieces_folder, job.waveform, job.total, keep_pieces) if stream else None
+    segments = None if pieces == "none" else Segments(pieces_folder, job.waveform, job.total, pieces == "own")
+    if should_stop():
+        yield Stopped()
+        return
     parts = render(job)
     with ExitStack() as stack:
+        dropped = stack.enter_context(ExitStack())  # what is undone unless the run comes to its end
+        if segments is not None:
+            stack.callback(segments.close)
+            dropped.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
         stack.callback(_close, parts)
-        if not keep_pieces:
-            stack.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
         first = next(parts, None)
+        if first is None:
+            raise InputError("nothing came out of the run; try again")
         if isinstance(first, Failure):
             raise InputError(first.message)
-        if first is None:
-            raise InputError("the run was stopped before the first picture was made; start it again")
         received = _Received(first, parts, should_stop)
-        finisher = Finisher(
-            job.source, first.chunk.frames.shape[1], FinishOptions(job.paste_back, job.label), timings
-        )
+        options = FinishOptions(job.paste_back, job.label)
+        finisher = Finisher(job.source, first.chunk.frames.shape[1], options, timings)
         recipe = first.recipe | finisher.recipe
         sound = {"audio": job.sound, "audio_offset": job.sound_offset, "recipe": recipe}
         video = VideoWriter(folder / f"{name}.mp4", finisher.size, **sound)
@@ -104,21 +124,20 @@ def run_clip(
         chunks = stack.enter_context(closing(write_chunks(finisher.finish(received), writers, timings)))
         for chunk in chunks:
             timings.count(len(chunk.frames))
-            pieces = []
+            done: list[Path] = []
             if segments is not None:
                 with timings.measure("streaming"):
-                    pieces = segments.add(chunk.frames)
-            yield Progress(timings.frames, job.total, timings.total, tuple(pieces))
-            for piece in pieces if not keep_pieces else ():
-                piece.unlink(missing_ok=True)
-        if segments is not None and (pieces := segments.finish()):
-            yield Progress(timings.frames, job.total, timings.total, tuple(pieces))
+                    done = segments.add(chunk.frames)
+            yield Progress(timings.frames, job.total, timings.total, tuple(done))
+        if segments is not None and (done := segments.finish()):
+            yield Progress(timings.frames, job.total, timings.total, tuple(done))
         motion = MotionClip(torch.from_numpy(np.concatenate(received.motion)[: timings.frames]), recipe)
         motion_path, recipe_path = folder / f"{name}-motion.safetensors", folder / f"{name}-recipe.json"
         save_motion(motion_path, motion)
         recipe_path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
         timings.finish()
         report = _report(facts, timings, received, finisher.size, recipe)
+        dropped.pop_all()
     yield Finished(video.path, writers[1].path if beside else None, motion_path, recipe_path, report)
 
 

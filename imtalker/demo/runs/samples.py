@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,41 @@ CLIPS = (".mp4", ".webm")
 
 @dataclass(frozen=True)
 class Samples:
-    """Paths by kind, sorted by name; all made by this project, no real person among them."""
+    """Paths by kind, sorted by name; all made by this project, no real person among them.
+
+    Args:
+        captions: name of a file without its ending -> what it shows or says.
+    """
 
     portraits: list[Path]
     speech: list[Path]
     driving: list[Path]
+    captions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def find(cls, root: Path = ASSETS) -> "Samples":
+        captions = root / "captions.json"
         return cls(
             _files(root / "portraits", PICTURES),
             _files(root / "speech", SOUNDS),
             _files(root / "driving", CLIPS),
+            json.loads(captions.read_text(encoding="utf-8")) if captions.is_file() else {},
         )
+
+    @property
+    def featured(self) -> tuple[Path, Path] | None:
+        """Portrait and speech that greet visitors: the painting says hello, if both are there."""
+        if not self.portraits or not self.speech:
+            return None
+        return _first(self.portraits, "painting")[0], _first(self.speech, "welcome")[0]
+
+    def talking(self, count: int) -> list[tuple[Path, Path]]:
+        """Portraits with something to say, the featured pair first."""
+        return pairs(_first(self.portraits, "painting"), _first(self.speech, "welcome"), count)
+
+    def caption(self, path: Path) -> str:
+        """What a sample shows, in a few words."""
+        return self.captions.get(path.stem) or title(path)
 
 
 def title(path: Path) -> str:
@@ -60,7 +82,7 @@ class SampleResults:
 
     def __init__(self, samples: Samples, root: Path | None = None):
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self._root = root or cache / "imtalker" / "samples"
+        self.root = root or cache / "imtalker" / "samples"
         self._known = {path.resolve() for path in (*samples.portraits, *samples.speech, *samples.driving)}
         self._hashes = {_hash(path) for path in self._known}
 
@@ -74,7 +96,7 @@ class SampleResults:
 
     def fetch(self, key: str | None, folder: Path) -> Finished | None:
         """Copy a kept result into a folder; None if there is none."""
-        kept = self._root / (key or "-")
+        kept = self.root / (key or "-")
         try:
             entry = json.loads((kept / "report.json").read_text(encoding="utf-8"))
             paths = [shutil.copy(kept / name, folder) for name in entry["files"]]
@@ -83,22 +105,37 @@ class SampleResults:
         video, beside, motion, recipe = (Path(path) for path in paths)
         return Finished(video, beside, motion, recipe, entry["report"])
 
+    def side_by_side(self, key: str | None) -> Path | None:
+        """The kept video that shows portrait and result, in its place; None if there is none."""
+        kept = self.root / (key or "-")
+        try:
+            entry = json.loads((kept / "report.json").read_text(encoding="utf-8"))
+            path = kept / entry["files"][1]
+        except (OSError, ValueError, LookupError):
+            return None
+        return path if path.is_file() else None
+
     def keep(self, key: str | None, finished: Finished) -> None:
         """Remember a complete result; a full disk only costs the memory of it."""
         if key is None or finished.side_by_side is None or finished.report["stopped"]:
             return
         files = [finished.video, finished.side_by_side, finished.motion, finished.recipe]
-        draft = self._root / f".{uuid.uuid4().hex}"
+        draft = self.root / f".{uuid.uuid4().hex}"
         try:
             draft.mkdir(parents=True)
             for path in files:
                 shutil.copy(path, draft)
             entry = {"files": [path.name for path in files], "report": finished.report}
             (draft / "report.json").write_text(json.dumps(entry), encoding="utf-8")
-            os.replace(draft, self._root / key)
+            os.replace(draft, self.root / key)
         except OSError as error:  # somebody else was quicker, or no space
             logger.info("a sample's result is not kept: %s", error)
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _first(paths: list[Path], stem: str) -> list[Path]:
+    """The same, the one of that name in front."""
+    return sorted(paths, key=lambda path: path.stem != stem)
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

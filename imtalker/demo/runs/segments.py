@@ -10,10 +10,10 @@ import av
 import gradio.audio_stream_encoder
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.video.frame import VideoFrame
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.demo.settings import SEGMENT_SECONDS
+from imtalker.media.screen_colours import tag, to_yuv420
 
 logger = logging.getLogger(__name__)
 
@@ -34,25 +34,27 @@ def can_stream() -> bool:
 
 
 class Segments:
-    """Collects frames and writes a piece whenever about two seconds are there.
+    """Writes frames into pieces of about two seconds, frame by frame, so that none is kept.
 
-    Each piece begins with a key frame, has no reordered frames, and carries exactly its own sound: as PCM, from
-    which Gradio makes one continuous AAC stream, or as AAC, so that it plays on its own (but clicks at borders).
+    Each piece begins with a key frame, has no reordered frames, has the colours of the finished video, and carries
+    exactly its own sound: as PCM, from which Gradio makes one continuous AAC stream, or as AAC, so that it plays on
+    its own (but clicks at borders).
 
     Args:
-        folder: where the pieces go; the caller removes it.
+        folder: where the pieces go, made if need be; the caller removes it.
         waveform: sound of the whole clip, float32 (N,) at 16 kHz; None: pieces are silent.
-        total: frames of the whole clip, so that the last piece is not a splinter.
+        total: frames of the whole clip, so that the last piece is not too short to play.
         standalone: AAC instead of PCM.
     """
 
     def __init__(self, folder: Path, waveform: np.ndarray | None, total: int, standalone: bool = False):
+        folder.mkdir(exist_ok=True)
         self._standalone = standalone
         self._folder = folder
         self._waveform = waveform
         self._total = total
         self._length = round(SEGMENT_SECONDS * FRAME_RATE)
-        self._frames: list[np.ndarray] = []
+        self._piece: _Piece | None = None
         self._start = 0
         self._count = 0
 
@@ -60,23 +62,29 @@ class Segments:
         """Take frames, uint8 RGB ``(n, H, W, 3)``; the pieces that became complete."""
         done = []
         for frame in frames:
-            self._frames.append(frame)
-            left = self._total - self._start - len(self._frames)
-            if len(self._frames) >= self._length and left >= self._length // 2:
-                done.append(self._write())
+            if self._piece is None:
+                path = self._folder / f"piece-{self._count:04d}.mp4"
+                self._piece = _Piece(path, frame.shape[:2], self._waveform is not None, self._standalone)
+            self._piece.write(frame)
+            left = self._total - self._start - self._piece.frames
+            if self._piece.frames >= self._length and left >= self._length // 2:
+                done += self.finish()
         return done
 
     def finish(self) -> list[Path]:
         """The piece with whatever is left."""
-        return [self._write()] if self._frames else []
-
-    def _write(self) -> Path:
-        path = self._folder / f"piece-{self._count:04d}.mp4"
-        write_segment(path, self._frames, self._sound(len(self._frames)), self._standalone)
-        self._start += len(self._frames)
+        piece, self._piece = self._piece, None
+        if piece is None:
+            return []
+        piece.finish(self._sound(piece.frames))
+        self._start += piece.frames
         self._count += 1
-        self._frames = []
-        return path
+        return [piece.path]
+
+    def close(self) -> None:
+        """Leave the piece under way as it is."""
+        if self._piece is not None:
+            self._piece.close()
 
     def _sound(self, frames: int) -> np.ndarray | None:
         if self._waveform is None:
@@ -86,31 +94,43 @@ class Segments:
         return np.pad(part, (0, frames * SAMPLES_PER_FRAME - len(part)))
 
 
-def write_segment(path: Path, frames: list[np.ndarray], sound: np.ndarray | None, standalone: bool = False) -> None:
-    """One piece: H.264 without B-frames, with AAC in an MP4, or with 16-bit PCM.
+class _Piece:
+    """One file: H.264 without B-frames, with AAC in an MP4, or with 16-bit PCM.
 
-    PCM needs a QuickTime file; it carries the name Gradio expects.
-
-    Args:
-        frames: uint8 RGB ``(H, W, 3)`` each; an odd last row or column is dropped.
-        sound: float32 (N,) at 16 kHz.
+    PCM needs a QuickTime file; it carries the name Gradio expects. An odd last row or column is dropped.
     """
-    height, width = (length // 2 * 2 for length in frames[0].shape[:2])
-    codec, sample = ("aac", "fltp") if standalone else ("pcm_s16le", "s16")
-    with av.open(str(path), "w", format="mp4" if standalone else "mov") as container:
-        video = container.add_stream("libx264", rate=FRAME_RATE, options={"crf": "20", "preset": "veryfast"})
-        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        video.codec_context.max_b_frames = 0
-        track = container.add_stream(codec, rate=SAMPLE_RATE, layout="mono") if sound is not None else None
-        for index, picture in enumerate(frames):
-            frame = VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, FRAME_RATE)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        if track is not None and sound is not None:
-            block = _block(sound, sample)
-            container.mux(track.encode(block))
-            container.mux(track.encode(None))
+
+    def __init__(self, path: Path, size: tuple[int, int], has_sound: bool, standalone: bool):
+        self.path = path
+        self.frames = 0
+        self._height, self._width = size[0] // 2 * 2, size[1] // 2 * 2
+        self._sample = "fltp" if standalone else "s16"
+        self._container = av.open(str(path), "w", format="mp4" if standalone else "mov")
+        options = {"crf": "20", "preset": "veryfast"}
+        self._video = self._container.add_stream("libx264", rate=FRAME_RATE, options=options)
+        self._video.width, self._video.height, self._video.pix_fmt = self._width, self._height, "yuv420p"
+        self._video.codec_context.max_b_frames = 0
+        tag(self._video.codec_context)
+        codec = "aac" if standalone else "pcm_s16le"
+        self._track = self._container.add_stream(codec, rate=SAMPLE_RATE, layout="mono") if has_sound else None
+
+    def write(self, picture: np.ndarray) -> None:
+        """Append a frame, uint8 RGB ``(H, W, 3)``."""
+        frame = to_yuv420(picture[: self._height, : self._width])
+        frame.pts, frame.time_base = self.frames, Fraction(1, FRAME_RATE)
+        self._container.mux(self._video.encode(frame))
+        self.frames += 1
+
+    def finish(self, sound: np.ndarray | None) -> None:
+        """Complete the file; ``sound`` is float32 (N,) at 16 kHz."""
+        self._container.mux(self._video.encode(None))
+        if self._track is not None and sound is not None:
+            self._container.mux(self._track.encode(_block(sound, self._sample)))
+            self._container.mux(self._track.encode(None))
+        self.close()
+
+    def close(self) -> None:
+        self._container.close()
 
 
 def _block(sound: np.ndarray, sample: str) -> AudioFrame:

@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 
 from imtalker.errors import InputError
-from imtalker.faces.mesh import EYE_CORNERS, EYES, IRIS_L, IRIS_R, LIP_INNER_LOWER, LIP_INNER_UPPER, NUM_FACE
+from imtalker.faces.mesh import EYE_CORNERS, EYES, IRIS_L, IRIS_R, NUM_FACE
+from imtalker.faces.motion_reading import MEAN_PIVOT, MEAN_SCALE, PIVOT, read_gaze
+from imtalker.faces.neutral import remove_expression
 from imtalker.faces.rigid import rotation_angles
-from imtalker.train.puppet.expression import jaw_displacement, seal_lips
 from imtalker.train.puppet.eyes import build_eye
-from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, PIVOT, TEXTURE_SIZE, Camera, fit_camera
+from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, fit_camera
 from imtalker.train.puppet.matting import background_plate, refine_matte
 from imtalker.train.puppet.rings import build_rings
 from imtalker.train.puppet.teeth import draw_teeth, photo_teeth
-from imtalker.train.puppet.topology import JAW_WEIGHT, MEAN_NEUTRAL, SMILE
+from imtalker.train.puppet.topology import NEUTRAL_MODEL
 
-EYE_LEVER = 1.0  # cm from the eyeball's centre to the iris (fitted on camera-looking portraits)
-_GAZE_ZERO = np.array([0.0, 0.166])  # cm, mean iris offset from the eye corners' midpoint
-_SMILE_SPOTS = [61, 291, 78, 308, 57, 287, 186, 410, 212, 432, 205, 425, 50, 280, 187, 411, 206, 426]
 _SKIN_SPOTS = [50, 280, 205, 425, 199, 152]
 
 
@@ -121,18 +119,6 @@ def _widen_lids(landmarks: np.ndarray) -> np.ndarray:
     return moved
 
 
-def remove_expression(face: np.ndarray) -> tuple[np.ndarray, float]:
-    """Neutral face (468,3) with sealed lips, and the lip gap (cm) of the given face (468,3)."""
-    gap = float(np.mean(face[list(LIP_INNER_UPPER[3:8]), 1] - face[list(LIP_INNER_LOWER[3:8]), 1]))
-    weight = np.array([1.0, 1.0, 0.3])  # depth of landmarks is the least certain
-    delta, residual = SMILE[_SMILE_SPOTS], (face - MEAN_NEUTRAL)[_SMILE_SPOTS]
-    smile = float(np.clip((residual * delta * weight).sum() / (delta * delta * weight).sum(), 0, 1.6)) * 0.85
-    jaw = float(np.clip(0.35 * (gap - 0.05) / 2.2, 0, 0.4))  # a toothy smile opens the jaw a little
-    neutral = face - smile * SMILE
-    neutral = neutral - jaw_displacement(neutral, jaw) * JAW_WEIGHT[:, None]
-    return seal_lips(neutral), gap
-
-
 def build_asset(
     rgb: np.ndarray,
     landmarks: np.ndarray,
@@ -159,7 +145,7 @@ def build_asset(
         )
     landmarks = _widen_lids(landmarks.astype(np.float64))
     camera, head = fit_camera(landmarks)
-    neutral, gap = remove_expression(head[:NUM_FACE])
+    neutral, gap = remove_expression(head[:NUM_FACE], NEUTRAL_MODEL)
     if exact_mask:
         alpha, colours = person_mask.astype(np.float32), rgb.astype(np.float32)
     else:
@@ -170,9 +156,7 @@ def build_asset(
     uv = camera.project(camera.to_camera(photo))
     uv[:NUM_FACE] = landmarks[:NUM_FACE, :2]
     corners = np.array([[head[a], head[b]] for a, b in EYE_CORNERS])
-    offsets = [head[iris[0]] - pair.mean(0) for iris, pair in zip((IRIS_R, IRIS_L), corners, strict=True)]
-    offset = np.mean(offsets, 0)[:2] - _GAZE_ZERO
-    gaze = np.degrees(np.arcsin(np.clip(offset / EYE_LEVER, -0.6, 0.6)))
+    gaze = read_gaze(head)
     eyes = [build_eye(rgb, landmarks, EYES[i], (IRIS_R, IRIS_L)[i], camera.scale) for i in range(2)]
     height, width = np.max([e.plate.shape[:2] for e in eyes], 0)
     plates = [np.pad(e.plate, ((0, height - e.plate.shape[0]), (0, width - e.plate.shape[1]), (0, 0)), mode="edge")

@@ -16,6 +16,7 @@ from imtalker.faces.mesh import (
     LIP_OUTER_LOWER,
     LIP_OUTER_UPPER,
 )
+from imtalker.faces.neutral import jaw_displacement
 from imtalker.train.puppet.topology import (
     BROW_HANDLES,
     BROW_OPERATOR,
@@ -27,10 +28,6 @@ from imtalker.train.puppet.topology import (
     MEAN_NEUTRAL,
     SMILE,
 )
-
-JAW_ANGLE = np.radians(20.0)  # at jaw = 1
-JAW_GLIDE = (-0.5, 1.5)  # cm down and forward at jaw = 1 (the condyle slides)
-JAW_AXIS = (-1.6, -6.3)  # y, z of the temporomandibular axis, cm
 
 _MID = 1 - np.linspace(-1, 1, 11) ** 2  # 1 at the lips' middle, 0 at the corners
 _LIP_LOOPS = (LIP_OUTER_UPPER, LIP_OUTER_LOWER, LIP_INNER_UPPER, LIP_INNER_LOWER)
@@ -52,30 +49,6 @@ def _puff_field() -> np.ndarray:
 
 _PUFF = _puff_field()
 _SIDE = np.tanh(MEAN_NEUTRAL[:, 0] / 1.5)  # -1 image left .. 1 image right
-
-
-def jaw_displacement(points: np.ndarray, jaw: np.ndarray | float) -> np.ndarray:
-    """Displacement (...,N,3) of points fixed to the jaw when it opens by ``jaw`` (broadcast over the frames)."""
-    jaw = np.asarray(jaw, np.float64)[..., None]
-    theta = jaw * JAW_ANGLE
-    c, s = np.cos(theta), np.sin(theta)
-    y, z = points[..., 1] - JAW_AXIS[0], points[..., 2] - JAW_AXIS[1]
-    dy = y * c - z * s - y + jaw * JAW_GLIDE[0]
-    dz = y * s + z * c - z + jaw * JAW_GLIDE[1]
-    return np.stack([np.zeros_like(dy), dy, dz], -1)
-
-
-def seal_lips(face: np.ndarray) -> np.ndarray:
-    """Bring the inner lips of one face (468,3) together half-way; the outer contour follows by half."""
-    h = np.zeros((40, 3))
-    upper, lower = face[list(LIP_INNER_UPPER)], face[list(LIP_INNER_LOWER)]
-    middle = (upper + lower) / 2
-    outer_upper, outer_lower, inner_upper, inner_lower = (columns[1:-1] for columns in _LOOP_COLUMNS)
-    h[inner_upper] = (middle - upper)[1:-1]
-    h[inner_lower] = (middle - lower)[1:-1]
-    h[outer_upper] = 0.5 * h[inner_upper]
-    h[outer_lower] = 0.5 * h[inner_lower]
-    return face + LIP_OPERATOR @ h
 
 
 def _shape_lips(face: np.ndarray, c: Mapping[str, np.ndarray]) -> np.ndarray:

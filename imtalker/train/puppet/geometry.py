@@ -8,14 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from imtalker.faces.mesh import RIGID_WEIGHTS
+from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.rigid import CAMERA_DISTANCE, fit_head
 from imtalker.train.puppet.topology import MEAN_NEUTRAL
 
-TEXTURE_SIZE = 512  # side of the photo texture, px
-PIVOT = np.array([0.0, -4.5, -8.0])  # centre of head rotation (skull base), head frame
-# Where the pivot lies in the mean photo, cm from the image centre, and the mean scale: controls tx = ty = 0, scale = 1
-MEAN_PIVOT = np.array([0.0, -2.37])
-MEAN_SCALE = 17.53  # texture px per cm
+TEXTURE_SIZE = SQUARE  # side of the photo texture, px
 
 
 def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:

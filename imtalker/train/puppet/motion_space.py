@@ -37,18 +37,20 @@ from imtalker.faces.mesh import (
     LIP_OUTER_UPPER,
     NUM_FACE,
 )
+from imtalker.faces.motion_reading import ANGLE_UNIT, LOG_SCALE_UNIT, TRANSLATION_UNIT, MotionBasis
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.controls import DEFAULTS, MOUTH_NAMES, VISEME_TARGETS, sample_expression
 from imtalker.train.puppet.expression import express
 from imtalker.train.puppet.geometry import smoothstep
-from imtalker.train.puppet.topology import BROW_HANDLES, LIP_HANDLES, MEAN_NEUTRAL, MIRROR
+from imtalker.train.puppet.topology import BROW_HANDLES, LIP_HANDLES, MEAN_NEUTRAL, MIRROR, NEUTRAL_MODEL
 
 log = logging.getLogger(__name__)
 
 NUM_COMPONENTS = 23
-ANGLE_UNIT, TRANSLATION_UNIT, LOG_SCALE_UNIT, TONGUE_UNIT = 10.0, 0.5, 0.06, 0.5
+TONGUE_UNIT = 0.5
 POSE, TRANSLATION, SCALE, GAZE, EXPRESSION, TONGUE = slice(0, 3), slice(3, 5), 5, slice(6, 8), slice(8, 31), 31
 MEAN_INCISAL_EDGE = -0.39  # cm, upper teeth's edge below the lip line of the mean face
+DEPTH_WEIGHT, REGULARISATION = 0.1, 0.005  # of the reading from landmarks
 MASK_BOTTOM, MASK_TOP = -3.5, -1.0  # cm, heights between which the lower face fades into the upper
 _DEFAULT_PATH = Path(__file__).with_suffix(".npz")
 _CHUNK = 256  # frames displaced at once
@@ -190,6 +192,21 @@ def lower_face_matrix(space: MotionSpace) -> np.ndarray:
     return ((vectors * np.round(values.real)) @ np.linalg.inv(vectors)).real
 
 
+def reading_basis(space: MotionSpace) -> MotionBasis:
+    """What reading a motion from landmarks needs: the mean face, and least squares from displacements to components.
+
+    Weighted as the components are, depth by a tenth since landmarks hardly know it; components that the training
+    distribution hardly moves are held back.
+    """
+    weight = (vertex_weights()[:, None] * [1.0, 1.0, DEPTH_WEIGHT]).ravel()
+    weighted = space.decoder.astype(np.float64) * weight
+    penalty = REGULARISATION * np.diag(1 / space.deviation.astype(np.float64) ** 2)
+    solver = (np.linalg.solve(weighted @ weighted.T + penalty, weighted) * weight).T
+    model = NEUTRAL_MODEL
+    arrays = (model.face, model.smile, model.jaw_weight, model.lip_operator, solver)
+    return MotionBasis(*(array.astype(np.float32) for array in arrays))
+
+
 def sample_fields(count: int, seed: int) -> np.ndarray:
     """Displacements (count,468,3) over the training distribution of controls."""
     rng = np.random.default_rng(seed)
@@ -282,6 +299,7 @@ def main() -> None:
     space = build_motion_space()
     space.save(arguments.output)
     np.savez(arguments.output.with_name("motion_parts.npz"), lower_face=lower_face_matrix(space).astype(np.float32))
+    reading_basis(space).save(arguments.output.with_name("motion_basis.npz"))
     log.info("deviation %s", np.round(space.deviation, 2))
     log.info("parity %s", space.parity.astype(int))
     for name, value in explained(space).items():

@@ -7,11 +7,13 @@ import cv2
 import numpy as np
 
 from imtalker.faces.mesh import NUM_FACE, OVAL
+from imtalker.faces.motion_reading import EYE_LEVER, MEAN_PIVOT, MEAN_SCALE
+from imtalker.faces.neutral import jaw_displacement
 from imtalker.faces.rigid import rotation_angles, rotation_matrix
-from imtalker.train.puppet.asset import EYE_LEVER, PuppetAsset
+from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.controls import CONTROL_NAMES, Controls, complete
-from imtalker.train.puppet.expression import express, jaw_displacement
-from imtalker.train.puppet.geometry import MEAN_PIVOT, MEAN_SCALE, TEXTURE_SIZE, affine_from_points
+from imtalker.train.puppet.expression import express
+from imtalker.train.puppet.geometry import TEXTURE_SIZE, affine_from_points
 from imtalker.train.puppet.raster import interpolators, rasterize, shade, tooth_mask
 from imtalker.train.puppet.teeth import PLATE_HALF_CM, TEETH_DEPTH
 from imtalker.train.puppet.topology import HOLE_UV, MOUTH, NUM_RINGS, RIGHT_EYE, TRIANGLE_LAYER, TRIANGLES

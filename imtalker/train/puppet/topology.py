@@ -29,6 +29,7 @@ from imtalker.faces.mesh import (
     NUM_FACE,
     OVAL,
 )
+from imtalker.faces.neutral import NeutralModel
 
 RING_DISTANCES = (0.6, 1.4, 2.4, 3.6, 5.2, 7.5, 11.0, 20.0)  # cm outward from the oval
 NUM_RINGS = len(RING_DISTANCES)
@@ -51,6 +52,9 @@ with np.load(Path(__file__).with_name("constants.npz")) as _constants:
     LID_OPERATOR = _constants["lid_operator"].astype(np.float64)  # (468,28)
     BROW_OPERATOR = _constants["brow_operator"].astype(np.float64)  # (468,20)
     SMILE = _constants["smile"].astype(np.float64)  # (468,3) cm
+
+
+NEUTRAL_MODEL = NeutralModel(MEAN_NEUTRAL, SMILE, JAW_WEIGHT, LIP_OPERATOR)
 
 
 def closed_loop(upper: tuple[int, ...], lower: tuple[int, ...]) -> list[int]:

@@ -1,0 +1,32 @@
+"""Face landmarks in the square that is animated: of a portrait, and of every frame of a driving clip."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
+from imtalker.faces.motion_reading import SQUARE, HeadReading, MotionBasis, read_head
+from imtalker.media.crop import CropBox, crop_and_resize
+from imtalker.pipeline.timing import Timings
+
+SEARCH_EVERY = 3  # frames; a face that was lost is not searched in each
+
+
+def square_landmarks(image: np.ndarray, box: CropBox) -> np.ndarray | None:
+    """Landmarks (478,3) of the face in the square of a picture, pixels of a square of 512; None without a face."""
+    faces = find_faces(crop_and_resize(image, box, SQUARE))
+    return faces[0].points if faces else None
+
+
+def read_clip(squares: Iterable[np.ndarray], basis: MotionBasis, timings: Timings) -> Iterator[HeadReading | None]:
+    """The face in every frame of a clip, cut to its square ``(SQUARE, SQUARE, 3)``; None where none is seen."""
+    face: FaceLandmarks | None = None
+    lost = 0
+    for square in timings.iterate("decoding", iter(squares)):
+        with timings.measure("motion_encoding"):
+            face = None if face is None else follow_face(square, face)
+            if face is None and lost % SEARCH_EVERY == 0:
+                face = next(iter(find_faces(square)), None)
+            lost = 0 if face is not None else lost + 1
+            reading = None if face is None else read_head(face.points, basis)
+        yield reading
