@@ -10,6 +10,8 @@ from imtalker.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from imtalker.config import CropConfig, SamplingOptions
+    from imtalker.dubbing.dub import dub
+    from imtalker.dubbing.options import DubOptions
     from imtalker.errors import ImTalkerError, InputError, NoFaceError, OutputError, WeightsError
     from imtalker.generator.controls import MotionControls
     from imtalker.media.crop import CropBox
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _LAZY_EXPORTS = {
     "imtalker.pipeline.animation": ("Animation", "FrameChunk", "save_video"),
     "imtalker.config": ("CropConfig", "SamplingOptions"),
+    "imtalker.dubbing.dub": ("dub",),
+    "imtalker.dubbing.options": ("DubOptions",),
     "imtalker.errors": ("ImTalkerError", "InputError", "NoFaceError", "OutputError", "WeightsError"),
     "imtalker.generator.controls": ("MotionControls",),
     "imtalker.media.crop": ("CropBox",),
@@ -41,6 +45,8 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "Animation",
     "FrameChunk",
     "save_video",
+    "dub",
+    "DubOptions",
     "MotionControls",
     "SamplingOptions",
     "CropBox",

@@ -6,8 +6,10 @@ from typing import Any
 
 from imtalker.commands.exit_codes import DONE, PARTLY
 from imtalker.commands.output import add_json_option, print_progress, write_numbers, write_text
+from imtalker.errors import InputError
 
 NAMES, EXTRA = ("evaluate",), "evaluate"
+DUB = "dub"  # a protocol of its own, see evaluate/dubbing
 
 
 def add_parser(commands: Any) -> None:
@@ -30,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument
     add("--data", default=BUNDLED, metavar="DIR", help=f"folder of clips (default: {BUNDLED})")
-    add("--mode", choices=MODES, default="self", help="protocol (default: %(default)s)")
+    add("--mode", choices=(*MODES, DUB), default="self", help="protocol (default: %(default)s)")
     add("--preset", default="tiny", help="preset or folder of weights (default: %(default)s)")
     add("--device", default="auto")
     add("--dtype", default="auto")
@@ -56,7 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
     from imtalker.pipeline.talking_head import load_pipeline
 
     mode = "audio" if arguments.ablate else arguments.mode
-    dataset = read_dataset(arguments.data, with_sound=mode == "audio", limit=arguments.clips)
+    dataset = read_dataset(arguments.data, with_sound=mode in ("audio", DUB), limit=arguments.clips)
+    if mode == DUB:
+        return _evaluate_dubbing(arguments, dataset)
     networks = load_reference_networks(arguments.weights)
     pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
     evaluator = Evaluator(pipeline, networks, arguments.crop, arguments.max_seconds)
@@ -70,3 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.html is not None:
         write_text(arguments.html, html_page(reports))
     return PARTLY if reports[0].skipped else DONE
+
+
+def _evaluate_dubbing(arguments: argparse.Namespace, dataset: Any) -> int:
+    from imtalker.evaluate.dubbing import evaluate_dubbing
+    from imtalker.pipeline.talking_head import load_pipeline
+
+    if arguments.html is not None or arguments.weights is not None:
+        raise InputError("--html and --weights are not for --mode dub; leave them out")
+    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
+    report = evaluate_dubbing(pipeline, dataset, arguments.max_seconds, print_progress)
+    write_numbers(report.as_dict(), report.table(), arguments.json)
+    return PARTLY if report.skipped else DONE

@@ -23,6 +23,7 @@ from imtalker.media.timeline import RESTART, Timeline
 logger = logging.getLogger(__name__)
 
 MAX_SECONDS = 3600.0
+MIN_RATE, MAX_RATE = 1, 240  # frames per second a file may claim; anything else is taken for a mistake
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def probe_video(path: str | Path) -> VideoInfo:
     return VideoInfo(width, height, duration, rate, codec, sound is not None, offset, bool(tracks) and sound is None)
 
 
-def read_frames(path: str | Path, fps: int = FRAME_RATE, max_seconds: float = MAX_SECONDS) -> Iterator[np.ndarray]:
+def read_frames(path: str | Path, fps: float = FRAME_RATE, max_seconds: float = MAX_SECONDS) -> Iterator[np.ndarray]:
     """Stream a clip's frames, uint8 RGB ``(H, W, 3)``, resampled by their timestamps to ``fps``.
 
     A source frame belongs to the output frame nearest to its timestamp (FFmpeg's ``fps`` filter): gaps repeat the last
@@ -84,7 +85,61 @@ def read_frames(path: str | Path, fps: int = FRAME_RATE, max_seconds: float = MA
                 yield picture
 
 
-def count_frames(path: str | Path, fps: int = FRAME_RATE, max_seconds: float = MAX_SECONDS) -> int:
+def read_frames_from(path: str | Path, fps: float, first: int, seek: bool) -> Iterator[np.ndarray]:
+    """The same frames as ``read_frames``, beginning with number ``first``.
+
+    Args:
+        seek: jump to the nearest point where decoding can begin, instead of decoding all frames before; needs a file
+            with ``reliable_times``.
+    """
+    with open_media(path, "video file") as container:
+        stream = video_stream(container, path)
+        convert = FrameConverter(stream, path)
+        origin: float | None = None
+        if seek and first > 0:
+            frame = next((f for f in decode(container, stream, path)), None)
+            beginning = None if frame is None else frame.time
+            if frame is not None and beginning is not None and stream.time_base is not None:
+                convert(frame)  # the first frame of the clip decides the size of all
+                origin = float(beginning)
+                container.seek(int((origin + (first - 1) / fps) / stream.time_base), stream=stream)
+        at: int | None = None if origin is not None else 0
+        for frame, count in _shown_frames(container, stream, path, fps, MAX_SECONDS, origin):
+            if at is None:
+                at = 0 if origin is None or frame.time is None else max(0, _slot(frame.time - origin, fps))
+            repeats = min(count, at + count - first)
+            at += count
+            if repeats > 0:
+                picture = convert(frame)
+                for _ in range(repeats):
+                    yield picture
+
+
+def reliable_times(path: str | Path, fps: float = FRAME_RATE) -> bool:
+    """Whether every frame of a clip carries its own time, and time only runs forwards.
+
+    Raises:
+        InputError: missing, damaged, no video stream.
+    """
+    with open_media(path, "video file") as container:
+        return _span(container, video_stream(container, path), fps) is not None
+
+
+def native_rate(path: str | Path) -> Fraction:
+    """Frames per second of a clip, exactly (30000/1001 is one of them); of a variable rate its usual one.
+
+    Raises:
+        InputError: missing, damaged, no video stream.
+    """
+    with open_media(path, "video file") as container:
+        stream = video_stream(container, path)
+        candidates = (stream.guessed_rate, stream.average_rate, stream.base_rate)
+    known = [Fraction(rate) for rate in candidates if rate]
+    usable = [rate for rate in known if MIN_RATE <= rate <= MAX_RATE]
+    return usable[0].limit_denominator(1001) if usable else Fraction(FRAME_RATE)
+
+
+def count_frames(path: str | Path, fps: float = FRAME_RATE, max_seconds: float = MAX_SECONDS) -> int:
     """How many frames ``read_frames`` will give.
 
     From the timestamps alone where they can be relied on; a file without them is decoded.
@@ -139,17 +194,27 @@ def video_stream(container: InputContainer, path: str | Path) -> VideoStream:
 
 
 def _shown_frames(
-    container: InputContainer, stream: VideoStream, path: str | Path, fps: int, max_seconds: float
+    container: InputContainer,
+    stream: VideoStream,
+    path: str | Path,
+    fps: float,
+    max_seconds: float,
+    origin: float | None = None,
 ) -> Iterator[tuple[VideoFrame, int]]:
-    """Decoded frames that are shown, each with the number of output frames it stands for."""
+    """Decoded frames that are shown, each with the number of output frames it stands for.
+
+    ``origin`` is the time of the clip's first frame where decoding begins later than that.
+    """
     timeline = Timeline()
-    start: float | None = None
+    start = origin
     held: VideoFrame | None = None  # the frame on screen
     emitted = 0
     for frame in decode(container, stream, path):
         time = timeline.place(frame.time, _length(frame, stream, fps))
         start = time if start is None else start
         slot = _slot(time - start, fps)
+        if held is None and origin is not None:
+            emitted = max(0, slot)
         if held is not None and slot > emitted:
             _check_length(slot, fps, max_seconds, path)
             yield held, slot - emitted
@@ -163,12 +228,12 @@ def _shown_frames(
     yield held, total - emitted
 
 
-def _check_length(frames: int, fps: int, max_seconds: float, path: str | Path) -> None:
+def _check_length(frames: int, fps: float, max_seconds: float, path: str | Path) -> None:
     if frames > max_seconds * fps:
         raise InputError(f"video file {path} is longer than the limit of {max_seconds:g} s; cut it first")
 
 
-def _span(container: InputContainer, stream: VideoStream, fps: int) -> int | None:
+def _span(container: InputContainer, stream: VideoStream, fps: float) -> int | None:
     """Output frames by the packets' timestamps; None where these cannot be relied on."""
     start, last, end = math.inf, 0.0, 0.0
     reached = -math.inf  # in decoding order
@@ -189,12 +254,12 @@ def _span(container: InputContainer, stream: VideoStream, fps: int) -> int | Non
     return max(_slot(end - start, fps), _slot(last - start, fps) + 1) if math.isfinite(start) else 0
 
 
-def _length(frame: VideoFrame, stream: VideoStream, fps: int) -> float:
+def _length(frame: VideoFrame, stream: VideoStream, fps: float) -> float:
     """Seconds a frame is shown."""
     return float(frame.duration * frame.time_base) if frame.duration and frame.time_base else _spacing(stream, fps)
 
 
-def _spacing(stream: VideoStream, fps: int) -> float:
+def _spacing(stream: VideoStream, fps: float) -> float:
     return 1.0 / float(stream.average_rate) if stream.average_rate else 1.0 / fps
 
 
@@ -203,7 +268,7 @@ def _is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _slot(seconds: float, fps: int) -> int:
+def _slot(seconds: float, fps: float) -> int:
     """The output frame nearest to a time; halves go up (Python's round would send them to the even one)."""
     return math.floor(seconds * fps + 0.5 + 1e-6)
 

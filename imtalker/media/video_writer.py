@@ -38,6 +38,7 @@ class VideoWriter:
         path: ``.mp4`` file; replaced if it exists.
         size: (height, width) of the frames; an odd last row or column is dropped (4:2:0 needs even sides).
             None: that of the first frame written.
+        fps: frames per second; 30000/1001 and the like are kept exactly.
         audio: path of a file with sound, kept at its own quality, or ``(rate, samples (N,) or (N, C))``.
         audio_offset: seconds by which the sound starts after the first picture.
         recipe: JSON-able facts stored in the comment tag behind the notice that the video is AI-generated.
@@ -51,14 +52,14 @@ class VideoWriter:
         self,
         path: str | Path,
         size: tuple[int, int] | None = None,
-        fps: int = FRAME_RATE,
+        fps: Fraction | int = FRAME_RATE,
         audio: AudioTrack | None = None,
         audio_offset: float = 0.0,
         recipe: dict | None = None,
     ):
         self.path = checked_target(path, SUFFIXES)
         self.frames = 0
-        self.fps = fps
+        self.fps = Fraction(fps)
         self.recipe = recipe or {}
         self._hidden = hidden_sibling(self.path)
         self._resources = ExitStack()
@@ -101,7 +102,7 @@ class VideoWriter:
             for picture in frames:
                 self._write_picture(container, picture)
                 if self._sound is not None:
-                    self._write_sound(container, Fraction(self.frames, self.fps))
+                    self._write_sound(container, self.frames / self.fps)
         except OSError as error:
             raise write_error(self.path, error) from error
 
@@ -131,7 +132,7 @@ class VideoWriter:
 
     def _write_picture(self, container: OutputContainer, picture: np.ndarray) -> None:
         frame = to_yuv420(picture[: self._height, : self._width])
-        frame.pts, frame.time_base = self.frames, Fraction(1, self.fps)
+        frame.pts, frame.time_base = self.frames, 1 / self.fps
         container.mux(self._video.encode(frame))
         self.frames += 1
 

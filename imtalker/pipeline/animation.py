@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ class FrameChunk:
     frames: np.ndarray  # uint8 RGB (n, H, W, 3)
     start: int  # index of the first one in the clip
     total: int  # frames of the whole clip
-    fps: int = FRAME_RATE
+    fps: Fraction | int = FRAME_RATE
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Animation(Iterator[FrameChunk]):
     audio: AudioTrack | None = field(default=None, repr=False)  # sound of the finished video, at its own quality
     audio_offset: float = 0.0  # seconds by which that starts after the first frame
     remarks: tuple[Remark, ...] = ()  # on what went in, for people
+    fps: Fraction | int = FRAME_RATE
     windows: list[Tensor] = field(default_factory=list, repr=False)  # motion so far, (1, n, 32) each
 
     def __iter__(self) -> "Animation":
@@ -102,11 +104,12 @@ def save_video(
     audio_offset: float = 0.0,
     timings: Timings | None = None,
     also: Sequence[VideoWriter] = (),
+    fps: Fraction | int | None = None,
 ) -> Path:
     """Write an animation as MP4 (H.264 + AAC), complete or not at all; returns the path.
 
-    ``audio`` (a path, or ``(sample_rate, samples)``), ``recipe`` and ``timings`` (where the time spent on
-    encoding is noted) default to the animation's own. ``also``: further videos of the same frames.
+    ``audio`` (a path, or ``(sample_rate, samples)``), ``recipe``, ``fps`` and ``timings`` (where the time spent
+    on encoding is noted) default to the animation's own. ``also``: further videos of the same frames.
 
     Raises:
         OutputError: the file cannot be written.
@@ -116,8 +119,9 @@ def save_video(
         timings = timings or chunks.timings
         audio, audio_offset = (chunks.audio, chunks.audio_offset) if audio is None else (audio, audio_offset)
         recipe = chunks.recipe if recipe is None else recipe
+        fps = chunks.fps if fps is None else fps
     timings = timings or Timings()
-    writer = VideoWriter(path, None, FRAME_RATE, audio, audio_offset, recipe)
+    writer = VideoWriter(path, None, fps or FRAME_RATE, audio, audio_offset, recipe)
     for _ in write_chunks(chunks, (writer, *also), timings):
         pass
     timings.finish()

@@ -4,14 +4,20 @@ import argparse
 import logging
 from pathlib import Path
 
-from tools.synthetic_people.clips import CLIP_SCRIPTS, CLIP_SIZE, EVALUATION_SCRIPTS, render_clip
+from tools.synthetic_people.clips import (
+    CLIP_SCRIPTS,
+    CLIP_SIZE,
+    COUNTERFACTUAL_SCRIPTS,
+    EVALUATION_SCRIPTS,
+    render_clip,
+)
 from tools.synthetic_people.random_portraits import write_random
 from tools.synthetic_people.renderer import Studio
 from tools.synthetic_people.sample_portraits import write_portraits
 from tools.synthetic_people.sample_speech import write_speech
 from tools.synthetic_people.stress import STRESS_SCRIPTS, write_stress
 
-SCRIPTS = {"demo": CLIP_SCRIPTS, "evaluation": EVALUATION_SCRIPTS}
+SCRIPTS = {"demo": CLIP_SCRIPTS, "evaluation": EVALUATION_SCRIPTS, "counterfactual": COUNTERFACTUAL_SCRIPTS}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -13,6 +13,7 @@ from imtalker.media.video_writer import VideoWriter
 from imtalker.train.motion.control_tracks import clip_controls, loudness
 from imtalker.train.motion.head_and_eyes import Style
 from imtalker.train.speech.phonemes import Segment
+from imtalker.train.speech.visemes import mouth_track
 from tools.synthetic_people.expression import face_units
 from tools.synthetic_people.geometry import Array
 from tools.synthetic_people.identity import Wishes
@@ -53,6 +54,7 @@ class ClipScript:
     head: float = 1.0  # amplitude of the head's motion
     smile: float = 0.15
     speed: float = 1.0
+    other_text: str = ""  # what the counterfactual says: the same clip with the mouth and the sound of this sentence
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,37 @@ class Performance:
 def perform(script: ClipScript) -> Performance:
     """Let the script be spoken and acted; the same script gives the same performance."""
     waveform, segments = finished_speech(script.text, script.voice, script.speed, SILENCE)
+    style = _style(script)
+    controls = clip_controls(_acting(script), segments, loudness(waveform), style)
+    if script.motion != "talk":
+        _choreograph(script.motion, controls)
+    return Performance(waveform, segments, controls)
+
+
+def perform_other(script: ClipScript, play: Performance) -> Performance:
+    """The counterfactual of a performance: the same head, eyes and blinks, frame by frame, and another sentence.
+
+    What a perfect dubbing of the performance with the other sentence would show.
+    """
+    waveform, segments = finished_speech(script.other_text, script.voice, script.speed, SILENCE)
+    length = len(play.waveform)
+    waveform = np.pad(waveform[:length], (0, max(0, length - len(waveform))))
+    mouth = mouth_track(segments, play.num_frames, _style(script).mouth)
+    mouth["wide"] = mouth["wide"] * (1 - 0.5 * script.smile)
+    return Performance(waveform, segments, play.controls | mouth)
+
+
+def _acting(script: ClipScript) -> np.random.Generator:
+    """The source of chance after the style has been drawn from it."""
+    rng = np.random.default_rng([script.seed, 2])
+    rng.normal(0, (3.0, 1.5, 1.0))
+    return rng
+
+
+def _style(script: ClipScript) -> Style:
     rng = np.random.default_rng([script.seed, 2])
     yaw, pitch, roll = rng.normal(0, (3.0, 1.5, 1.0))
-    style = Style(
+    return Style(
         pose=(yaw, pitch, roll),
         offset=(0.0, 0.0),
         scale=1.0,
@@ -84,10 +114,6 @@ def perform(script: ClipScript) -> Performance:
         brows=0.7,
         blink_interval=2.6,
     )
-    controls = clip_controls(rng, segments, loudness(waveform), style)
-    if script.motion != "talk":
-        _choreograph(script.motion, controls)
-    return Performance(waveform, segments, controls)
 
 
 def _choreograph(motion: Motion, controls: dict[str, Array]) -> None:
@@ -107,11 +133,21 @@ def _choreograph(motion: Motion, controls: dict[str, Array]) -> None:
 
 
 def render_clip(studio: Studio, script: ClipScript, folder: Path) -> Path:
-    """Write ``name.mp4`` and ``name.json`` (ground truth per frame); returns the video's path."""
+    """Write ``name.mp4`` and ``name.json`` (ground truth per frame), and the counterfactual ``name-other.*`` if the
+    script has one; returns the first video's path.
+    """
     play = perform(script)
+    path = folder / f"{script.name}.mp4"
+    _render_performance(studio, script, play, script.text, path)
+    if script.other_text:
+        other = folder / f"{script.name}-other.mp4"
+        _render_performance(studio, script, perform_other(script, play), script.other_text, other)
+    return path
+
+
+def _render_performance(studio: Studio, script: ClipScript, play: Performance, text: str, path: Path) -> None:
     person = studio.person(script.seed, script.wishes, script.stage)
     controls, gaps, lids = play.controls, [], []
-    path = folder / f"{script.name}.mp4"
     with VideoWriter(path, (studio.height, studio.width), audio=(SAMPLE_RATE, play.waveform)) as writer:
         for i in range(play.num_frames):
             now = {name: float(track[i]) for name, track in controls.items()}
@@ -127,14 +163,13 @@ def render_clip(studio: Studio, script: ClipScript, folder: Path) -> Path:
         "frames": play.num_frames,
         "seed": script.seed,
         "voice": script.voice,
-        "text": script.text,
+        "text": text,
         "units": UNITS,
         "phonemes": [[s.phoneme, round(s.start, 3), round(s.end, 3)] for s in play.segments],
         **{name: np.round(track, 2).tolist() for name, track in tracks.items()},
     }
     path.with_suffix(".json").write_text(json.dumps(truth), encoding="utf-8")
     logger.info("%s: %.1f s", path, play.num_frames / FRAME_RATE)
-    return path
 
 
 MARGIN = 1.9
@@ -184,5 +219,65 @@ EVALUATION_SCRIPTS: tuple[ClipScript, ...] = (
         stage=portrait_set(120, margin=MARGIN),
         head=2.0,
         smile=0.35,
+    ),
+)
+COUNTERFACTUAL_SCRIPTS: tuple[ClipScript, ...] = (
+    ClipScript(
+        "dub_woman",
+        2101,
+        "flite:slt",
+        "The children played outside until the evening bell was heard.",
+        wishes=friendly("female", EUROPEAN, 0.1, hair="bun", hair_colour="brown", eye_colour="green"),
+        stage=portrait_set(107, margin=MARGIN),
+        other_text="Maybe Bob will bring my umbrella back before Monday.",
+    ),
+    ClipScript(
+        "dub_man",
+        2102,
+        "flite:rms",
+        "Every morning a train leaves for the city by the lake.",
+        wishes=friendly("male", AFRICAN, 0.2, hair="crop", hair_colour="black", eye_colour="brown"),
+        stage=portrait_set(110, margin=MARGIN),
+        other_text="Please put the purple box above the big window.",
+    ),
+    ClipScript(
+        "dub_beard",
+        2103,
+        "flite:awb",
+        "He walked along the river and looked at the old houses.",
+        wishes=friendly("male", EUROPEAN, 0.15, hair="slick", hair_colour="brown", beard=0.6, eye_colour="blue"),
+        stage=portrait_set(106, margin=MARGIN),
+        other_text="Some people prefer warm bread with plum jam for breakfast.",
+    ),
+    ClipScript(
+        "dub_turning",
+        2104,
+        "flite:slt",
+        "First look to the left, then to the right, and then back again.",
+        motion="turn",
+        wishes=friendly("female", ASIAN, 0.1, hair="bun", hair_colour="black", eye_colour="dark"),
+        stage=portrait_set(64, margin=MARGIN),
+        other_text="My sister bought a pair of blue boots for her baby.",
+    ),
+    ClipScript(
+        "dub_lively",
+        2105,
+        "flite:rms",
+        "What a wonderful surprise! Please come in, everybody is here.",
+        wishes=friendly("male", ASIAN, 0.2, hair="crop", hair_colour="black", beard=0.1, eye_colour="dark"),
+        stage=portrait_set(120, margin=MARGIN),
+        head=2.0,
+        smile=0.35,
+        other_text="I am afraid that we have to move the meeting to Monday.",
+    ),
+    ClipScript(
+        "dub_calm",
+        2106,
+        "flite:slt",
+        "Keep your head still and follow the light with your eyes only.",
+        wishes=friendly("female", AFRICAN, 0.1, hair="bun", hair_colour="black", eye_colour="brown"),
+        stage=portrait_set(64, margin=MARGIN),
+        head=0.4,
+        other_text="A warm summer breeze moved above the empty beach.",
     ),
 )

@@ -1,0 +1,183 @@
+"""``imtalker dub``: a video and new speech -> the same video with new lips."""
+
+import argparse
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from imtalker.commands.exit_codes import DONE, INTERRUPTED
+from imtalker.commands.progress import InterruptOnce, with_progress
+from imtalker.errors import InputError
+from imtalker.media.atomic import checked_target
+
+logger = logging.getLogger(__name__)
+
+NAMES, EXTRA = ("dub",), None
+LEVELS = {"keep": 1.0, "drop": 0.0}
+
+
+def add_parser(commands: Any) -> None:
+    """Describe the command."""
+    parser = commands.add_parser("dub", help="give a person in a video new lips for new speech")
+    add = parser.add_argument_group("input and output").add_argument
+    add("--video", required=True, metavar="V", help="the clip; its pictures, size and frame rate are kept")
+    add("--audio", required=True, metavar="A", help="the new speech: an audio or video file")
+    add("-o", "--output", metavar="OUT.mp4", help="the video, or a folder for it")
+    add("--save-motion", metavar="F", help="also save the motion of the lips (.safetensors)")
+    add("--label", action="store_true", help="write 'AI-generated' into a corner")
+    add("--json", action="store_true", help="print one JSON object with timings and versions")
+
+    add = parser.add_argument_group("dubbing").add_argument
+    add("--face", type=int, metavar="N", help="whose lips, 0 the largest face; needed where several people are seen")
+    add(
+        "--length",
+        choices=("audio", "video"),
+        default="audio",
+        help="as long as the speech, the clip running back and forth; or as long as the clip, its rest untouched",
+    )
+    add("--keep-pauses", action="store_true", help="keep the old mouth where the speech is silent for over 0.6 s")
+    add("--articulation", default="own", metavar="own|X", help="how far the mouth opens: as in the clip, or 0.6 to 1.4")
+    add("--reference", default="auto", metavar="auto|S", help="a moment of the clip, seconds, with the lips at rest")
+    add("--engine", choices=("renderer",), default="renderer", help="what draws the mouth (default: %(default)s)")
+    add("--background-sound", default="drop", metavar="keep|drop|LEVEL", help="the clip's own sound under the speech")
+
+    add = parser.add_argument_group("models and sampling (the preset's values by default)").add_argument
+    add("--preset", default="tiny", metavar="tiny|DIR", help="models to use (default: tiny)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
+    add("--steps", type=int, metavar="N", help="network evaluations per window")
+    add("--guidance", type=float, metavar="W", help="guidance by the speech; 1 is off")
+    add("--solver", choices=("euler", "midpoint", "heun"), help="of the flow's differential equation")
+    add("--seed", type=int, metavar="S", help="same seed, same video")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the video; returns the exit code."""
+    options = parse_options(arguments)  # before the models: a typing mistake should show at once
+    target = _target(arguments)
+    if arguments.save_motion:
+        checked_target(arguments.save_motion, (".safetensors",))
+
+    from imtalker.dubbing.dub import dub
+    from imtalker.pipeline.animation import save_video
+    from imtalker.pipeline.motion_clip import save_motion
+    from imtalker.pipeline.talking_head import load_pipeline
+    from imtalker.pipeline.timing import Timings
+
+    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, progress=logger.warning)
+    given = {
+        "num_steps": arguments.steps,
+        "guidance_scale": arguments.guidance,
+        "solver": arguments.solver,
+        "seed": arguments.seed,
+    }
+    sampling = replace(pipeline.preset.sampling, **{name: value for name, value in given.items() if value is not None})
+    timings = Timings()
+    with InterruptOnce() as stop:
+        with _following() as progress:
+            animation = dub(
+                pipeline, arguments.video, arguments.audio, options, sampling,
+                engine=arguments.engine, timings=timings, progress=progress,
+            )  # fmt: skip
+        save_video(
+            with_progress(animation, stop), target, animation.audio, animation.recipe, animation.audio_offset, timings,
+            fps=animation.fps,
+        )  # fmt: skip
+    if arguments.save_motion and timings.frames:
+        save_motion(arguments.save_motion, animation.motion)
+    seconds = float(timings.frames / animation.fps)
+    facts = {
+        "output": str(target) if timings.frames else None,
+        "motion": arguments.save_motion if timings.frames else None,
+        "stopped": stop.requested,
+        "size": [animation.size[1], animation.size[0]],
+        "video_frame_rate": round(float(animation.fps), 4),
+        "duration_seconds": round(seconds, 3),
+        "preset": pipeline.preset.name,
+        "device": str(pipeline.device),
+        "recipe": animation.recipe,
+        **timings.as_dict(),
+        "times_real_time": round(seconds / timings.total, 3),
+    }
+    _report(arguments.json, facts)
+    return INTERRUPTED if stop.requested else DONE
+
+
+def parse_options(arguments: argparse.Namespace) -> Any:
+    """``DubOptions`` from the command line; raises InputError."""
+    from imtalker.dubbing.options import DubOptions
+
+    articulation = arguments.articulation
+    if articulation != "own":
+        articulation = _number(articulation, "articulation", "own, or a number such as 1.1")
+    level = LEVELS.get(arguments.background_sound)
+    if level is None:
+        level = _number(arguments.background_sound, "background sound", "keep, drop, or a level such as 0.3")
+    reference = None
+    if arguments.reference != "auto":
+        reference = _number(arguments.reference, "reference", "auto, or seconds such as 1.5")
+    return DubOptions(
+        face=arguments.face,
+        length=arguments.length,
+        keep_pauses=arguments.keep_pauses,
+        articulation=articulation,
+        reference=reference,
+        background_sound=level,
+        label=arguments.label,
+    )
+
+
+def _number(text: str, name: str, choice: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{name} is {text!r}; give {choice}")
+    return value
+
+
+def _target(arguments: argparse.Namespace) -> Path:
+    name = f"{Path(arguments.video).stem}_{Path(arguments.audio).stem}.mp4"
+    target = Path(arguments.output) if arguments.output else Path(name)
+    target = checked_target(target / name if target.is_dir() else target, (".mp4",))
+    for source in (Path(arguments.video), Path(arguments.audio)):
+        if target.exists() and source.exists() and target.samefile(source):
+            raise InputError(f"output {target} is also an input; choose another name")
+    return target
+
+
+@contextmanager
+def _following() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of the first pass."""
+    from tqdm import tqdm
+
+    with tqdm(unit=" frames", desc="following the face", disable=None, leave=False, file=sys.stderr) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+def _report(as_json: bool, facts: dict) -> None:
+    from imtalker.commands.info import versions
+
+    if as_json:
+        print(json.dumps({**facts, "versions": versions()}))  # noqa: T201
+        return
+    if facts["output"] is None:
+        print("stopped before the first frame; nothing was written", file=sys.stderr)  # noqa: T201
+        return
+    early = "stopped early, " if facts["stopped"] else ""
+    length = f"{facts['duration_seconds']:.2f} s of video in {facts['total_seconds']:.1f} s"
+    speed = f"{facts['frames_per_second']:.1f} frames/s, first {facts['first_frame_seconds']:.2f} s"
+    print(f"{facts['output']}: {early}{length} ({speed})")  # noqa: T201

@@ -1,0 +1,94 @@
+"""Which frame of the clip stands at which moment of the result, where speech is, and where the new mouth fades."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from imtalker.config import FRAME_RATE, SAMPLE_RATE
+from imtalker.dubbing.options import Length
+from imtalker.dubbing.tracking import FaceTrack
+from imtalker.generator.head_transfer import back_and_forth
+
+FADE_SECONDS = 0.2
+MAX_YAW = 30.0  # degrees the head may be turned
+PAUSE_SECONDS = 0.6  # silence at least this long is a pause
+SILENCE = 10 ** (-35 / 20)  # of the loud parts (95th percentile of the level)
+_BLOCK = SAMPLE_RATE // 50  # samples whose level is measured together
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The result frame by frame."""
+
+    fps: Fraction
+    index: np.ndarray  # (total,) int, frame of the clip
+    speech_frames: int  # leading frames of the result during which there is speech
+
+    @property
+    def total(self) -> int:
+        return len(self.index)
+
+    @property
+    def times(self) -> np.ndarray:
+        """(total,) seconds."""
+        return np.arange(self.total) / float(self.fps)
+
+    @property
+    def used(self) -> int:
+        """Frames of the clip that get a new mouth."""
+        return int(self.index[: self.speech_frames].max(initial=0)) + 1
+
+    def clip_frames_at(self, frames: int) -> np.ndarray:
+        """Frames of the clip ``(frames,)`` at the moments of motion, 25 a second."""
+        position = np.rint(np.arange(frames) / FRAME_RATE * float(self.fps)).astype(int)
+        return self.index[position.clip(0, max(self.speech_frames - 1, 0))]
+
+
+def make_plan(clip_frames: int, fps: Fraction, speech_seconds: float, length: Length) -> Plan:
+    """``"audio"``: as long as the speech, the clip running back and forth; ``"video"``: as long as the clip."""
+    spoken = max(1, round(speech_seconds * fps))
+    if length == "audio":
+        return Plan(fps, back_and_forth(clip_frames, spoken), spoken)
+    return Plan(fps, np.arange(clip_frames), min(spoken, clip_frames))
+
+
+def pauses(waveform: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Which moments ``(T,)``, seconds, lie in a silence of at least ``PAUSE_SECONDS`` (bool)."""
+    count = len(waveform) // _BLOCK
+    level = np.sqrt((waveform[: count * _BLOCK].reshape(count, _BLOCK).astype(np.float64) ** 2).mean(1))
+    quiet = level < SILENCE * np.percentile(level, 95) if count else np.zeros(0, bool)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], quiet.astype(int), [0]])))
+    silent = np.zeros(count, bool)
+    for start, stop in edges.reshape(-1, 2):
+        silent[start:stop] = (stop - start) * _BLOCK >= PAUSE_SECONDS * SAMPLE_RATE
+    block = (times * SAMPLE_RATE / _BLOCK).astype(int)
+    return np.where(block < count, silent[block.clip(0, max(count - 1, 0))], False) if count else block < 0
+
+
+def strength(plan: Plan, track: FaceTrack, silent: np.ndarray) -> np.ndarray:
+    """How much of the new mouth is shown in each frame of the result, ``(total,)`` in 0..1.
+
+    0 where the face is lost or turned too far, after the speech has ended and in pauses ``silent (total,)``; it fades
+    in and out next to these.
+    """
+    usable = track.seen & (np.abs(track.yaw) <= MAX_YAW)
+    shown = np.zeros(plan.total, bool)
+    shown[: plan.speech_frames] = usable[plan.index[: plan.speech_frames]]
+    shown &= ~silent
+    frames = np.arange(plan.total)
+    hidden = np.flatnonzero(~shown)
+    if not len(hidden):
+        return np.ones(plan.total)
+    right = np.searchsorted(hidden, frames)
+    after = hidden[right.clip(0, len(hidden) - 1)]
+    before = hidden[(right - 1).clip(0)]
+    distance = np.minimum(np.abs(frames - before), np.abs(after - frames))
+    share = np.clip(distance / max(1.0, FADE_SECONDS * float(plan.fps)), 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def lost_seconds(track: FaceTrack, fps: Fraction) -> tuple[float, float]:
+    """Seconds of the clip without the face, and seconds in which it is turned too far."""
+    turned = track.seen & (np.abs(track.yaw) > MAX_YAW)
+    return float((~track.seen).sum() / fps), float(turned.sum() / fps)

@@ -1,0 +1,203 @@
+"""Follow one face through a clip: what later steps need of every frame in a few hundred numbers, not the frames."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from imtalker.dubbing.mouth_space import mouth_space
+from imtalker.dubbing.registration import cut_square, register
+from imtalker.errors import InputError, NoFaceError
+from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
+from imtalker.faces.readings import eye_apertures, head_frame, mouth_opening
+
+logger = logging.getLogger(__name__)
+
+MAX_FACES = 8  # told apart in one frame
+RIVAL = 0.6  # a second face of at least this size, against the largest, may be the one that is meant
+BRIDGE = 5  # frames without the face that are filled in between their neighbours
+JUMP = 0.35  # of the face's size that it may move between frames; further, the picture was cut
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTrack:
+    """One face over T frames; rows of frames where it was not seen hold the nearest known values."""
+
+    seen: np.ndarray  # (T,) bool: found, or bridged between frames where it was found
+    first: np.ndarray  # (T,) bool: nothing before this frame continues in it (start, cut, found again)
+    to_image: np.ndarray  # (T, 2, 3) registration, see ``Registration``
+    turn: np.ndarray  # (T, 3, 3)
+    yaw: np.ndarray  # (T,) degrees
+    pitch: np.ndarray  # (T,)
+    lower: np.ndarray  # (T, K, 2) float32 pixels, landmarks of the lower face (``MouthSpace.landmarks``)
+    shape: np.ndarray  # (T, K, 2) float32 cm, the same in the head's own frame: x image right, y up
+    opening: np.ndarray  # (T,) cm between the inner lips
+    lids: np.ndarray  # (T,) cm between the lids
+    sharpness: np.ndarray  # (T,) energy of the finest detail of the square
+    motion: np.ndarray  # (T, 32) float32, the motion encoder's reading of the square
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def take(self, frames: np.ndarray) -> "FaceTrack":
+        """Some frames ``(n,)`` of the track."""
+        return FaceTrack(**{field.name: getattr(self, field.name)[frames] for field in fields(self)})
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A frame with its face's landmarks, and the registered square; both None where there is no face."""
+
+    frame: np.ndarray  # uint8 (H, W, 3)
+    face: FaceLandmarks | None
+    square: np.ndarray | None  # uint8 (side, side, 3)
+    first: bool
+
+
+def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str) -> Iterator[Sighting]:
+    """The chosen face of every frame.
+
+    Args:
+        frames: uint8 RGB ``(H, W, 3)`` in order of time.
+        side: of the squares, pixels.
+        index: which face, 0 the largest of the first frame with one; None: the only one, or clearly the largest.
+        what: named in messages.
+
+    Raises:
+        InputError: there is no face ``index``, or it is left open which of two similar ones is meant.
+    """
+    face: FaceLandmarks | None = None  # in the frame before
+    last: FaceLandmarks | None = None  # where it was seen last
+    for frame in frames:
+        before, face = face, None
+        if before is not None:
+            face = follow_face(frame, before)
+        found = find_faces(frame, MAX_FACES) if face is None else []
+        if found:
+            face = _choose(found, index, what) if last is None else _nearest(found, last)
+        first = face is not None and (before is None or _jumped(before, face))
+        last = face or last
+        square = None if face is None else cut_square(frame, register(face).to_image, side)
+        yield Sighting(frame, face, square, first)
+
+
+class TrackRecorder:
+    """Gathers a ``FaceTrack`` frame by frame."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, np.ndarray | float] | None] = []
+
+    def add(self, sighting: Sighting, motion: np.ndarray | None) -> None:
+        """One more frame; ``motion (32,)`` is the reading of its square."""
+        face, square = sighting.face, sighting.square
+        if face is None or square is None or motion is None:
+            self._rows.append(None)
+            return
+        place, head = register(face), head_frame(face.points)
+        self._rows.append(
+            {
+                "first": sighting.first,
+                "to_image": place.to_image,
+                "turn": place.turn,
+                "yaw": place.yaw,
+                "pitch": place.pitch,
+                "lower": face.points[mouth_space().landmarks, :2].astype(np.float32),
+                "shape": head.points[mouth_space().landmarks, :2].astype(np.float32),
+                "opening": mouth_opening(head),
+                "lids": float(np.mean(eye_apertures(head))),
+                "sharpness": float(cv2.Laplacian(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std()),
+                "motion": motion.astype(np.float32),
+            }
+        )
+
+    def result(self, what: str) -> FaceTrack:
+        """The whole track, short gaps bridged.
+
+        Raises:
+            NoFaceError: no frame shows the face.
+        """
+        known = np.array([i for i, row in enumerate(self._rows) if row is not None])
+        if not len(known):
+            raise NoFaceError(f"no face was found in {what}; dubbing needs a clip with a face that is clearly seen")
+        rows = [row for row in self._rows if row is not None]
+        count = len(self._rows)
+        seen = np.zeros(count, bool)
+        seen[known] = True
+        first = np.zeros(count, bool)
+        first[known] = [bool(row["first"]) for row in rows]
+        first[known[0]] = True
+        columns = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0] if name != "first"}
+        nearest = _nearest_index(known, count)
+        table = {name: values[nearest].copy() for name, values in columns.items()}
+        track = FaceTrack(seen=seen, first=first, **table)
+        return _bridged(track, known)
+
+
+def smoothed(values: np.ndarray, first: np.ndarray, sigma: float) -> np.ndarray:
+    """Values ``(T, d)`` smoothed over time by a Gaussian of ``sigma`` frames, never across a new beginning."""
+    reach = max(1, round(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel /= kernel.sum()
+    parts = []
+    for part in np.split(values, np.flatnonzero(first)):
+        padded = np.pad(part, ((reach, reach), (0, 0)), mode="edge") if len(part) else part
+        parts.append(sum(weight * padded[i : i + len(part)] for i, weight in enumerate(kernel)) if len(part) else part)
+    return np.concatenate(parts).astype(values.dtype)
+
+
+def _bridged(track: FaceTrack, known: np.ndarray) -> FaceTrack:
+    """Gaps of up to ``BRIDGE`` frames filled in linearly where the face goes on from where it was."""
+    seen, first = track.seen.copy(), track.first.copy()
+    table = {f.name: getattr(track, f.name) for f in fields(track) if f.name not in ("seen", "first")}
+    for before, after in pairwise(known.tolist()):
+        gap = after - before - 1
+        size = np.ptp(track.lower[before], axis=0).max()
+        moved = np.linalg.norm(track.lower[after].mean(0) - track.lower[before].mean(0))
+        if not 0 < gap <= BRIDGE or moved > JUMP * size * 2:
+            continue
+        share = np.arange(1, gap + 1) / (gap + 1)
+        for values in table.values():
+            weight = share.reshape(-1, *[1] * (values.ndim - 1))
+            values[before + 1 : after] = (1 - weight) * values[before] + weight * values[after]
+        seen[before + 1 : after] = True
+        first[after] = False
+    return replace(track, seen=seen, first=first)
+
+
+def _choose(found: list[FaceLandmarks], index: int | None, what: str) -> FaceLandmarks:
+    sizes = [_size(face) for face in found]
+    if index is None:
+        if len(found) > 1 and sizes[1] >= RIVAL * sizes[0]:
+            raise InputError(
+                f"{what} shows {len(found)} people of similar size; say who speaks, 0 is the largest: --face 0"
+            )
+        return found[0]
+    if not 0 <= index < len(found):
+        raise InputError(f"face {index} does not exist: {what} has {len(found)}, numbered from 0, largest first")
+    return found[index]
+
+
+def _nearest(found: list[FaceLandmarks], last: FaceLandmarks) -> FaceLandmarks:
+    return min(found, key=lambda face: float(np.abs(face.box - last.box).sum()))
+
+
+def _jumped(before: FaceLandmarks, now: FaceLandmarks) -> bool:
+    moved = np.linalg.norm(now.points[:, :2].mean(0) - before.points[:, :2].mean(0))
+    ratio = _size(now) / max(_size(before), 1e-6)
+    return bool(moved > JUMP * _size(before) or not 0.75 < ratio < 1.33)
+
+
+def _size(face: FaceLandmarks) -> float:
+    left, top, right, bottom = face.box
+    return float(max(right - left, bottom - top))
+
+
+def _nearest_index(known: np.ndarray, count: int) -> np.ndarray:
+    """For every frame the position in ``known`` of the nearest known frame."""
+    right = np.searchsorted(known, np.arange(count)).clip(0, len(known) - 1)
+    left = (right - 1).clip(0)
+    frames = np.arange(count)
+    return np.where(np.abs(frames - known[left]) <= np.abs(known[right] - frames), left, right)

@@ -1,0 +1,266 @@
+"""Evaluation of dubbing: each clip with its own sound, with the next clip's sound, and against exact truth.
+
+The protocol of IMGTalk's Table 1 dubs a clip with its own sound and compares whole frames at 256x256. That alone
+would reward leaving the old mouth in. So each clip is also dubbed with another clip's sound, where what is left of the
+old mouth can be seen (leak); and where a clip ``NAME.mp4`` has a counterfactual ``NAME-other.mp4`` beside it (same
+head and eyes, other sentence; ``python -m tools.synthetic_people clips --set counterfactual`` makes some), it is dubbed
+with that one's sound and compared with it. Two baselines stand beside: the old mouth left in, and one frozen shut.
+"""
+
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from imtalker.config import SAMPLE_RATE
+from imtalker.dubbing.dub import dub
+from imtalker.dubbing.engine import MouthEngine, Patch
+from imtalker.dubbing.lips import onto_clip
+from imtalker.dubbing.mouth_space import lip_gap, mouth_space
+from imtalker.dubbing.options import DubOptions
+from imtalker.dubbing.references import References
+from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_image
+from imtalker.dubbing.renderer_engine import RendererEngine
+from imtalker.dubbing.tracking import FaceTrack
+from imtalker.errors import InputError
+from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
+from imtalker.evaluate.dataset import Clip, Dataset
+from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, patch_masks, unrest
+from imtalker.evaluate.dub_report import ENGINES, DubReport
+from imtalker.evaluate.face_metrics import csim, finite_mean, lip_distance
+from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
+from imtalker.evaluate.phonemes import hear_speech
+from imtalker.evaluate.scoring import speech_scores
+from imtalker.media.audio import load_waveform
+from imtalker.media.video import native_rate, read_frames
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
+
+logger = logging.getLogger(__name__)
+
+OTHER = "-other"  # ending of a counterfactual's name
+SQUARE = 256  # pixels, of the registered pictures that patches are compared in
+HIGHEST_PSNR = 60.0  # dB, of equal pictures
+
+
+@dataclass
+class _Watched:
+    """A ``MouthEngine`` round another one that remembers what was asked and where it drew; or draws what was there.
+
+    ``kind``: "dubbed" draws what is asked; "frozen shut" the neutral frame's lips; "old mouth" nothing. ``track`` gives
+    the motion frame by frame instead of the generator's.
+    """
+
+    engine: MouthEngine
+    kind: str = "dubbed"
+    track: np.ndarray | None = None
+    asked: list[Tensor] = field(default_factory=list)
+    landmarks: list[FaceTrack] = field(default_factory=list)
+    lower: list[np.ndarray] = field(default_factory=list)
+
+    def draw(
+        self, frames: list[np.ndarray], landmarks: FaceTrack, motion: Tensor, references: References
+    ) -> list[Patch]:
+        done = sum(len(part) for part in self.landmarks)
+        own = torch.from_numpy(landmarks.motion)
+        if self.track is not None:
+            given = torch.from_numpy(self.track[done : done + len(frames)])
+            motion = onto_clip(torch.cat([given, own[len(given) :]]), own)
+        if self.kind == "frozen shut":
+            motion = onto_clip(torch.from_numpy(references.motion).expand(len(own), -1), own)
+        self.asked.append(motion)
+        self.landmarks.append(landmarks)
+        patches = self.engine.draw(frames, landmarks, motion, references)
+        self.lower += [patch.lower for patch in patches]
+        return patches
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A dubbed clip in memory, cut to ``max_seconds``: an evaluation looks at it more than once."""
+
+    frames: np.ndarray  # (T, H, W, 3)
+    watched: _Watched
+    fps: float
+    frames_per_second: float
+
+    @property
+    def drawn(self) -> list[tuple[int, FaceTrack, np.ndarray]]:
+        """(frame, its landmarks, lower face as drawn), where every frame was drawn; else empty."""
+        rows = [(part, i) for part in self.watched.landmarks for i in range(len(part))]
+        if len(rows) != len(self.frames):
+            return []
+        return [(at, part.take(np.array([i])), self.watched.lower[at]) for at, (part, i) in enumerate(rows)]
+
+
+def evaluate_dubbing(
+    pipeline: TalkingHeadPipeline, dataset: Dataset, max_seconds: float = 60.0, progress=logger.info
+) -> DubReport:
+    """Dub and measure every clip of a data set that has sound; counterfactuals serve as truth only.
+
+    Raises:
+        InputError: no clip can be dubbed.
+    """
+    start = time.perf_counter()
+    clips = [clip for clip in dataset.clips if not clip.name.endswith(OTHER)]
+    values: dict[str, dict[str, dict[str, float]]] = {}
+    skipped = [f"{skip.name}: {skip.reason}" for skip in dataset.skipped]
+    for clip, other in zip(clips, [*clips[1:], *clips[:1]], strict=True):
+        progress(f"dubbing {clip.name}")
+        try:
+            values[clip.name] = _evaluate_clip(pipeline, clip, other, max_seconds)
+        except InputError as error:
+            skipped.append(f"{clip.name}: {error}")
+    if not values:
+        raise InputError(f"no clip of {dataset.name} can be dubbed: {'; '.join(skipped) or 'add clips with sound'}")
+    return DubReport(dataset.name, values, tuple(skipped), time.perf_counter() - start)
+
+
+def _evaluate_clip(
+    pipeline: TalkingHeadPipeline, clip: Clip, other: Clip, seconds: float
+) -> dict[str, dict[str, float]]:
+    engine = RendererEngine(pipeline.models.renderer)
+    fps = float(native_rate(clip.path))
+    frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
+    recorded = measure_clip(frames, fps)
+    own_sound, new_sound = (_sound(path, min(seconds, len(frames) / fps)) for path in (clip.path, other.path))
+    rows: dict[str, dict[str, float]] = {kind: {} for kind in ENGINES}
+    for kind in ("dubbed", "frozen shut"):
+        result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))
+        rows[kind] |= _against(result, frames, recorded, "self")
+    counterfactual = clip.path.with_name(f"{clip.path.stem}{OTHER}{clip.path.suffix}")
+    if counterfactual.is_file():
+        new_sound = _sound(counterfactual, min(seconds, len(frames) / fps))
+    cues = hear_speech(new_sound)
+    for kind in ("dubbed", "frozen shut"):
+        result = _dubbed(pipeline, clip.path, new_sound, _Watched(engine, kind))
+        measures = measure_clip(result.frames, fps)
+        rows[kind] |= speech_scores(measures, cues) | _patch_scores(result, frames)
+        asked = lip_gap(torch.cat(result.watched.asked)).numpy()
+        count = min(len(asked), recorded.num_frames, measures.num_frames)
+        new, old = (clip.readings["mouth_opening"][:count] for clip in (measures, recorded))
+        rows[kind]["leak"] = leak(new, old, asked[:count]) if kind == "dubbed" else math.nan
+        rows[kind]["identity"] = _identity(measures, recorded)
+        rows[kind]["frames_per_second"] = result.frames_per_second
+        if counterfactual.is_file():
+            rows[kind] |= _against_truth(result, counterfactual, "truth")
+    rows["old mouth"] |= speech_scores(recorded, cues)
+    if counterfactual.is_file():
+        as_it_is = _Result(frames, result.watched, fps, math.nan)
+        rows["old mouth"] |= _against_truth(as_it_is, counterfactual, "truth")
+        rows["dubbed"] |= _with_true_motion(pipeline, clip, counterfactual, new_sound, engine)
+    return rows
+
+
+def _sound(path: Path, seconds: float) -> np.ndarray:
+    return load_waveform(path)[: int(seconds * SAMPLE_RATE)]
+
+
+def _dubbed(pipeline: TalkingHeadPipeline, clip: Path, sound: np.ndarray, watched: _Watched) -> _Result:
+    run = dub(pipeline, clip, sound, DubOptions(face=0), engine=watched)
+    frames = np.stack(list(run.frames()))
+    return _Result(frames, watched, float(native_rate(clip)), run.timings.fps)
+
+
+def _with_true_motion(
+    pipeline: TalkingHeadPipeline, clip: Clip, truth: Path, sound: np.ndarray, engine: MouthEngine
+) -> dict[str, float]:
+    """As against the truth, but with the lips read from it: what drawing alone costs."""
+    reader = _Watched(engine)
+    own = _dubbed(pipeline, truth, sound, reader)
+    motion = np.concatenate([part.motion for part in reader.landmarks])
+    if len(motion) != len(own.frames):
+        return {}
+    result = _dubbed(pipeline, clip.path, sound, _Watched(engine, track=motion))
+    return _against_truth(result, truth, "motion")
+
+
+def _against(result: _Result, frames: np.ndarray, recorded: ClipMeasures, prefix: str) -> dict[str, float]:
+    """Whole frames at 256x256, and the lips, against the recorded clip."""
+    count = min(len(result.frames), len(frames))
+    got, wanted = (frames_to_tensor(clip[:count]) for clip in (result.frames, frames))
+    measures = measure_clip(result.frames[:count], result.fps, identity_every=0)
+    return {
+        f"{prefix}_psnr": float(np.minimum(psnr(got, wanted), HIGHEST_PSNR).mean()),
+        f"{prefix}_ssim": float(ssim(got, wanted).mean()),
+        f"{prefix}_lmd": _lips_apart(measures, recorded),
+    }
+
+
+def _against_truth(result: _Result, truth: Path, prefix: str) -> dict[str, float]:
+    """The registered mouth patch, and the lips, against the counterfactual."""
+    drawn = result.drawn
+    frames = np.stack(list(islice(read_frames(truth, result.fps), len(result.frames))))
+    count = min(len(frames), len(result.frames), len(drawn))
+    if not count:
+        return {}
+    places = [row.to_image[0] for _, row, _ in drawn[:count]]
+    half = slice(SQUARE // 2, SQUARE), slice(SQUARE // 4, 3 * SQUARE // 4)
+    got, wanted = (
+        np.stack([cut_square(frame, place, SQUARE)[half] for frame, place in zip(clip, places, strict=False)])
+        for clip in (result.frames[:count], frames[:count])
+    )
+    got, wanted = (torch.from_numpy(clip).permute(0, 3, 1, 2).float() / 255 for clip in (got, wanted))
+    mine, true = (measure_clip(clip[:count], result.fps, identity_every=0) for clip in (result.frames, frames))
+    return {
+        f"{prefix}_psnr": float(np.minimum(psnr(got, wanted), HIGHEST_PSNR).mean()),
+        f"{prefix}_ssim": float(ssim(got, wanted).mean()),
+        f"{prefix}_lmd": _lips_apart(mine, true),
+    }
+
+
+def _lips_apart(result: ClipMeasures, target: ClipMeasures) -> float:
+    pairs = zip(result.head_frames(), target.head_frames(), strict=False)
+    return finite_mean(np.array([lip_distance(a, b) for a, b in pairs if a is not None and b is not None]))
+
+
+def _identity(result: ClipMeasures, recorded: ClipMeasures) -> float:
+    count = min(len(result.embeddings), len(recorded.embeddings))
+    return finite_mean(csim(result.embeddings[:count], recorded.embeddings[:count])) if count else math.nan
+
+
+def _patch_scores(result: _Result, frames: np.ndarray) -> dict[str, float]:
+    """Rim, calm and sharpness of the patch against the same places of the original."""
+    scores: dict[str, list[float]] = {"outside": [], "seam": [], "sharpness": [], "mouth_sharpness": []}
+    squares: tuple[list, list, list] = ([], [], [])
+    for at, row, lower in result.drawn[: len(frames)]:
+        place, old = row.to_image[0], row.lower[0]
+        scale = pixels_per_cm(place)
+        new_frame, old_frame = result.frames[at], frames[at]
+        mask, rim = patch_masks(np.concatenate([old, lower]), old_frame.shape[:2], scale)
+        mouth = _mouth(np.concatenate([old, lower]), old_frame.shape[:2], scale)
+        skin = (mask > 0.5) & ~mouth
+        scores["outside"].append(outside_difference(new_frame, old_frame, mask))
+        scores["seam"].append(gradient(new_frame, rim) / gradient(old_frame, rim))
+        scores["sharpness"].append(detail(new_frame, skin) / detail(old_frame, skin))
+        scores["mouth_sharpness"].append(detail(new_frame, mouth) / detail(old_frame, mouth))
+        squares[0].append(cut_square(new_frame, place, SQUARE))
+        squares[1].append(cut_square(old_frame, place, SQUARE))
+        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
+        squares[2].append(
+            cv2.warpAffine(skin.astype(np.uint8), square_to_image(place, SQUARE), (SQUARE, SQUARE), flags=flags) > 0
+        )
+    if not squares[0]:
+        return {}
+    new, old, where = (np.stack(stack) for stack in squares)
+    return {
+        "outside": max(scores["outside"]),
+        **{key: finite_mean(np.array(scores[key])) for key in ("seam", "sharpness", "mouth_sharpness")},
+        "flicker": unrest(new, where) / unrest(old, where),
+    }
+
+
+def _mouth(points: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:
+    """Pixels of the lips, old and new, with a margin: bool (H, W)."""
+    count = len(mouth_space().landmarks)
+    lips = np.concatenate([points[start + 24 : start + count] for start in range(0, len(points), count)])
+    area = np.zeros(size, np.uint8)
+    cv2.fillConvexPoly(area, cv2.convexHull(np.rint(lips).astype(np.int32)), 1)
+    reach = 2 * max(1, round(0.5 * scale)) + 1
+    return cv2.dilate(area, np.ones((reach, reach), np.uint8)) > 0

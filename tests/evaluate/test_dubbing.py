@@ -1,0 +1,71 @@
+"""Evaluation of dubbing: metrics whose value is known, and the whole command on synthetic clips."""
+
+import json
+
+import numpy as np
+import pytest
+
+from imtalker.cli import main
+from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, patch_masks, unrest
+from imtalker.evaluate.dub_report import BARS, ENGINES
+from tests.support.dubbing import talking_clip, talking_frame
+from tests.support.sample_media import write_video
+from tests.support.standin import save_small_models
+
+
+def test_leak_is_what_is_left_of_the_old_mouth():
+    rng = np.random.default_rng(0)
+    old, asked, noise = rng.normal(size=(3, 2000))
+    assert abs(leak(asked + 0.3 * noise, old, asked)) < 0.05
+    assert leak(asked + old, old, asked) == pytest.approx(1, abs=1e-6)
+    assert leak(asked + 0.5 * old + 0.5 * noise, old, asked) == pytest.approx(np.sqrt(0.5), abs=0.05)
+    assert leak(old, old, old + 0.01 * noise) > 0.9  # nothing but the old mouth
+    assert np.isnan(leak(old[:4], old[:4], old[:4]))
+    gaps = np.where(np.arange(2000) % 3 == 0, np.nan, asked + 0.3 * noise)
+    assert abs(leak(gaps, old, asked)) < 0.1
+
+
+def test_gradient_and_detail_and_unrest():
+    frame = talking_frame(3)
+    everywhere = np.ones(frame.shape[:2], bool)
+    soft = np.repeat(frame.mean(2, keepdims=True), 3, 2).astype(np.uint8)[::2, ::2].repeat(2, 0).repeat(2, 1)
+    ramp = np.repeat(np.arange(200, dtype=np.uint8)[None, :, None], 50, 0).repeat(3, 2)
+    assert gradient(ramp, np.ones(ramp.shape[:2], bool)) == pytest.approx(2, abs=0.05)
+    assert detail(frame, everywhere) > 0 and np.isnan(detail(frame, ~everywhere)) and detail(soft, everywhere) > 0
+    steady = np.stack([ramp + i for i in range(5)])
+    where = np.ones(steady.shape[:3], bool)
+    assert unrest(steady, where) == 0
+    trembling = np.stack([ramp + 4 * (i % 2) for i in range(5)])
+    assert unrest(trembling, where) == pytest.approx(8, abs=0.1)
+
+
+def test_change_outside_the_mask_is_seen():
+    frame = talking_frame(0)
+    points = np.array([[100, 100], [150, 100], [150, 150], [100, 150]], float)
+    mask, rim = patch_masks(points, frame.shape[:2], 10.0)
+    assert rim.any() and not rim[125, 125] and mask[125, 125] == 1
+    inside, outside = frame.copy(), frame.copy()
+    inside[120:130, 120:130] += 9
+    outside[10, 10] += 7
+    assert outside_difference(inside, frame, mask) == 0
+    assert outside_difference(outside, frame, mask) == 7
+
+
+def test_the_table_has_all_bars_and_baselines(tmp_path, capsys):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "clips").mkdir()
+    save_small_models(tmp_path / "weights")
+    talking_clip(tmp_path / "clips" / "a.mp4", 14, sound=True)
+    talking_clip(tmp_path / "clips" / "a-other.mp4", 14, picture=lambda i: talking_frame(i + 3), sound=True)
+    write_video(tmp_path / "clips" / "empty.mp4", frames=14, sound=True)
+    arguments = ["--mode", "dub", "--data", str(tmp_path / "clips"), "--preset", str(tmp_path / "weights")]
+    assert main(["evaluate", *arguments, "--json", str(tmp_path / "n.json")]) == 1  # one clip had to be skipped
+    table = capsys.readouterr().out
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert list(numbers["clips"]) == ["a"] and numbers["skipped"][0].startswith("empty")
+    assert all(bar.title in table for bar in BARS) and all(kind in table for kind in ENGINES)
+    dubbed = numbers["clips"]["a"]["dubbed"]
+    assert dubbed["outside"] == 0
+    assert {"self_psnr", "seam", "flicker", "identity", "truth_psnr", "truth_lmd", "motion_psnr"} <= dubbed.keys()
+    assert "truth_psnr" in numbers["clips"]["a"]["old mouth"]
+    assert main(["evaluate", *arguments, "--html", str(tmp_path / "p.html")]) == 2
