@@ -5,8 +5,10 @@
 #   OUTPUTS=folder      another place for finished videos than outputs
 #   TORCH_INDEX=url     where torch comes from, for a CPU or CUDA build that pip does not find by itself
 # No path is used as a target, so that all of them may contain spaces.
-PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+ifndef PYTHON
+PYTHON := $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+endif
 VENV ?= .venv
 OUTPUTS ?= outputs
 TORCH_INDEX ?=

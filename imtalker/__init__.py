@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from imtalker.dubbing.options import DubOptions
     from imtalker.errors import ImTalkerError, InputError, NoFaceError, OutputError, WeightsError
     from imtalker.generator.controls import MotionControls
+    from imtalker.generator.motion_style import MotionStyle
     from imtalker.media.crop import CropBox
     from imtalker.pipeline.animation import Animation, FrameChunk, save_video
     from imtalker.pipeline.inputs import DrivingClip, Portrait, Speech
@@ -29,6 +30,7 @@ _LAZY_EXPORTS = {
     "imtalker.dubbing.options": ("DubOptions",),
     "imtalker.errors": ("ImTalkerError", "InputError", "NoFaceError", "OutputError", "WeightsError"),
     "imtalker.generator.controls": ("MotionControls",),
+    "imtalker.generator.motion_style": ("MotionStyle",),
     "imtalker.media.crop": ("CropBox",),
     "imtalker.pipeline.inputs": ("DrivingClip", "Portrait", "Speech"),
     "imtalker.pipeline.motion_clip": ("MotionClip", "load_motion", "save_motion"),
@@ -48,6 +50,7 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "dub",
     "DubOptions",
     "MotionControls",
+    "MotionStyle",
     "SamplingOptions",
     "CropBox",
     "CropConfig",

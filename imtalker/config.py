@@ -87,7 +87,8 @@ class GeneratorConfig:
     pose_dim: int = 3
     camera_dim: int = 3
     gaze_dim: int = 2
-    statistics_dim: int = 0  # tiny: mean and deviation of the head channels as a condition (IF-MDM)
+    statistics_dim: int = 0  # tiny: rest of the head and the style as a condition (IF-MDM)
+    speech_attention: bool = False  # tiny: speech added into every self-attention too (IF-MDM, table 2)
     condition_dim: int = 32
     hidden_dim: int = 512
     num_layers: int = 8

@@ -1,6 +1,6 @@
 """Damaged files of every kind we read: a typed error or a valid result, in bounded memory, with nothing left behind.
 
-    python -m tests.fuzz --count 5000 --seed 1
+    python -m tests.fuzz --count 5000 --seed 1 --seconds 600
 
 Sample files are made on the spot, mutated by a seeded generator, and read as the product reads them. A finding is an
 exception that is not ours, an invalid result, memory or time beyond the limits, or a file or descriptor left behind.
@@ -32,8 +32,9 @@ from imtalker.media.audio import load_waveform
 from imtalker.media.framing import Framing
 from imtalker.media.image import load_portrait
 from imtalker.media.video import count_frames, probe_video, read_frames
-from imtalker.media.video_writer import VideoWriter, read_recipe
+from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import load_motion, save_motion
+from imtalker.pipeline.recipe import Recipe, read_recipe
 from tests.support.sample_media import counting_frame, encode_audio, tone, write_video, write_wav
 
 MEMORY = 1500  # MB that one file may cost
@@ -217,7 +218,7 @@ def read_controls(path: Path) -> None:
 
 def read_comment(path: Path) -> None:
     recipe = read_recipe(path)
-    assert recipe is None or isinstance(recipe, dict)
+    assert recipe is None or isinstance(recipe, Recipe)
 
 
 READERS: dict[str, Callable[[Path], None]] = {
@@ -234,8 +235,9 @@ SHARE = {"portrait": 0.3, "speech": 0.2, "driving": 0.2, "motion": 0.1, "control
 # ---- the run -------------------------------------------------------------------------------------------------------
 
 
-def run(count: int, seed: int) -> tuple[Counter, list[Finding]]:
-    """Read ``count`` mutated files; outcomes per kind, and what must not have happened."""
+def run(count: int, seed: int, seconds: float = float("inf")) -> tuple[Counter, list[Finding]]:
+    """Read ``count`` mutated files, or as many as ``seconds`` allow; outcomes per kind, and what must not happen."""
+    end = time.monotonic() + seconds
     outcomes: Counter = Counter()
     findings: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="fuzz-") as top:
@@ -248,6 +250,8 @@ def run(count: int, seed: int) -> tuple[Counter, list[Finding]]:
             for path in paths:
                 READERS[next(kind for kind in samples if path in samples[kind])](path)
         for case in range(count):
+            if time.monotonic() > end:
+                break
             rng = np.random.default_rng([seed, case])
             kind = list(SHARE)[rng.choice(len(SHARE), p=list(SHARE.values()))]
             source = samples[kind][rng.integers(len(samples[kind]))]
@@ -321,12 +325,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Read damaged files of every kind")
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     arguments = parser.parse_args()
     os.environ.setdefault("AV_LOG_LEVEL", "quiet")
     began = time.monotonic()
-    outcomes, findings = run(arguments.count, arguments.seed)
+    outcomes, findings = run(arguments.count, arguments.seed, arguments.seconds)
     told = {
-        "files": arguments.count,
+        "files": sum(outcomes.values()),
         "seconds": round(time.monotonic() - began, 1),
         "peak_mb": round(_peak()),
         "outcomes": dict(sorted(outcomes.items())),

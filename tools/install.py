@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import venv
 from pathlib import Path
@@ -45,6 +46,7 @@ class Environment:
         self._mark = folder / MARK
         scripts = "Scripts" if os.name == "nt" else "bin"
         self.python = folder / scripts / ("python.exe" if os.name == "nt" else "python")
+        self._packages = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
 
     def ready(self) -> None:
         """Make it, keep it, or build it anew.
@@ -108,9 +110,12 @@ class Environment:
 
     def _forget_halves(self) -> None:
         """Packages that an interrupted pip left without their list of files, which it writes last, count as absent."""
-        for package in self._folder.rglob("site-packages/*.dist-info"):
-            if not (package / "RECORD").exists():
-                shutil.rmtree(package)
+        for package in self._installed():
+            if not (self._packages / package / "RECORD").exists():
+                shutil.rmtree(self._packages / package)
+
+    def _installed(self) -> list[str]:
+        return [name for name in os.listdir(self._packages) if name.endswith(".dist-info")]
 
     def _done(self) -> list[str]:
         return self._mark.read_text(encoding="utf-8").splitlines() if self._mark.exists() else []
@@ -119,7 +124,7 @@ class Environment:
         lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
         steps = [line for line in lines if line.startswith(("Collecting", "Downloading", "Installing"))]
         if not steps or steps[-1].startswith("Installing"):  # pip names nothing while it unpacks
-            return f"{len(list(self._folder.rglob('site-packages/*.dist-info')))} packages in place"
+            return f"{len(self._installed())} packages in place"
         return steps[-1][:100]
 
     def _runs(self) -> bool:

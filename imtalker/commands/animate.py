@@ -4,7 +4,7 @@ import argparse
 import json
 import logging
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from imtalker.commands.animate_options import (
     parse_controls,
     parse_sampling,
     recipe_files,
+    replace_given,
 )
 from imtalker.commands.batch import CLIPS, SOUNDS, Job, plan_jobs
 from imtalker.commands.exit_codes import DONE, INTERRUPTED, PARTLY
@@ -95,6 +96,7 @@ class _Animator:
         self._arguments = arguments
         self._looked_at: dict[Path, tuple[Remark, ...]] = {}
 
+        from imtalker.generator.controls import MotionControls
         from imtalker.pipeline.loading import load_working_pipeline
         from imtalker.pipeline.motion_clip import load_motion
         from imtalker.pipeline.recipe import read_recipe
@@ -116,6 +118,9 @@ class _Animator:
             preset, arguments.device, dtype, keep_preset=True, progress=report, size=arguments.size
         )
         self._pipeline, self._loading_remarks = loaded.pipeline, loaded.remarks
+        if arguments.style_from:
+            style = replace_given(self._pipeline.style_of_clip(arguments.style_from), arguments)
+            self._controls = replace(self._controls or MotionControls(), style=style)
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)
         self._clips: dict[Path, DrivingClip] = {}
 

@@ -8,6 +8,7 @@ from PIL import ImageColor
 
 from imtalker.config import SamplingOptions, Solver
 from imtalker.errors import InputError
+from imtalker.generator.motion_style import MotionStyle
 
 ANGLES = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
 SAMPLING = {
@@ -61,7 +62,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--roll", type=float, metavar="D", help="head tilted counter-clockwise")
     add("--gaze-x", type=float, metavar="D", help="eyes to the right of the picture")
     add("--gaze-y", type=float, metavar="D", help="eyes up")
-    add("--expressiveness", type=float, metavar="X", help="amplitude of the head motion, 0 to 1.5")
     add(
         "--controls",
         metavar="FILE",
@@ -73,6 +73,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="video-driven: add the driver's change to the portrait's own pose",
     )
+
+    add = parser.add_argument_group("style (audio-driven; 1 is as most people speak)").add_argument
+    add("--expressiveness", type=float, metavar="X", help="of the whole face and the head, 0 to 3")
+    add("--head", type=float, metavar="X", help="amount of the head's motion, 0 to 3")
+    add("--mouth", type=float, metavar="X", help="how far the mouth opens, 0.25 to 2")
+    add("--brows", type=float, metavar="X", help="liveliness of the brows, 0 to 3")
+    add("--smile", type=float, metavar="X", help="kept during speech, 0 to 1; by default half of the portrait's")
+    add("--blinks", type=float, metavar="N", help="a minute, 2 to 60; 17 by default")
+    add("--style-from", metavar="CLIP", help="speak in the manner of this clip; the options above override it")
 
     add = parser.add_argument_group("framing").add_argument
     add("--face", type=int, metavar="N", help="which face of the portrait, 0 the largest")
@@ -107,7 +116,7 @@ def check_options(arguments: argparse.Namespace) -> None:
     if "video" in given and len(given) > 1:
         raise InputError(f"--video cannot be used with --{given[0] if given[0] != 'video' else given[1]}; choose one")
     if given != ["audio"]:
-        only_audio = [*SAMPLING, *ANGLES, "expressiveness", "controls", "head_from"]
+        only_audio = [*SAMPLING, *ANGLES, *MotionStyle.names(), "style_from", "controls", "head_from"]
         wrong = [name for name in only_audio if getattr(arguments, name) is not None]
         if wrong:
             raise InputError(f"--{wrong[0].replace('_', '-')} is for --audio alone; leave it out")
@@ -160,6 +169,15 @@ def parse_controls(arguments: argparse.Namespace) -> Any:
     from imtalker.generator.controls import MotionControls
 
     controls = None if arguments.controls is None else MotionControls.from_file(arguments.controls)
-    given = {name: getattr(arguments, name) for name in (*ANGLES, "expressiveness")}
+    given = {name: getattr(arguments, name) for name in ANGLES}
     given = {name: value for name, value in given.items() if value is not None}
+    style = replace_given(MotionStyle(), arguments)
+    if style != MotionStyle():
+        given["style"] = style
     return replace(controls or MotionControls(), **given) if given else controls
+
+
+def replace_given(style: MotionStyle, arguments: argparse.Namespace) -> MotionStyle:
+    """The style with the options that were given in place of its own."""
+    given = {name: getattr(arguments, name) for name in MotionStyle.names()}
+    return replace(style, **{name: value for name, value in given.items() if value is not None})

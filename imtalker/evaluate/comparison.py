@@ -3,15 +3,17 @@ the first frame reaches when it simply stays, without which none of these number
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.evaluate.face_metrics import LIP_LANDMARKS, finite_mean
+from imtalker.evaluate.face_metrics import finite_mean
 from imtalker.evaluate.image_metrics import frames_to_tensor, masked_psnr, psnr, ssim, ssim_map
 from imtalker.faces.landmarks import FaceLandmarks
+from imtalker.faces.mesh import LIPS
 
 SIZE = 256  # pixels, of the paper's comparisons and of everything that is measured in pictures
 FINE_SIZE = 512  # pixels, of the comparison at the resolution people look at
@@ -29,7 +31,7 @@ def face_hull(face: FaceLandmarks, size: int) -> np.ndarray:
 
 def mouth_box(face: FaceLandmarks, size: int) -> np.ndarray:
     """Pixels of the box round the lips with a margin, bool ``(size, size)``."""
-    lips = face.points[LIP_LANDMARKS, :2]
+    lips = face.points[list(LIPS), :2]
     low, high = lips.min(0), lips.max(0)
     margin = _MOUTH_MARGIN * (high[0] - low[0])
     left, top = np.clip(np.floor(low - margin), 0, size).astype(int)
@@ -120,7 +122,7 @@ class Comparison:
         assert self._first is not None
         hull = None
         if face is not None:
-            enlarged = FaceLandmarks(face.points * (FINE_SIZE / SIZE), face.presence)
+            enlarged = replace(face, points=face.points * (FINE_SIZE / SIZE))
             hull = face_hull(enlarged, FINE_SIZE)
         wanted = frames_to_tensor(target[None], FINE_SIZE)
         for found, frame in ((self._parts, result), (self._copies, self._first[0])):

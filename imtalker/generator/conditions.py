@@ -80,6 +80,22 @@ class ConditionProjection(nn.Module):
         return F.silu(self.norm(self.linear(x)))
 
 
+class AmountLinear(nn.Linear):
+    """A linear layer of an amount, which training may give a rate of its own."""
+
+
+class AmountProjection(nn.Module):
+    """Two linear layers without normalisation, ``(B, T, in) -> (B, T, out)``: how much is asked is kept."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.hidden = AmountLinear(in_dim, out_dim)
+        self.output = AmountLinear(out_dim, out_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(F.silu(self.hidden(x)))
+
+
 class ConditionProjections(nn.Module):
     """Raw conditions in the preset's units -> ``Conditions``."""
 
@@ -90,7 +106,7 @@ class ConditionProjections(nn.Module):
         self.camera = ConditionProjection(config.camera_dim, config.condition_dim)
         self.gaze = ConditionProjection(config.gaze_dim, config.condition_dim)
         if config.statistics_dim:
-            self.statistics = ConditionProjection(config.statistics_dim, config.condition_dim)
+            self.statistics = AmountProjection(config.statistics_dim, config.condition_dim)
 
     def forward(
         self,

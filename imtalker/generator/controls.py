@@ -1,11 +1,11 @@
-"""What a person may ask of the motion: head pose, gaze, camera, expressiveness; and its form as conditions.
+"""What a person may ask of the motion: head pose, gaze, camera, style; and its form as conditions.
 
 Angles are degrees, seen on the screen: yaw > 0 turns the nose to the right edge of the picture, pitch > 0 up,
 roll > 0 tilts the head counter-clockwise; gaze_x > 0 looks to the right edge, gaze_y > 0 up. 0 faces the camera.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -16,11 +16,8 @@ from imtalker.config import GeneratorConfig
 from imtalker.errors import InputError
 from imtalker.faces.rigid import rotation_matrix, rotation_vector
 from imtalker.generator.control_files import read_csv_columns, read_npz_columns
-from imtalker.generator.motion_layout import (
-    ANGLE_UNIT,
-    POSE_CHANNELS,
-    camera_gaze,
-)
+from imtalker.generator.motion_layout import ANGLE_UNIT, POSE_CHANNELS, camera_gaze
+from imtalker.generator.motion_style import MotionStyle
 from imtalker.media.remark import Remark
 
 Curve = float | NDArray[np.float32] | None
@@ -36,7 +33,6 @@ LIMITS = {"yaw": 60.0, "pitch": 45.0, "roll": 45.0, "gaze_x": 60.0, "gaze_y": 60
 REACH = {"yaw": 22.0, "pitch": 15.0, "roll": 8.0}
 TOLERANCE = 0.5  # degrees beyond the reach that are not worth a remark
 MAX_CAMERA = 1000.0
-MAX_EXPRESSIVENESS = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +88,10 @@ class MotionControls:
     numbers in the preset's own units (scale and translation); each is constant or has one value per frame at
     25 frames per second, and a track shorter than the clip holds its last value. Where only some angles of the
     head (or of the gaze) are given, the others stay as in the portrait if the preset can tell, else 0.
-    ``expressiveness`` scales the amplitude of the head's motion, 0 (still) to 1.5; other values than 1 need a
-    preset whose motion names the head. In such a preset a track of the head is followed exactly and a constant
-    angle moves the natural motion there, both within ``REACH`` of the portrait's own pose; elsewhere they are
-    conditions that the network follows as it learned.
+    ``style`` says how lively the person is; another than the default needs a preset trained with styles. Where the
+    motion names the head, a track of the head is followed exactly and a constant angle moves the natural motion
+    there, both within ``REACH`` of the portrait's own pose; elsewhere they are conditions that the network follows as
+    it learned.
 
     Raises:
         InputError: a value that is not finite, out of range or of the wrong shape.
@@ -107,7 +103,7 @@ class MotionControls:
     gaze_x: Curve = None
     gaze_y: Curve = None
     camera: FloatArray | None = None  # (T, 3) or (3,)
-    expressiveness: float = 1.0
+    style: MotionStyle = field(default_factory=MotionStyle)
 
     def __post_init__(self) -> None:
         for name, limit in LIMITS.items():
@@ -117,10 +113,8 @@ class MotionControls:
             if camera.ndim != 2 or camera.shape[1] != 3:
                 raise InputError(f"camera has the shape {camera.shape}; give (frames, 3)")
             object.__setattr__(self, "camera", camera)
-        value = _numbers("expressiveness", self.expressiveness, MAX_EXPRESSIVENESS, "times the natural motion")
-        if value.ndim or value < 0:
-            raise InputError(f"expressiveness is {self.expressiveness!r}; give one number from 0 to 1.5")
-        object.__setattr__(self, "expressiveness", float(value))
+        if not isinstance(self.style, MotionStyle):
+            raise InputError(f"style is {self.style!r:.60}; give a MotionStyle")
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, ArrayLike], source: str = "the controls") -> "MotionControls":
@@ -164,8 +158,8 @@ class MotionControls:
     @property
     def is_neutral(self) -> bool:
         """True where nothing is asked for."""
-        return self.expressiveness == 1 and all(
-            getattr(self, f.name) is None for f in fields(self) if f.name != "expressiveness"
+        return self.style == MotionStyle() and all(
+            getattr(self, f.name) is None for f in fields(self) if f.name != "style"
         )
 
     @property
@@ -178,7 +172,7 @@ class MotionControls:
         """The controls of frames ``start`` to ``stop``; constants stay, tracks hold their last value."""
         frames = np.arange(start, stop)
 
-        def cut(value: Curve) -> Curve:
+        def cut(value: Curve | MotionStyle) -> Curve | MotionStyle:
             return value[np.minimum(frames, len(value) - 1)] if isinstance(value, np.ndarray) else value
 
         return MotionControls(**{f.name: cut(getattr(self, f.name)) for f in fields(self)})  # pyright: ignore

@@ -10,9 +10,10 @@ from imtalker.generator.motion_layout import (
     CAMERA_CHANNELS,
     GAZE_CHANNELS,
     HEAD_CHANNELS,
+    HEAD_DIM,
     POSE_CHANNELS,
-    head_statistics,
 )
+from imtalker.generator.motion_statistics import style_condition
 
 EYE_LIMIT = 2.0  # of the gaze in the head's frame, units of 10 degrees: how far eyes follow a target sideways
 
@@ -39,20 +40,36 @@ class ExplicitHead:
 
     portrait: Tensor  # (1, 32) motion
     varying: Tensor  # (6,) bool: head channels that have a value per frame
-    statistics: Tensor  # (1, 12) mean and deviation to ask of a network with statistics
-    expressiveness: float
+    statistics: Tensor | None  # (1, 15) rest of the head and the style, for a network with statistics
+    scale: Tensor  # (6,) of the head's excursions after sampling: what a network answers less or more than asked
 
     @classmethod
     def plan(
-        cls, tracks: Mapping[str, Tensor], length: int, portrait: Tensor, typical: Tensor | None, expressiveness: float
+        cls,
+        tracks: Mapping[str, Tensor],
+        length: int,
+        portrait: Tensor,
+        typical: Tensor | None,
+        scale: Tensor | None = None,
+        amounts: Tensor | None = None,
     ) -> "ExplicitHead":
-        """From the whole controls ``tracks`` of ``length`` frames; ``typical (6,)`` is the usual deviation."""
-        mean, deviation = head_statistics(head_targets(tracks, portrait, length)).chunk(2, dim=-1)
+        """From the whole controls ``tracks`` of ``length`` frames; ``amounts (9,)`` to tell with ``typical (9,)``.
+
+        A head that is told frame by frame has the amounts of its own track.
+        """
+        targets = head_targets(tracks, portrait, length)
+        mean, deviation = targets.mean(1), targets.std(1, correction=0)
         varying = deviation[0] > 1e-6
-        if typical is not None:
-            deviation = torch.where(varying, deviation, typical.to(deviation))
-        mean = torch.where(varying, mean, portrait[:, HEAD_CHANNELS])
-        return cls(portrait, varying, torch.cat([mean, deviation], dim=-1), expressiveness)
+        statistics = None
+        if typical is not None and amounts is not None:
+            mean = torch.where(varying, mean, portrait[:, HEAD_CHANNELS])
+            own = torch.cat([deviation[0, POSE_CHANNELS], deviation[0, POSE_CHANNELS.stop :].mean()[None]])
+            told = torch.cat([varying[POSE_CHANNELS], varying[POSE_CHANNELS.stop :].any()[None]])
+            asked = amounts.to(portrait).clone()
+            asked[:4] = torch.where(told, own / typical[:4].to(portrait).clamp(min=1e-6), asked[:4])
+            statistics = torch.cat([mean, style_condition(asked)[None]], dim=-1)
+        scale = torch.ones(HEAD_DIM) if scale is None else scale
+        return cls(portrait, varying, statistics, scale.to(portrait))
 
     def conditions(self, tracks: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The window's controls as the network shall see them: constants of the head are not its business."""
@@ -66,12 +83,12 @@ class ExplicitHead:
     def settle(self, motion: Tensor, tracks: Mapping[str, Tensor]) -> Tensor:
         """The window's motion ``(1, n, 32)`` with the head as asked; the eyes keep their target.
 
-        The head's excursions about its rest are scaled by the expressiveness.
+        The head's excursions about its rest are scaled by ``scale``.
         """
         targets = head_targets(tracks, self.portrait, motion.shape[1])
         natural = motion[..., HEAD_CHANNELS]
         rest = self.portrait[:, None, HEAD_CHANNELS]
-        head = torch.where(self.varying, targets, targets + self.expressiveness * (natural - rest))
+        head = torch.where(self.varying, targets, targets + self.scale * (natural - rest))
         gaze = motion[..., GAZE_CHANNELS]
         limit = gaze.abs().clamp(min=EYE_LIMIT)
         gaze = (gaze - (head - natural)[..., :2]).clamp(-limit, limit)

@@ -12,7 +12,9 @@ from imtalker.generator.conditions import ConditionProjections, Conditions
 from imtalker.generator.controls import ControlTracks, MotionControls
 from imtalker.generator.explicit_head import ExplicitHead
 from imtalker.generator.flow import check_options, guide, integrate, noise_windows, time_grid
-from imtalker.generator.motion_layout import STATISTICS_DIM
+from imtalker.generator.motion_layout import HEAD_DIM
+from imtalker.generator.motion_statistics import READOUT_NAMES, RESPONSE_GRID, measured_style, told_amounts
+from imtalker.generator.motion_style import HEAD_AMOUNTS, MIN_AMOUNT, STYLE_DIM, MotionStyle
 from imtalker.generator.transformer import FlowMatchingTransformer
 from imtalker.generator.window_borders import continue_motion
 
@@ -20,25 +22,30 @@ from imtalker.generator.window_borders import continue_motion
 class MotionGenerator(nn.Module):
     """Flow-matching generator of motion latents ``(1, n, 32)`` at 25 frames per second.
 
-    ``typical_deviation (6,)``, with statistics only, is the usual deviation of the head channels, set by
-    training: what the network is told where nothing else is asked.
+    With statistics, buffers set by training say what a style is measured by (``motion_statistics.py``): ``typical
+    (9,)``, the amounts that count as 1; ``readout (32, 4)``, readings of a motion; ``response (9, 5)``, the amounts
+    measured when the network was told those of a grid.
     """
 
-    typical_deviation: Tensor
+    typical: Tensor
+    readout: Tensor
+    response: Tensor
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         explicit = config.motion_layout == "explicit"
-        if config.statistics_dim and not (explicit and config.statistics_dim == STATISTICS_DIM):
+        if config.statistics_dim and not (explicit and config.statistics_dim == HEAD_DIM + STYLE_DIM):
             raise InputError(
                 f"statistics_dim is {config.statistics_dim} with a {config.motion_layout} motion layout; "
-                f"statistics need the explicit layout and {STATISTICS_DIM} numbers"
+                f"statistics need the explicit layout and {HEAD_DIM + STYLE_DIM} numbers"
             )
         self.config = config
         self.projections = ConditionProjections(config)
         self.transformer = FlowMatchingTransformer(config)
         if config.statistics_dim:
-            self.register_buffer("typical_deviation", torch.zeros(STATISTICS_DIM // 2))
+            self.register_buffer("typical", torch.ones(STYLE_DIM))
+            self.register_buffer("readout", torch.zeros(config.motion_dim, len(READOUT_NAMES)))
+            self.register_buffer("response", torch.tensor(RESPONSE_GRID).repeat(STYLE_DIM, 1))
 
     def forward(self, x_t: Tensor, t: Tensor, conditions: Conditions, context: Tensor, reference: Tensor) -> Tensor:
         """Velocity ``(B, W, 32)``: what training fits to ``motion - noise`` (eq. 11).
@@ -50,7 +57,7 @@ class MotionGenerator(nn.Module):
             context: motion before the window ``(B, C, 32)``; zeros where there is none.
             reference: the portrait's motion ``(B, 32)``.
         """
-        return self.transformer(x_t, t, conditions.total(), context, reference)
+        return self.transformer(x_t, t, conditions.total(), context, reference, conditions.audio)
 
     def generate(
         self,
@@ -80,13 +87,27 @@ class MotionGenerator(nn.Module):
                 f"the reference motion has the shape {tuple(reference_motion.shape)}; "
                 f"give (1, {self.config.motion_dim})"
             )
-        if isinstance(controls, MotionControls) and controls.expressiveness != 1 and not self._names_the_head:
+        if self._style(controls) != MotionStyle() and not self.config.statistics_dim:
             raise InputError(
-                f"expressiveness is {controls.expressiveness:g}, but this preset's motion does not name the head; "
-                "leave it at 1 or use the tiny preset"
+                "expressiveness and the other options of the style need a preset that was trained with them, "
+                "such as tiny; leave them out"
             )
         pieces = [audio_features] if isinstance(audio_features, Tensor) else audio_features
         return self._generate(self._windows(pieces), reference_motion, controls, options)
+
+    def style_of(self, motion: Tensor) -> MotionStyle:
+        """The style of a motion ``(T, 32)``, such as a clip's, to be asked for in another.
+
+        Raises:
+            InputError: the preset has no styles, or the motion is shorter than two seconds.
+        """
+        if not self.config.statistics_dim:
+            raise InputError("this preset has no styles to measure; use the tiny preset")
+        return measured_style(motion.float(), self.readout.float().to(motion.device), self.typical.to(motion.device))
+
+    @staticmethod
+    def _style(controls: MotionControls | ControlTracks) -> MotionStyle:
+        return controls.style if isinstance(controls, MotionControls) else MotionStyle()
 
     @property
     def _names_the_head(self) -> bool:
@@ -132,7 +153,7 @@ class MotionGenerator(nn.Module):
             with torch.inference_mode():
                 tracks = self._tracks(controls, start, stop, reference)
                 inputs = tracks if head is None else head.conditions(tracks)
-                if head is not None and config.statistics_dim:
+                if head is not None and head.statistics is not None:
                     inputs["statistics"] = head.statistics
                 inputs = {name: value.to(weight) for name, value in {"audio": audio, **inputs}.items()}
                 conditions = self.projections(**inputs).padded(config.window_frames)
@@ -164,9 +185,14 @@ class MotionGenerator(nn.Module):
             return None
         length = controls.num_frames
         tracks = self._tracks(controls, 0, length, reference)
-        typical = self.typical_deviation if self.config.statistics_dim else None
-        expressiveness = controls.expressiveness if isinstance(controls, MotionControls) else 1.0
-        return ExplicitHead.plan(tracks, length, reference, typical, expressiveness)
+        style = self._style(controls)
+        if not self.config.statistics_dim:
+            return ExplicitHead.plan(tracks, length, reference, None, None)
+        smile = float(reference[0] @ self.readout[:, READOUT_NAMES.index("smile")].to(reference))
+        asked = torch.tensor(style.amounts(smile))
+        told, expected = told_amounts(asked, self.response)
+        scale = style.still * asked.clamp(min=MIN_AMOUNT) / expected
+        return ExplicitHead.plan(tracks, length, reference, self.typical, scale[HEAD_AMOUNTS], told)
 
     def _sample(
         self,
@@ -182,14 +208,15 @@ class MotionGenerator(nn.Module):
         conditions = conditions.after(before, length)
         nulls, scales = self._guidance(conditions, options)
         # Guidance takes away a condition of the window only; the context keeps it, as in the official sampler.
-        variants = [conditions.without(*n, start=length).total() for n in nulls] + [conditions.total()]
-        condition = torch.cat(variants)
+        variants = [conditions.without(*n, start=length) for n in nulls] + [conditions]
+        condition = torch.cat([v.total() for v in variants])
+        speech = torch.cat([v.audio for v in variants])
         batch, dtype = len(variants), condition.dtype
         context, reference = (v.to(dtype).expand(batch, *v.shape[1:]) for v in (context, reference))
 
         def velocity(x: Tensor, t: Tensor) -> Tensor:
             x = x.to(dtype).expand(batch, -1, -1)
-            *nulled, conditional = self.transformer(x, t, condition, context, reference).float().split(1)
+            *nulled, conditional = self.transformer(x, t, condition, context, reference, speech).float().split(1)
             return guide(conditional, nulled, scales)
 
         return integrate(velocity, noise, time_grid(options.num_steps, options.solver), options.solver)

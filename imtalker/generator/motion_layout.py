@@ -7,17 +7,16 @@ the head's frame; the rest is expression. The official latent is learned and has
 from typing import TypeVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 Array = TypeVar("Array", Tensor, np.ndarray)
 
 POSE_CHANNELS = slice(0, 3)
 HEAD_CHANNELS = slice(0, 6)  # pose, translation, scale
+HEAD_DIM = 6
 GAZE_CHANNELS = slice(6, 8)
 CAMERA_CHANNELS = [5, 3, 4]  # scale, x, y: the order of the camera condition
 ANGLE_UNIT = 10.0  # degrees per unit of pose and gaze
-STATISTICS_DIM = 12  # mean and deviation of the head channels
 
 
 def camera_gaze(motion: Array) -> Array:
@@ -26,9 +25,3 @@ def camera_gaze(motion: Array) -> Array:
     0 looks into the camera however the head is turned: what the gaze condition and the gaze controls mean.
     """
     return motion[..., GAZE_CHANNELS] + motion[..., :2]
-
-
-def head_statistics(motion: Tensor) -> Tensor:
-    """Motion statistics of IF-MDM for the head: mean, then deviation over the frames, ``(B, T, 32) -> (B, 12)``."""
-    head = motion[..., HEAD_CHANNELS]
-    return torch.cat([head.mean(dim=1), head.std(dim=1, correction=0)], dim=-1)

@@ -38,7 +38,10 @@ class FlowMatchingTransformer(nn.Module):
         self.time_projection = nn.Sequential(nn.Linear(TIME_EMBEDDING_DIM, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.condition_projection = nn.Linear(config.condition_dim, dim)
         self.blocks = nn.ModuleList(
-            TransformerBlock(dim, config.num_heads, config.mlp_ratio) for _ in range(config.num_layers)
+            TransformerBlock(
+                dim, config.num_heads, config.mlp_ratio, config.condition_dim if config.speech_attention else 0
+            )
+            for _ in range(config.num_layers)
         )
         self.output_modulation = nn.Linear(dim, 2 * dim)
         self.output_projection = nn.Linear(dim, config.motion_dim)
@@ -62,11 +65,21 @@ class FlowMatchingTransformer(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
         closed = [self.output_modulation, self.output_projection]
-        closed += [block.modulation for block in self.blocks if isinstance(block, TransformerBlock)]
+        for block in self.blocks:
+            if isinstance(block, TransformerBlock):
+                closed += [block.modulation, *([block.speech] if block.speech is not None else [])]
         for module in closed:
             nn.init.zeros_(module.weight)
 
-    def forward(self, x_t: Tensor, t: Tensor, condition: Tensor, context: Tensor, reference: Tensor) -> Tensor:
+    def forward(
+        self,
+        x_t: Tensor,
+        t: Tensor,
+        condition: Tensor,
+        context: Tensor,
+        reference: Tensor,
+        speech: Tensor | None = None,
+    ) -> Tensor:
         """Velocity ``(B, W, 32)`` at flow time ``t``.
 
         Args:
@@ -75,6 +88,7 @@ class FlowMatchingTransformer(nn.Module):
             condition: sum of the projected conditions ``(B, C + W, condition_dim)``, C = ``context_frames``.
             context: motion of the frames before the window ``(B, C, 32)``; zeros before the first window.
             reference: motion of the portrait ``(B, 32)``.
+            speech: the projected audio alone ``(B, C + W, condition_dim)``, for ``speech_attention``.
         """
         num_context = context.shape[1]
         motion = torch.cat([context, x_t], dim=1)
@@ -91,6 +105,6 @@ class FlowMatchingTransformer(nn.Module):
         # Every modulation starts with the same SiLU of the condition, so it is taken once.
         c = F.silu(self.condition_projection(condition) + self.time_projection(time)[:, None])
         for block in self.blocks:
-            x = block(x, c, rotary, self.mask)
+            x = block(x, c, rotary, self.mask, speech)
         shift, scale = self.output_modulation(c[:, num_context:]).chunk(2, dim=-1)
         return self.output_projection(modulate(x[:, num_context:], shift, scale))

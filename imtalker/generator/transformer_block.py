@@ -67,17 +67,30 @@ class SelfAttention(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """One block; ``condition (B, T, D)`` gives every frame its own shift, scale and gate."""
+    """One block; ``condition (B, T, D)`` gives every frame its own shift, scale and gate.
 
-    def __init__(self, dim: int, num_heads: int, mlp_ratio: int) -> None:
+    With ``speech_dim`` the projected speech ``(B, T, speech_dim)`` is added to what the attention sees, in every
+    block anew (IF-MDM, table 2).
+    """
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: int, speech_dim: int = 0) -> None:
         super().__init__()
+        self.speech = nn.Linear(speech_dim, dim) if speech_dim else None
         self.attention = SelfAttention(dim, num_heads)
         self.mlp = nn.Sequential(nn.Linear(dim, mlp_ratio * dim), nn.GELU("tanh"), nn.Linear(mlp_ratio * dim, dim))
         self.modulation = nn.Linear(dim, 6 * dim)
 
     def forward(
-        self, x: Tensor, condition: Tensor, rotary: tuple[Tensor, Tensor] | None, mask: Tensor | None
+        self,
+        x: Tensor,
+        condition: Tensor,
+        rotary: tuple[Tensor, Tensor] | None,
+        mask: Tensor | None,
+        speech: Tensor | None = None,
     ) -> Tensor:
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(condition).chunk(6, dim=-1)
-        x = x + gate1 * self.attention(modulate(x, shift1, scale1), rotary, mask)
+        seen = modulate(x, shift1, scale1)
+        if self.speech is not None and speech is not None:
+            seen = seen + self.speech(speech)
+        x = x + gate1 * self.attention(seen, rotary, mask)
         return x + gate2 * self.mlp(modulate(x, shift2, scale2))

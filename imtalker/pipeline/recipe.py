@@ -17,7 +17,7 @@ means that nothing was asked for.
 """
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,4 +106,6 @@ def requested_controls(recipe: Recipe | None) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

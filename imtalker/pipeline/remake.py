@@ -10,6 +10,7 @@ import numpy as np
 from imtalker.config import SamplingOptions
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
+from imtalker.generator.motion_style import MotionStyle
 from imtalker.media.container import existing_file
 from imtalker.media.crop import CropBox
 from imtalker.media.framing import Crop
@@ -154,6 +155,8 @@ def _controls(values: Recipe | None) -> MotionControls | None:
     if unknown:
         raise InputError(f"the recipe asks for {', '.join(unknown)}, which this version does not know; update imtalker")
     curves: dict[str, Any] = {n: np.asarray(v, np.float32) if isinstance(v, list) else v for n, v in values.items()}
+    if "style" in curves:
+        curves["style"] = config_from_dict(MotionStyle, curves["style"], "style of the recipe")
     return MotionControls(**curves)
 
 

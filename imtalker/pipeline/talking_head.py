@@ -14,6 +14,7 @@ from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion
 from imtalker.generator.motion_parts import Part, check_parts, combine
+from imtalker.generator.motion_style import MotionStyle
 from imtalker.generator.voice_activity import sound_remarks
 from imtalker.media.audio import Audio
 from imtalker.media.clip_framing import ClipFraming
@@ -50,6 +51,17 @@ class TalkingHeadPipeline(Encoders):
     Raises:
         InputError: the preset's renderer does not make frames of that size.
     """
+
+    def style_of_clip(
+        self, video: str | Path | DrivingClip, *, face: int | None = None, crop: Crop = "auto"
+    ) -> MotionStyle:
+        """The manner of the person in a clip, for ``MotionControls.style``: motion statistics as in IF-MDM.
+
+        Raises:
+            InputError: unusable clip, shorter than two seconds, or a preset without styles; NoFaceError.
+        """
+        windows = self.motion_from_video(video, face=face, crop=crop)
+        return self.models.generator.style_of(torch.cat([window[0].float().cpu() for window in windows]))
 
     def animate_from_audio(
         self,
@@ -209,7 +221,9 @@ class TalkingHeadPipeline(Encoders):
         squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
         recipe |= finisher.recipe
         chunks = finisher.finish(squares)
-        return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks, kept)
+        return Animation(
+            chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks=remarks, windows=kept
+        )
 
     def _only(self, windows: Iterator[Tensor], portrait: Portrait, parts: Part | Iterable[Part]) -> Iterator[Tensor]:
         if self._motion_layout != "explicit":

@@ -7,6 +7,7 @@ phonemes, the mouth controls with coarticulation, voicing and loudness. The head
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, AudioEncoderConfig
 from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
+from imtalker.train.music import music
 from imtalker.train.speech.augmentation import augment, change_speed, colored_noise
 from imtalker.train.speech.corpus import Utterance, load_corpus
 from imtalker.train.speech.phonemes import PHONEMES, VOICELESS, Segment, frame_labels
@@ -29,6 +31,15 @@ logger = logging.getLogger(__name__)
 
 _MOUTH_WEIGHTS = [3.0 if name in ("close", "fv") else 1.0 for name in MOUTH_CONTROLS]  # contacts are short
 MARGIN_FRAMES = 12  # of silence round an utterance that is scored
+
+
+# Every fifth of the 251 readers of LibriSpeech train-clean-100, by name: written out, since a rule that counts would
+# move on with every recording that cannot be aligned.
+READERS_KEPT_OUT = (
+    "103 1088 1235 1355 1502 163 1867 1963 2002 2136 2289 2416 2518 2764 2893 2989 3168 3240 3374 3607 3807 "
+    "3947 4018 412 426 4397 446 4680 4853 5104 5390 5561 5750 587 6078 625 6437 6563 6880 7078 7226 7312 7511 "
+    "78 8063 8123 8312 8465 8630 8838 911"
+).split()
 
 
 @dataclass(frozen=True)
@@ -43,25 +54,36 @@ class AudioTrainingConfig:
     )
     batch_size: int = 16
     seconds: tuple[float, float] = (2.0, 6.0)  # range of the length of training pieces
-    holdout_voices: tuple[str, ...] = ("flite:rms", "librivox", "digits:theo", "digits:nicolas")
+    head_steps: int = 0  # first steps that train the heads alone: for an encoder that starts from trained weights
+    # voices never trained on
+    holdout_voices: tuple[str, ...] = (
+        "flite:rms", "librivox:1", "libri3:27", "libri251:27", "digits:theo", "digits:nicolas",
+        *(f"libri251:{reader}" for reader in READERS_KEPT_OUT),
+    )  # fmt: skip
     holdout_every: int = 20  # every 20th utterance of each voice is kept out too
     # share of the batches by the beginning of the voice's name; others split what is left
     shares: tuple[tuple[str, float], ...] = (
-        ("allison", 0.28),
-        ("lj", 0.10),
-        ("digits", 0.04),
-        ("hibari", 0.19),
-        ("piper", 0.17),
-        ("espeak", 0.07),
-        ("festival", 0.05),
-        ("flite", 0.10),
+        ("libri251", 0.28),
+        ("libri3", 0.18),
+        ("lj", 0.08),
+        ("callie", 0.07),
+        ("allison", 0.10),
+        ("digits", 0.02),
+        ("hibari", 0.07),
+        ("piper", 0.07),
+        ("espeak", 0.05),
+        ("festival", 0.04),
+        ("flite", 0.04),
     )
+    babble: float = 0.15  # share of the pieces with other voices beneath
+    music: float = 0.15  # with music beneath
+    no_speech: float = 0.08  # pieces of music or noise alone: the mouth rests
     augmentation: float = 1.0  # strength, 0..1
 
 
 def is_real(voice: str) -> bool:
     """Whether a voice is recorded connected speech."""
-    return voice in ("lj", "allison", "librivox")
+    return voice.startswith(("lj", "libri", "callie", "allison"))
 
 
 class PhonemeRecogniser(nn.Module):
@@ -73,9 +95,10 @@ class PhonemeRecogniser(nn.Module):
         self.heads = nn.Linear(config.hidden_size, len(PHONEMES) + len(MOUTH_CONTROLS) + 2)
         initialise_filters(self.encoder)
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, waveform: Tensor, heads_only: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T * 640) normalised speech to phoneme logits, mouth controls, (voicing logit, loudness)."""
-        features = self.encoder(waveform, waveform.shape[1] // SAMPLES_PER_FRAME)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not heads_only):
+            features = self.encoder(waveform, waveform.shape[1] // SAMPLES_PER_FRAME)
         sizes = [len(PHONEMES), len(MOUTH_CONTROLS), 2]
         phonemes, mouth, rest = self.heads(features).split(sizes, dim=-1)
         return phonemes, mouth, rest
@@ -106,13 +129,13 @@ def split_corpus(
     utterances: Sequence[Utterance], config: AudioTrainingConfig
 ) -> tuple[list[Utterance], list[Utterance]]:
     """(training, kept out): whole voices and every n-th utterance of the others are kept out."""
+    out = set(config.holdout_voices)
     train: list[Utterance] = []
     kept: list[Utterance] = []
     seen: dict[str, int] = {}
     for utterance in utterances:
         seen[utterance.voice] = count = seen.get(utterance.voice, 0) + 1
-        out = utterance.voice in config.holdout_voices or count % config.holdout_every == 0
-        (kept if out else train).append(utterance)
+        (kept if utterance.voice in out or count % config.holdout_every == 0 else train).append(utterance)
     return train, kept
 
 
@@ -153,9 +176,11 @@ class AudioBatches:
         start = int(rng.integers(low, max(low + 1, int(available) - length // 2)))
         piece = np.zeros(length, np.float32)
         segments: list[Segment] = []
-        if rng.random() < 0.03:
-            piece += (0.01 * colored_noise(length, rng)).astype(np.float32)
+        if rng.random() < self.config.no_speech:
+            sound = music(length, rng) if rng.random() < 0.7 else colored_noise(length, rng)
+            background = (0.1 * sound).astype(np.float32)
         else:
+            background = self._background(piece, rng)
             first = max(0, round(start * factor))
             sound, _ = change_speed(utterance.waveform[first : round((start + length) * factor)], factor)
             offset = max(0, -start)
@@ -171,17 +196,40 @@ class AudioBatches:
         mouth = mouth_track(segments, frames)
         voiceless = [i for i, p in enumerate(PHONEMES) if p in VOICELESS]
         return {
-            "waveform": normalise(augment(piece, rng, self.config.augmentation)),
+            "waveform": normalise(augment(piece + background, rng, self.config.augmentation)),
             "phonemes": labels,
             "mouth": np.stack([mouth[name] for name in MOUTH_CONTROLS], -1).astype(np.float32),
             "voicing": (1 - labels[:, voiceless].sum(1)).clip(0, 1),
             "loudness": loudness.astype(np.float32),
         }
 
+    def _background(self, speech: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(N,) other voices or music, 3 to 25 dB below ``speech`` (N,); mostly nothing."""
+        kind, length = rng.random(), len(speech)
+        if kind < self.config.babble:
+            count = int(rng.integers(2, 7))
+            sound = sum(self._snippet(length, rng) for _ in range(count)) / np.sqrt(count)
+        elif kind < self.config.babble + self.config.music:
+            sound = music(length, rng)
+        else:
+            return np.zeros(length, np.float32)
+        level = max(float(speech.std()), 1e-3) * 10 ** (-rng.uniform(3, 25) / 20)
+        return (level * sound).astype(np.float32)
 
-def recogniser_loss(modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
-    """Cross-entropy with soft labels plus small regressions."""
-    phonemes, mouth, rest = modules["recogniser"](batch["waveform"])
+    def _snippet(self, length: int, rng: np.random.Generator) -> np.ndarray:
+        """(N,) of unit power from anywhere in any utterance, repeated where it is short."""
+        waveform = self.utterances[rng.integers(len(self.utterances))].waveform
+        start = int(rng.integers(len(waveform)))
+        sound = np.resize(np.roll(waveform[: 4 * length], -start), length)
+        return sound / (sound.std() + 1e-4)
+
+
+def recogniser_loss(
+    modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int, head_steps: int = 0
+) -> dict[str, Tensor]:
+    """Cross-entropy with soft labels plus small regressions; before ``head_steps`` the encoder does not learn."""
+    recogniser: Any = modules["recogniser"]
+    phonemes, mouth, rest = recogniser(batch["waveform"], step < head_steps)
     target = batch["phonemes"]
     cross = -(target * F.log_softmax(phonemes.float(), -1)).sum(-1).mean()
     articulation = ((mouth.float() - batch["mouth"]).square() * mouth.new_tensor(_MOUTH_WEIGHTS)).mean()
@@ -229,19 +277,33 @@ def frame_scores(recogniser: PhonemeRecogniser, utterances: Sequence[Utterance])
     }
 
 
+def validation_sets(train: Sequence[Utterance], kept: Sequence[Utterance]) -> dict[str, list[Utterance]]:
+    """Kept-out utterances: recorded by voices never heard, by voices trained on, synthetic, single digits."""
+    heard = {utterance.voice for utterance in train}
+    sets: dict[str, list[Utterance]] = {"unheard": [], "heard": [], "synthetic": [], "digits": []}
+    for utterance in kept:
+        if is_real(utterance.voice):
+            sets["heard" if utterance.voice in heard else "unheard"].append(utterance)
+        else:
+            sets["digits" if utterance.voice.startswith("digits") else "synthetic"].append(utterance)
+    return sets
+
+
+def spread(utterances: Sequence[Utterance], count: int) -> list[Utterance]:
+    """At most about ``count`` utterances from the whole list, the same every time."""
+    return list(utterances)[:: max(1, round(len(utterances) / count))]
+
+
 def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
     """The recogniser, its data and its validation, ready to run."""
     train, kept = split_corpus(load_corpus(config.corpus), config)
-    sets: dict[str, list[Utterance]] = {"synthetic": [], "real": [], "digits": []}
-    for utterance in kept:
-        name = "digits" if utterance.voice.startswith("digits") else "synthetic"
-        sets["real" if is_real(utterance.voice) else name].append(utterance)
+    sets = validation_sets(train, kept)
 
     def validate(modules: Mapping[str, nn.Module], step: int) -> dict[str, float]:
         recogniser: Any = modules["recogniser"]
         numbers: dict[str, float] = {}
         for name, utterances in sets.items():
-            for key, value in (frame_scores(recogniser, utterances[:60]) if utterances else {}).items():
+            for key, value in (frame_scores(recogniser, spread(utterances, 30)) if utterances else {}).items():
                 numbers[f"{name}_{key}"] = value
         return numbers
 
@@ -250,7 +312,7 @@ def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> Tra
     if config.start_from is not None:
         load_weights(recogniser.encoder, config.start_from)
     modules = {"recogniser": recogniser}
-    objective = Objective("audio", ("recogniser",), recogniser_loss)
+    objective = Objective("audio", ("recogniser",), partial(recogniser_loss, head_steps=config.head_steps))
     return TrainingLoop(config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu)
 
 

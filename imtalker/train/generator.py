@@ -2,7 +2,7 @@
 
 The conditions have known units: pose = yaw, pitch, roll / 10 degrees; gaze = degrees / 10 measured from the
 camera, so that (0, 0) looks at the viewer however the head is turned; camera = scale, x, y in units of the motion
-latent; statistics = mean and deviation of the head over the clip (IF-MDM).
+latent; statistics = where the head rests and the amounts of the style (IF-MDM), see ``motion_statistics.py``.
 """
 
 import logging
@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from imtalker.config import AudioEncoderConfig, GeneratorConfig, SamplingOptions
 from imtalker.generator.audio_encoder import AudioEncoder
+from imtalker.generator.conditions import AmountLinear
 from imtalker.generator.motion_generator import MotionGenerator
-from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS
+from imtalker.generator.motion_layout import CAMERA_CHANNELS, GAZE_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS
+from imtalker.generator.motion_statistics import style_condition
 from imtalker.train.audio_encoder import AudioTrainingConfig, is_real, split_corpus
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.motion.clips import MotionClips, make_clips
@@ -26,11 +28,12 @@ from imtalker.train.motion.scores import Speech, score_generator
 from imtalker.train.puppet.motion_space import EXPRESSION, MotionSpace, lid_gap
 from imtalker.train.puppet.topology import MEAN_NEUTRAL
 from imtalker.train.speech.corpus import load_corpus
-from imtalker.weights.file import load_module, load_weights, save_weights
+from imtalker.weights.file import load_module, read_weights, save_weights
 from imtalker.weights.presets import TINY_GENERATOR
 
 logger = logging.getLogger(__name__)
 
+AMOUNT_RATE = 5.0  # learning-rate factor of the layers that read a style: few numbers, wide range
 BLINK_WEIGHT = 4.0  # added to the weight of a frame's lids when they are shut
 
 
@@ -58,30 +61,37 @@ class GeneratorTrainingConfig:
     corpus: str = "speech"  # folder made by speech_corpus
     audio_encoder: str = "audio/audio_encoder.safetensors"  # trained by train-audio
     generator: GeneratorConfig = TINY_GENERATOR
-    start_from: str | None = None  # generator.safetensors to begin with
+    start_from: str | None = None  # generator.safetensors to begin with, of the same or an older architecture
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(steps=6000, learning_rate=1.5e-3, warmup_steps=100, ema_decay=0.995)
     )
     dropout: DropoutConfig = field(default_factory=DropoutConfig)
     batch_size: int = 32
-    clips: int = 800  # pieces of speech
-    variants: int = 3  # different motions for each
+    clips: int = 900  # pieces of speech
+    variants: int = 2  # different motions for each
     validation_clips: int = 6
-    expression_weight: float = 2.0  # of the expression's channels; 1 for the head's
+    expression_weight: float = 2.0  # of the expression's channels
+    head_weight: float = 4.0  # of head and eyes: with less the amounts of a style are not learned
+    manner_weight: float = 10.0  # of the errors of brow raise and smile, 0..1
     closure_weight: float = 14.0  # added to that in frames where the lips must meet
     gap_weight: float = 2.0  # of the error of the lip opening, in cm
     lid_weight: float = 4.0  # of the error of the lid openings, relative to open eyes
     smoothness_weight: float = 0.5  # of the error of frame-to-frame differences
+    border_weight: float = 6.0  # added to the head's weight in a window's first frames, where it has to go on
     # 1: the paper's path, straight in time. 2: the same path, left ever slower: the equal steps of the sampler then
     # become finer towards the motion, where a coarse last step would leave noise as trembling.
     time_power: float = 2.0
 
 
 class MotionBatches:
-    """Random windows of clips with their conditions; a pure function of index and rng."""
+    """Random windows of clips with their conditions; a pure function of index and rng.
 
-    def __init__(self, clips: MotionClips, config: GeneratorTrainingConfig):
-        self.clips, self.config = clips, config
+    ``features`` are what the audio encoder hears in the clips, ``MotionClips.features``.
+    """
+
+    def __init__(self, clips: MotionClips, features: np.ndarray, config: GeneratorTrainingConfig):
+        self.clips, self.features, self.config = clips, features, config
+        self.style = style_condition(torch.from_numpy(clips.amounts())).numpy()
 
     def __call__(self, index: int, rng: np.random.Generator) -> dict[str, Tensor]:
         items = [self._window(rng) for _ in range(self.config.batch_size)]
@@ -119,11 +129,11 @@ class MotionBatches:
             "context_kept": np.asarray(kept, np.float32),
             "reference": reference,
             "close": clips.close[own][inside].astype(np.float32),
-            "audio": clips.features[own][inside].astype(np.float32),
+            "audio": self.features[own][inside].astype(np.float32),
             "pose": pose.astype(np.float32),
             "camera": camera.astype(np.float32),
             "gaze": look.astype(np.float32),
-            "statistics": np.concatenate([mean, head.std(0)]).astype(np.float32),
+            "statistics": np.concatenate([mean, self.style[variant, clip]]).astype(np.float32),
             **{f"keep_{name}": value for name, value in keep.items()},
         }
 
@@ -131,8 +141,10 @@ class MotionBatches:
 class FlowMatchingLoss:
     """Error of the velocity (eq. 11), of its frame-to-frame differences, and of the lip and lid openings it implies."""
 
-    def __init__(self, config: GeneratorTrainingConfig, space: MotionSpace):
+    def __init__(self, config: GeneratorTrainingConfig, space: MotionSpace, manner: np.ndarray):
+        """``manner (32, 2)`` reads brow raise and smile off a motion."""
         self.config = config
+        self.manner = torch.from_numpy(manner).float()
         self.gap = torch.from_numpy(space.gap_readout).float()
         self.lids = torch.from_numpy(space.aperture_readout / lid_gap(MEAN_NEUTRAL)).float()
 
@@ -156,10 +168,14 @@ class FlowMatchingLoss:
         error = (velocity.float() - speed * (target - noise)) / (speed.square() + 0.02).sqrt()
         weight = torch.ones(motion.shape[-1], device=error.device)
         weight[EXPRESSION] = config.expression_weight
+        weight[: GAZE_CHANNELS.stop] = config.head_weight
         frame_weight = torch.ones_like(error)
         frame_weight[..., EXPRESSION] += (
             config.closure_weight / config.expression_weight * batch["close"][:, size:, None]
         )
+        # The first frames of a window go on from the context: a small offset there is a jump that everybody sees.
+        border = torch.exp(-torch.arange(error.shape[1], device=error.device) / 3)[:, None]
+        frame_weight[..., HEAD_CHANNELS] += config.border_weight * border * batch["context_kept"][:, None, None]
         flow = (error.square() * weight * frame_weight).mean()
         smooth = (error.diff(dim=1).square() * weight).mean()
         gap = ((error[..., EXPRESSION] @ self.gap.to(error.device)).square() * frame_weight[..., 8]).mean()
@@ -167,8 +183,11 @@ class FlowMatchingLoss:
         # a blink lasts a few frames in a hundred; without their weight lids come half down
         blink = 1 + BLINK_WEIGHT * (-(target[..., EXPRESSION] @ lids)).clamp(0, 1)
         lid = ((error[..., EXPRESSION] @ lids).square() * blink).mean()
+        manner = (error @ self.manner.to(error.device)).square().mean()
         loss = flow + config.smoothness_weight * smooth + config.gap_weight * gap + config.lid_weight * lid
-        return {"loss": loss, "flow": flow, "smooth": smooth, "gap": gap, "lid": lid, "plain": error.square().mean()}
+        loss = loss + config.manner_weight * manner
+        terms = {"flow": flow, "smooth": smooth, "gap": gap, "lid": lid, "manner": manner}
+        return {"loss": loss, **terms, "plain": error.square().mean()}
 
 
 class TrainedGenerator(nn.Module):
@@ -195,17 +214,17 @@ class TrainedGenerator(nn.Module):
         return self.generator(x_t, t, projected, context, reference)
 
 
-def typical_deviation(clips: MotionClips) -> Tensor:
-    """Median over the clips of the deviation of the head's channels, (6,)."""
-    deviations = [
-        clips.motion[0, start : start + frames, HEAD_CHANNELS].std(0)
-        for start, frames in zip(clips.start, clips.frames, strict=True)
-    ]
-    return torch.from_numpy(np.median(deviations, axis=0)).float()
+def start_from(generator: MotionGenerator, path: str) -> None:
+    """Take the weights of another generator; what it lacks or has in another size starts anew."""
+    given, _ = read_weights(path)
+    own = generator.state_dict()
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    logger.info("anew: %s", ", ".join(sorted(set(own) - set(fitting))) or "nothing")
+    generator.load_state_dict({**own, **fitting})
 
 
 def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
-    """The generator, its clips (made once, kept in ``out``) and its validation, ready to run."""
+    """The generator, its clips (made once, kept in ``out``, for any audio encoder) and its validation."""
     space = MotionSpace.load()
     encoder, _, _ = load_module(config.audio_encoder, AudioEncoderConfig, AudioEncoder)
     speech = AudioTrainingConfig()
@@ -213,7 +232,7 @@ def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) ->
     path = out / "clips.npz"
     if not path.is_file():
         logger.info("making %d clips", config.clips)
-        make_clips(train, encoder, space, config.clips, config.variants, config.loop.seed, speech.shares).save(path)
+        make_clips(train, space, config.clips, config.variants, config.loop.seed, speech.shares).save(path)
     clips = MotionClips.load(path)
     real = [u for u in kept if is_real(u.voice)] or kept or train
     speeches = [Speech.of(u, encoder) for u in real[: config.validation_clips]]
@@ -225,11 +244,13 @@ def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) ->
     torch.manual_seed(config.loop.seed)
     trained = TrainedGenerator(config.generator)
     if config.start_from is not None:
-        load_weights(trained.generator, config.start_from)
+        start_from(trained.generator, config.start_from)
     if config.generator.statistics_dim:
-        trained.generator.typical_deviation.copy_(typical_deviation(clips))
-    objective = Objective("motion", ("generator",), FlowMatchingLoss(config, space))
-    batches = MotionBatches(clips, config)
+        trained.generator.typical.copy_(torch.from_numpy(clips.typical()))
+        trained.generator.readout.copy_(torch.from_numpy(clips.readout))
+    loss = FlowMatchingLoss(config, space, clips.readout[:, 2:])
+    objective = Objective("motion", ("generator",), loss, type_rates={AmountLinear: AMOUNT_RATE})
+    batches = MotionBatches(clips, clips.features(encoder), config)
     return TrainingLoop(config.loop, out, {"generator": trained}, [objective], batches, validate, cpu=cpu)
 
 

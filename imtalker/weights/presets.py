@@ -102,7 +102,8 @@ TINY_RENDERER = RendererConfig(
 )
 TINY_GENERATOR = GeneratorConfig(
     audio_dim=160,
-    statistics_dim=12,  # mean and deviation of the six head channels
+    statistics_dim=15,  # rest of the six head channels and nine amounts of the style
+    speech_attention=True,
     condition_dim=64,
     hidden_dim=128,
     num_layers=4,
@@ -112,12 +113,12 @@ TINY_GENERATOR = GeneratorConfig(
 )
 TINY_AUDIO = AudioEncoderConfig(
     hidden_size=160,
-    num_hidden_layers=3,
+    num_hidden_layers=5,
     num_attention_heads=4,
-    intermediate_size=384,
-    # 32 bands in 4 phases at 100 Hz, then 50 Hz: a frame sees 50 ms round the video frame's middle
+    intermediate_size=640,
+    # 32 bands in 4 phases at 100 Hz, then 50 Hz: a frame sees 90 ms round the video frame's middle
     conv_dim=(128, 192),
-    conv_kernel=(320, 4),
+    conv_kernel=(320, 8),
     conv_stride=(160, 2),
     num_conv_pos_embeddings=15,
     num_conv_pos_embedding_groups=8,

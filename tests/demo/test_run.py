@@ -38,7 +38,7 @@ def test_a_run_writes_the_frames_of_the_pipeline(pipeline, host, inputs, request
     direct = save_video(pipeline.animate_from_audio(portrait, inputs.speech, options=options), tmp_path / "direct.mp4")
     for ours, theirs in zip(read_frames(run.video), read_frames(direct), strict=True):
         assert np.array_equal(ours, theirs)
-    assert run.side_by_side is not None and probe_video(run.side_by_side).width == 128
+    assert run.side_by_side is not None and probe_video(run.side_by_side).width == 256
     assert json.loads(run.recipe.read_text())["sampling"]["seed"] == 5
     assert load_motion(run.motion).motion.shape == (25, 32)
     assert run.report["frames"] == 25 and run.report["seconds"]["rendering"] > 0
@@ -119,7 +119,7 @@ def test_two_portraits_move_in_step(pipeline, host, inputs, request_, job, folde
     assert "motion_generation" in stages[0] and "motion_generation" not in stages[1]
     assert [path.name for path in place.iterdir()] == ["comparison.mp4"]
     frames = list(read_frames(result.video))
-    assert len(frames) == 25 and frames[0].shape == (64, 128, 3) and probe_video(result.video).has_audio
+    assert len(frames) == 25 and frames[0].shape == (128, 256, 3) and probe_video(result.video).has_audio
 
 
 def test_grid_keeps_shape_and_order():

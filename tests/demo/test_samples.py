@@ -61,7 +61,7 @@ def test_the_greeting_is_made_once_and_is_what_a_click_gives(service, inputs):
     first.start()
     hero = first.wait(120)
     assert hero is not None and hero.title == "Portrait says a <greeting>"
-    assert probe_video(hero.video).width == 128  # picture and result
+    assert probe_video(hero.video).width == 256  # picture and result
     before = hero.video.stat().st_mtime_ns
     second = Greeting(service, request)
     second.start()

@@ -15,7 +15,6 @@ from imtalker.evaluate import protocols
 from imtalker.evaluate.comparison import face_hull, mouth_box, sharpness
 from imtalker.evaluate.dataset import read_dataset
 from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
-from imtalker.evaluate.face_metrics import LIP_LANDMARKS
 from imtalker.evaluate.metrics import METRICS, MODES, PAPER, metrics_of
 from imtalker.evaluate.phonemes import SpeechCues
 from imtalker.evaluate.protocols import Evaluator, controls_of
@@ -25,6 +24,7 @@ from imtalker.evaluate.report_text import ablation_table, text_table
 from imtalker.evaluate.scoring import curve_correlation
 from imtalker.evaluate.svg import line_plot, log_plot, stacked_bar, strip_plot
 from imtalker.faces.landmarks import FaceLandmarks
+from imtalker.faces.mesh import LIPS
 from imtalker.media.video import read_frames
 from imtalker.pipeline.animation import Animation, FrameChunk
 from imtalker.pipeline.timing import Timings
@@ -169,9 +169,9 @@ def test_standing_still_scores_as_the_copy_of_the_first_frame(folder):
 def test_regions_of_a_face_and_what_lies_in_them():
     points = np.zeros((478, 3), np.float32)
     points[:, 0], points[:, 1] = np.linspace(60, 200, 478), 100 + 60 * np.sin(np.arange(478))
-    points[LIP_LANDMARKS, 0] = np.linspace(100, 140, len(LIP_LANDMARKS))
-    points[LIP_LANDMARKS, 1] = 150
-    face = FaceLandmarks(points, 1.0)
+    points[list(LIPS), 0] = np.linspace(100, 140, len(LIPS))
+    points[list(LIPS), 1] = 150
+    face = FaceLandmarks(points, np.zeros(52, np.float32))
     hull, mouth = face_hull(face, 256), mouth_box(face, 256)
     assert hull[100, 130] and not hull[20, 20] and not hull[:, :59].any()
     rows, columns = np.nonzero(mouth)

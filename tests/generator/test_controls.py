@@ -15,6 +15,7 @@ from imtalker.generator.controls import (
     pose_remarks,
     rotation_vectors,
 )
+from imtalker.generator.motion_style import MotionStyle
 
 LEARNED, EXPLICIT = GeneratorConfig(), GeneratorConfig(motion_layout="explicit")
 
@@ -94,7 +95,7 @@ def test_windows_hold_the_last_value_and_constants_stay() -> None:
 
 def test_neutral_controls_know_it() -> None:
     assert MotionControls().is_neutral
-    assert not MotionControls(yaw=0).is_neutral and not MotionControls(expressiveness=0.5).is_neutral
+    assert not MotionControls(yaw=0).is_neutral and not MotionControls(style=MotionStyle(expressiveness=0.5)).is_neutral
 
 
 def test_csv_and_npz_say_the_same(tmp_path: Path) -> None:
@@ -155,9 +156,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
         ({"roll": []}, "roll has no values"),
         ({"yaw": [[1.0, 2.0]]}, "yaw has the shape"),
         ({"camera": [1.0, 2.0]}, "camera has the shape"),
-        ({"expressiveness": 1.6}, "expressiveness is 1.6"),
-        ({"expressiveness": -0.1}, "expressiveness is -0.1"),
-        ({"expressiveness": float("nan")}, "expressiveness"),
+        ({"style": 1.6}, "style is 1.6"),
     ],
 )
 def test_bad_values_are_named(values: dict, named: str) -> None:
@@ -170,3 +169,16 @@ def test_raw_tracks_are_checked() -> None:
         ControlTracks(gaze=np.zeros((4, 3), np.float32))
     with pytest.raises(InputError, match="not finite"):
         ControlTracks(pose=np.full((4, 3), np.nan, np.float32))
+
+
+@pytest.mark.parametrize(("place", "value"), [(8, 99), (6, 1), (8, 8)])
+def test_archives_that_cannot_be_unpacked(tmp_path: Path, place: int, value: int) -> None:
+    """An unknown compression, a password, data that is not what the header says."""
+    path = tmp_path / "k.npz"
+    np.savez(path, yaw=np.zeros(5))
+    data = bytearray(path.read_bytes())
+    for signature, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
+        data[data.index(signature) + place + shift] = value
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="not a NumPy archive"):
+        MotionControls.from_npz(path)

@@ -13,10 +13,11 @@ from imtalker.generator.controls import ControlTracks, MotionControls
 from imtalker.generator.explicit_head import EYE_LIMIT
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.motion_layout import CAMERA_CHANNELS, HEAD_CHANNELS, camera_gaze
+from imtalker.generator.motion_style import MotionStyle
 
 LEARNED = GeneratorConfig(audio_dim=8, condition_dim=16, hidden_dim=32, num_layers=2, num_heads=2)
 EXPLICIT = replace(LEARNED, motion_layout="explicit")
-STATISTICS = replace(EXPLICIT, statistics_dim=12)
+STATISTICS = replace(EXPLICIT, statistics_dim=15, speech_attention=True)
 OPTIONS = SamplingOptions(num_steps=2)
 REFERENCE = torch.randn(1, 32, generator=torch.Generator().manual_seed(5))
 
@@ -146,16 +147,20 @@ def test_a_short_track_holds_its_last_value_or_is_padded_with_zeros_as_upstream(
     assert held.window(0, 60).pose is not None and (held.window(0, 60).pose[30:] == pose[-1]).all()
 
 
-@pytest.mark.parametrize("config", [EXPLICIT, STATISTICS])
-def test_expressiveness_scales_the_heads_excursions_about_the_portrait(config: GeneratorConfig) -> None:
-    model, audio = network(config), features(50)
+def test_a_head_that_is_asked_to_be_still_is_still_and_the_default_style_is_no_style() -> None:
+    model, audio = network(STATISTICS), features(60)
+    still = motion(model, audio, MotionControls(style=MotionStyle(head=0)))
+    torch.testing.assert_close(still[..., HEAD_CHANNELS], REFERENCE[:, None, HEAD_CHANNELS].expand(1, 60, 6))
+    assert torch.equal(motion(model, audio), motion(model, audio, MotionControls(style=MotionStyle())))
+
+
+def test_every_option_of_the_style_reaches_the_network() -> None:
+    model, audio = network(STATISTICS), features(50)
     natural = motion(model, audio)
-    rest = REFERENCE[:, None, HEAD_CHANNELS]
-    for amount in (0.0, 0.5, 1.5):
-        scaled = motion(model, audio, MotionControls(expressiveness=amount))
-        expected = rest + amount * (natural[..., HEAD_CHANNELS] - rest)
-        torch.testing.assert_close(scaled[..., HEAD_CHANNELS], expected)
-        assert torch.equal(scaled[..., 8:], natural[..., 8:])
+    for name in MotionStyle.names():
+        value = 0.7 if name == "smile" else 40.0 if name == "blinks" else 1.6
+        changed = motion(model, audio, MotionControls(style=MotionStyle(**{name: value})))
+        assert not torch.allclose(changed, natural), name
 
 
 @pytest.mark.parametrize("config", [EXPLICIT, STATISTICS])
@@ -192,9 +197,11 @@ def test_eyes_keep_their_target_while_the_head_is_turned_as_far_as_they_can() ->
     assert (far[..., 6].abs() <= natural[..., 6].abs().clamp(min=EYE_LIMIT) + 1e-6).all()
 
 
-def test_expressiveness_needs_a_preset_that_names_the_head() -> None:
-    with pytest.raises(InputError, match="expressiveness is 0"):
-        network().generate(features(50), REFERENCE, MotionControls(expressiveness=0.5))
+def test_a_style_needs_a_preset_trained_with_it() -> None:
+    with pytest.raises(InputError, match="style"):
+        network().generate(features(50), REFERENCE, MotionControls(style=MotionStyle(head=0.5)))
+    with pytest.raises(InputError, match="styles"):
+        network().style_of(torch.zeros(60, 32))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +223,7 @@ def test_bad_options_fail_at_the_call_and_no_frames_at_the_first() -> None:
 
 def test_statistics_need_the_explicit_layout() -> None:
     with pytest.raises(InputError, match="statistics"):
-        MotionGenerator(replace(LEARNED, statistics_dim=12))
+        MotionGenerator(replace(LEARNED, statistics_dim=15))
 
 
 def test_half_precision_follows_single_precision() -> None:

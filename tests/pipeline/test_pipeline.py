@@ -13,6 +13,7 @@ from imtalker import CropBox, MotionControls, SamplingOptions, Timings, load_mot
 from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError, NoFaceError
 from imtalker.generator.head_transfer import back_and_forth, head_controls
+from imtalker.generator.motion_style import MotionStyle
 from imtalker.media.video import count_frames
 from imtalker.pipeline.inputs import Portrait, SourceImage, describe_file
 from imtalker.pipeline.motion_clip import MotionClip
@@ -263,7 +264,7 @@ def test_the_official_architecture_takes_the_same_road(clip):
     with pytest.raises(InputError, match="no readable head"):
         base.animate_from_audio(portrait, speech(1), head_from=clip)
     with pytest.raises(InputError, match="expressiveness"):
-        base.animate_from_audio(portrait, speech(1), MotionControls(expressiveness=0.5))
+        base.animate_from_audio(portrait, speech(1), MotionControls(style=MotionStyle(expressiveness=0.5)))
     with pytest.raises(InputError, match="'base'"):
         small_pipeline().render_motion(portrait, spoken.motion)
 

@@ -25,7 +25,8 @@ from tests.support.tone_speech import TINY, tone_speech
 
 GENERATOR = GeneratorConfig(
     audio_dim=32,
-    statistics_dim=12,
+    statistics_dim=15,
+    speech_attention=True,
     condition_dim=16,
     hidden_dim=32,
     num_layers=1,
@@ -96,13 +97,14 @@ def test_exported_generator_loads(out, config):
     export(loop, config, out)
     generator, found, _ = load_module(out / "generator.safetensors", GeneratorConfig, MotionGenerator)
     assert found == GENERATOR
-    assert (generator.typical_deviation > 0).all()
+    assert (generator.typical > 0).all() and generator.readout.abs().sum(0).gt(0).all()
 
 
 def test_clips_hold_aligned_arrays(clips):
     clips = MotionClips.load(clips)
     total = int(clips.frames.sum())
-    assert clips.features.shape == (total, 32)
+    assert clips.waveform.shape == (total * 640,)
+    assert clips.measured.shape == (2, 2, 7) and clips.asked.shape == (2, 2, 9)
     assert clips.motion.shape == (2, total, 32)
     assert clips.gaze.shape == (2, total, 2)
     assert clips.close.shape == (total,)

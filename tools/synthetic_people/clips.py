@@ -112,7 +112,8 @@ def _style(script: ClipScript) -> Style:
         mouth=1.0,
         smile=script.smile,
         brows=0.7,
-        blink_interval=2.6,
+        wandering=1.0,
+        blinks=20.0,
     )
 
 

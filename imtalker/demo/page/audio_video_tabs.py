@@ -8,7 +8,7 @@ import gradio as gr
 from imtalker.config import SamplingOptions
 from imtalker.demo.page.framing_panel import FramingPanel, crop_for
 from imtalker.demo.page.nobody_button import NobodyButton
-from imtalker.demo.page.option_panels import HeadPanel, OutputPanel, SamplingPanel
+from imtalker.demo.page.option_panels import HeadPanel, OutputPanel, SamplingPanel, StylePanel
 from imtalker.demo.page.result_panel import ResultPanel
 from imtalker.demo.page.run_lifecycle import Around, RunLifecycle
 from imtalker.demo.page.theme import CONSENT
@@ -50,6 +50,7 @@ class AudioTab:
                 self.framing.watch(self.portrait)
                 self.speech = speech_input(SPEECH, samples, seconds)
                 self.head = HeadPanel(samples, self.speech, expected.generator)
+                self.style = StylePanel(samples, expected.generator)
                 self.sampling = SamplingPanel(expected.sampling)
                 self.output = OutputPanel()
             with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
@@ -70,6 +71,7 @@ class AudioTab:
             self.framing.state,
             self.speech,
             *self.head.inputs,
+            *self.style.inputs,
             self.sampling.steps,
             self.sampling.guidance,
             self.sampling.seed,
@@ -96,6 +98,7 @@ class AudioTab:
             paste_back=data[self.output.paste_back],
             label=data[self.output.label],
             **self.head.arguments(data),
+            **self.style.arguments(data),
         )
 
 

@@ -8,10 +8,9 @@ import gradio as gr
 from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.demo.page.controls_editor import ControlsEditor
 from imtalker.demo.page.widgets import QUICK, as_sent, clip_input, hint, number, slider, switch
-from imtalker.demo.runs.options import REASONS, abilities
+from imtalker.demo.runs.options import REASONS, STYLES, abilities
 from imtalker.demo.runs.requests import (
     CONTROLS,
-    EXPRESSIVENESS,
     GAZE_X,
     GAZE_Y,
     GUIDANCE_OPTION,
@@ -21,9 +20,13 @@ from imtalker.demo.runs.requests import (
     PITCH,
     ROLL,
     SEED,
+    SMILE,
     SOLVER,
     STEPS_OPTION,
+    STYLE,
+    STYLE_CLIP,
     YAW,
+    SpeechRequest,
 )
 from imtalker.demo.runs.samples import Samples
 
@@ -71,7 +74,6 @@ class HeadPanel:
 
     def __init__(self, samples: Samples, speech: gr.Audio, expected: GeneratorConfig):
         self._expected = expected
-        able = abilities(expected)
         with gr.Accordion("Head and eyes", open=False):
             self.head = gr.Radio(self._choices(expected), value=FREE, label="The head")
             with gr.Row(visible=False) as pose:
@@ -85,7 +87,6 @@ class HeadPanel:
             self.eyes = gr.Radio([EYES_FREE, EYES_FIXED], value=EYES_FREE, label="The eyes")
             with gr.Row(visible=False) as gaze:
                 self.gaze_x, self.gaze_y = slider(GAZE_X, 0), slider(GAZE_Y, 0)
-            self.expressiveness = slider(EXPRESSIVENESS, 100, visible=able[EXPRESSIVENESS.needs])
             self.unable = gr.HTML(self._unable(expected), padding=False)
         self.head.change(
             lambda value: (
@@ -111,7 +112,6 @@ class HeadPanel:
             self.eyes,
             self.gaze_x,
             self.gaze_y,
-            self.expressiveness,
         ]
 
     def arguments(self, data: dict[Any, Any]) -> dict[str, Any]:
@@ -123,7 +123,6 @@ class HeadPanel:
             "roll": data[self.roll] if head == HELD else None,
             "gaze_x": data[self.gaze_x] if gaze else None,
             "gaze_y": data[self.gaze_y] if gaze else None,
-            "expressiveness": data[self.expressiveness],
             "head_clip": data[self.head_clip] if head == FROM_CLIP else None,
             "controls": data[self.controls] if head == FROM_FILE else None,
         }
@@ -131,16 +130,14 @@ class HeadPanel:
     @property
     def fitted(self) -> list[Any]:
         """What depends on the preset, in the order of ``fit``."""
-        return [self.head, self.expressiveness, self.unable]
+        return [self.head, self.unable]
 
     def fit(self, loaded: GeneratorConfig) -> list[Any]:
         """Changes for a preset with other abilities than the expected one; none where they are the same."""
-        able = abilities(loaded)
-        if able == abilities(self._expected):
+        if abilities(loaded) == abilities(self._expected):
             return [gr.skip() for _ in self.fitted]
         return [
             gr.Radio(self._choices(loaded)),
-            gr.Slider(value=100, visible=able[EXPRESSIVENESS.needs]),
             self._unable(loaded),
         ]
 
@@ -153,9 +150,51 @@ class HeadPanel:
         if abilities(generator)[HEAD_CLIP.needs]:
             return ""
         return (
-            "<p class='it-limit'>“Moves as in a clip” and “Expressiveness” are not offered: "
-            f"this preset cannot do them, {REASONS[HEAD_CLIP.needs]}.</p>"
+            "<p class='it-limit'>“Moves as in a clip” is not offered: "
+            f"this preset cannot do it, {REASONS[HEAD_CLIP.needs]}.</p>"
         )
+
+
+class StylePanel:
+    """How lively the person is; shown where the preset can do it.
+
+    Args:
+        expected: of the preset that is going to answer.
+    """
+
+    def __init__(self, samples: Samples, expected: GeneratorConfig):
+        able = abilities(expected)[STYLES]
+        with gr.Accordion("Liveliness", open=False, visible=able) as self.panel:
+            self.amounts = {
+                name: slider(option, SpeechRequest.defaults()[name])
+                for name, option in STYLE.items()
+                if option != SMILE
+            }
+            self.own_smile = gr.Checkbox(True, label="Smile as in the portrait")
+            self.smile = slider(SMILE, 0, visible=False)
+            self.style_clip = clip_input(STYLE_CLIP, samples, height=260)
+        self.own_smile.change(lambda own: gr.Slider(visible=not own), self.own_smile, self.smile, **QUICK)
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [*self.amounts.values(), self.own_smile, self.smile, self.style_clip]
+
+    def arguments(self, data: dict[Any, Any]) -> dict[str, Any]:
+        """Fields of a request."""
+        smile = None if data[self.own_smile] else data[self.smile]
+        return {name: data[widget] for name, widget in self.amounts.items()} | {
+            "smile": smile,
+            "style_clip": data[self.style_clip],
+        }
+
+    @property
+    def fitted(self) -> list[Any]:
+        """What depends on the preset, in the order of ``fit``."""
+        return [self.panel]
+
+    def fit(self, loaded: GeneratorConfig) -> list[Any]:
+        """Changes for a preset with other abilities than the expected one."""
+        return [gr.Accordion(visible=abilities(loaded)[STYLES])]
 
 
 class OutputPanel:

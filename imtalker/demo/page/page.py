@@ -73,7 +73,7 @@ def build_page(service: Service) -> Page:
             gr.Markdown(ABOUT.format(**limits))
         Endpoints(service)
         lives = {tab.life.tab: tab.life for tab in (audio, video, compare)}
-        fitted = [*audio.sampling.tuned, *audio.head.fitted]
+        fitted = [*audio.sampling.tuned, *audio.head.fitted, *audio.style.fitted]
         nobody = [*audio.nobody.outputs, *video.nobody.outputs]
 
         def loaded() -> list[Any]:
@@ -86,7 +86,11 @@ def build_page(service: Service) -> Page:
             except ImTalkerError as error:
                 words = f"<p class='it-note' role='alert'>No model could be loaded: {escape(str(error))}</p>"
                 return [words, *(gr.skip() for _ in fitted), *buttons]
-            changes = [*audio.sampling.tune(preset.sampling), *audio.head.fit(preset.generator)]
+            changes = [
+                *audio.sampling.tune(preset.sampling),
+                *audio.head.fit(preset.generator),
+                *audio.style.fit(preset.generator),
+            ]
             return [_engine(facts), *changes, *buttons]
 
         def found(where: str, name: str, known: Any) -> Iterator[dict[Any, Any]]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imtalker.demo.runs.options import Request
-from imtalker.demo.runs.requests import EXPRESSIVENESS
 
 CODE_LANGUAGES: tuple[tuple[str, Literal["python", "shell"]], ...] = (
     ("Python", "python"),
@@ -74,7 +73,7 @@ def cli_snippet(request: Request, preset: str) -> str:
             continue
         elif option.kind == "switch":
             words += [option.flag] if value else []
-        elif option is EXPRESSIVENESS:  # the command line counts in ones
+        elif option.percent:  # the command line counts in ones
             words += [option.flag, f"{value / 100:g}"]
         elif option.is_file:
             words += [option.flag, f"./{value}" if value.startswith("-") else value]

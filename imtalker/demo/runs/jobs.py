@@ -8,10 +8,11 @@ import numpy as np
 
 from imtalker.config import FRAME_RATE, SamplingOptions
 from imtalker.demo.runs.options import Request
-from imtalker.demo.runs.requests import ClipRequest, MotionRequest, SpeechRequest
+from imtalker.demo.runs.requests import STYLE, ClipRequest, MotionRequest, SpeechRequest
 from imtalker.demo.settings import MAX_PORTRAIT_PIXELS
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
+from imtalker.generator.motion_style import MotionStyle
 from imtalker.media.audio import load_clip_sound
 from imtalker.media.framing import Crop, parse_crop
 from imtalker.media.video import probe_video
@@ -19,6 +20,8 @@ from imtalker.media.video_writer import AudioTrack
 from imtalker.pipeline.inputs import DrivingClip, SourceImage, Speech
 from imtalker.pipeline.motion_clip import MotionClip, load_motion
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
+
+DEFAULT_STYLE = MotionStyle()
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,21 @@ def sampling_options(request: SpeechRequest, defaults: SamplingOptions) -> Sampl
     return options
 
 
-def motion_controls(request: SpeechRequest) -> MotionControls | None:
-    """What is asked of head and eyes; None where that is nothing. Single angles go before those of the file.
+def motion_style(request: SpeechRequest, natural: MotionStyle = DEFAULT_STYLE) -> MotionStyle:
+    """The style that is asked for; ``natural`` where nothing is."""
+    asked = {}
+    for name, option in STYLE.items():
+        value = getattr(request, name)
+        if value != request.defaults()[name]:
+            asked[name] = value / 100 if option.percent else value
+    return replace(natural, **asked)
+
+
+def motion_controls(request: SpeechRequest, natural: MotionStyle = DEFAULT_STYLE) -> MotionControls | None:
+    """What is asked of head, eyes and style; None where that is nothing. Single angles go before those of the file.
+
+    Args:
+        natural: the style where none is asked for.
 
     Raises:
         InputError: the file cannot be used.
@@ -96,7 +112,7 @@ def motion_controls(request: SpeechRequest) -> MotionControls | None:
     controls = MotionControls.from_file(request.controls) if request.controls else MotionControls()
     asked = {name: getattr(request, name) for name in ("yaw", "pitch", "roll", "gaze_x", "gaze_y")}
     asked = {name: value for name, value in asked.items() if value is not None}
-    controls = replace(controls, **asked, expressiveness=request.expressiveness / 100)
+    controls = replace(controls, **asked, style=motion_style(request, natural))
     return None if controls.is_neutral else controls
 
 
@@ -120,7 +136,8 @@ def read_portrait(
 
 def _speech_job(request: SpeechRequest, pipeline: TalkingHeadPipeline, max_seconds: float) -> ClipJob:
     options = sampling_options(request, pipeline.preset.sampling)
-    controls = motion_controls(request)
+    natural = pipeline.style_of_clip(request.style_clip) if request.style_clip else DEFAULT_STYLE
+    controls = motion_controls(request, natural)
     source = read_portrait(pipeline, request.portrait, parse_crop(request.crop), request.face)
     speech = Speech.read(request.speech, max_seconds)
     return ClipJob(

@@ -16,7 +16,8 @@ Kind = Literal["picture", "sound", "clip", "file", "number", "text", "switch"]
 FILE_KINDS = ("picture", "sound", "clip", "file")
 
 NAMED_HEAD = "named_head"  # an ability: the motion has channels for the head
-REASONS = {NAMED_HEAD: "its motion does not name the head"}
+STYLES = "styles"  # an ability: trained with motion statistics as a condition
+REASONS = {NAMED_HEAD: "its motion does not name the head", STYLES: "it was not trained with styles"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Option:
         offered: what the page's slider shows of that; None: all.
         choices: what a text may be; empty: anything.
         flag: option of the command line; empty: it has none.
+        percent: on page and endpoint in per cent of what command line and core take.
         needs: ability of the preset without which it cannot be used.
         missing: what to say where a needed file is not given.
     """
@@ -43,6 +45,7 @@ class Option:
     step: float = 1
     choices: tuple[str, ...] = ()
     flag: str = ""
+    percent: bool = False
     needs: str = ""
     missing: str = ""
 
@@ -139,7 +142,7 @@ class Request:
 
 def abilities(generator: GeneratorConfig) -> dict[str, bool]:
     """What a preset can do that not all can."""
-    return {NAMED_HEAD: generator.motion_layout == "explicit"}
+    return {NAMED_HEAD: generator.motion_layout == "explicit", STYLES: generator.statistics_dim > 0}
 
 
 def check_present(path: str, what: str) -> None:

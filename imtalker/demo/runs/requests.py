@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import ClassVar, get_args
 
 from imtalker.config import SAMPLING_LIMITS, Limits, Solver
-from imtalker.demo.runs.options import NAMED_HEAD, Option, Request
+from imtalker.demo.runs.options import NAMED_HEAD, STYLES, Option, Request
 from imtalker.demo.settings import MAX_COMPARE_SECONDS, MAX_GAZE, MAX_POSE
-from imtalker.generator.controls import LIMITS, MAX_EXPRESSIVENESS
+from imtalker.generator.controls import LIMITS
+from imtalker.generator.motion_style import LIMITS as STYLE_LIMITS
+from imtalker.generator.motion_style import TYPICAL_BLINKS
 
 # The page and its endpoints allow less than the core, so that one visitor cannot keep all others waiting.
 STEPS = SAMPLING_LIMITS["num_steps"].narrowed(most=50)
@@ -81,15 +83,51 @@ GAZE_X = _angle(
     MAX_GAZE,
 )
 GAZE_Y = _angle("gaze_y", "Gaze up", "degrees the eyes turn up.", MAX_GAZE)
-EXPRESSIVENESS = Option(
-    f"per cent of the natural head motion, 0 to {100 * MAX_EXPRESSIVENESS:g}.",
-    label="Expressiveness, %",
-    info="How much the head moves; 0 keeps it still",
-    limits=Limits(0, 100 * MAX_EXPRESSIVENESS),
-    step=5,
-    flag="--expressiveness",
-    needs=NAMED_HEAD,
+
+
+def _amount(name: str, label: str, info: str, words: str) -> Option:
+    low, high = (100 * limit for limit in STYLE_LIMITS[name])
+    return Option(
+        f"per cent, {low:g} to {high:g}: {words}.",
+        label=f"{label}, %",
+        info=info,
+        limits=Limits(low, high),
+        step=5,
+        flag=f"--{name}",
+        percent=True,
+        needs=STYLES,
+    )
+
+
+EXPRESSIVENESS = _amount(
+    "expressiveness", "Expressiveness", "Whole face and head; 0 keeps the head still", "of the whole face and the head"
 )
+HEAD = _amount("head", "Head", "How much the head moves", "how much the head moves")
+MOUTH = _amount("mouth", "Mouth", "How far it opens", "how far the mouth opens")
+BROWS = _amount("brows", "Brows", "How lively they are", "how lively the brows are")
+SMILE = _amount("smile", "Smile", "Kept during speech", "smile kept during speech; empty keeps half of the portrait's")
+BLINKS = Option(
+    "blinks a minute, {:g} to {:g}.".format(*STYLE_LIMITS["blinks"]),
+    label="Blinks a minute",
+    limits=Limits(*STYLE_LIMITS["blinks"]),
+    flag="--blinks",
+    needs=STYLES,
+)
+STYLE_CLIP = Option(
+    "video of somebody in whose manner is spoken; amounts that are set go before it.",
+    "clip",
+    "Clip in whose manner is spoken",
+    flag="--style-from",
+    needs=STYLES,
+)
+STYLE = {
+    "expressiveness": EXPRESSIVENESS,
+    "head": HEAD,
+    "mouth": MOUTH,
+    "brows": BROWS,
+    "smile": SMILE,
+    "blinks": BLINKS,
+}
 HEAD_CLIP = Option(
     "video whose head motion and gaze are taken.",
     "clip",
@@ -146,6 +184,12 @@ class SpeechRequest(Request):
     paste_back: bool = PASTE_BACK.field(False)
     label: bool = LABEL.field(False)
     controls: str | None = CONTROLS.field(None)
+    head: float = HEAD.field(100.0)
+    mouth: float = MOUTH.field(100.0)
+    brows: float = BROWS.field(100.0)
+    smile: float | None = SMILE.field(None)
+    blinks: float = BLINKS.field(TYPICAL_BLINKS)
+    style_clip: str | None = STYLE_CLIP.field(None)
 
 
 DRIVING = Option(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from imtalker.config import SAMPLE_RATE, SAMPLES_PER_FRAME
+from imtalker.generator.motion_style import SMILE_KEPT
 from imtalker.train.motion.head_and_eyes import Style, head_and_eyes
 from imtalker.train.speech.phonemes import Segment
 from imtalker.train.speech.visemes import mouth_track
@@ -40,7 +41,9 @@ def portrait_controls(rng: np.random.Generator, style: Style) -> dict[str, np.nd
     """
     controls = {name: np.array([value]) for name, value in zip(("yaw", "pitch", "roll"), style.pose, strict=True)}
     controls |= {"tx": np.array([style.offset[0]]), "ty": np.array([style.offset[1]])}
-    controls |= {"scale": np.array([style.scale]), "smile": np.array([min(1.0, 2 * style.smile)])}
+    # mostly twice the smile that speech keeps, as a user's portrait is read; a style may ask for another
+    smile = min(1.0, style.smile / SMILE_KEPT) if rng.random() < 0.7 else rng.uniform(0, 1) * (rng.random() < 0.6)
+    controls |= {"scale": np.array([style.scale]), "smile": np.array([smile])}
     open_mouth = rng.random() < 0.5
     controls["jaw"] = np.array([rng.uniform(0, 0.2) if open_mouth else 0.0])
     controls["ulr"] = np.array([rng.uniform(0, 0.5) if open_mouth else 0.0])
@@ -48,7 +51,7 @@ def portrait_controls(rng: np.random.Generator, style: Style) -> dict[str, np.nd
     yaw, pitch, _ = style.pose
     controls["gx"] = np.array([np.clip(rng.normal(0, 1.5) - yaw, -20, 20)])
     controls["gy"] = np.array([np.clip(rng.normal(0, 1) - pitch, -12, 12)])
-    controls["squint"] = np.array([rng.uniform(0, 0.6) * style.smile])
+    controls["squint"] = np.array([rng.uniform(0, 0.3) * smile])
     return controls
 
 

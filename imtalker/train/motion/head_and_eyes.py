@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from imtalker.config import FRAME_RATE
+from imtalker.generator.motion_style import TYPICAL_BLINKS
 
-_SWAY = {"yaw": 2.6, "pitch": 1.3, "roll": 1.3}  # degrees, standard deviation at amplitude 1
+_SWAY = {"yaw": 4.0, "pitch": 2.0, "roll": 2.0}  # degrees, standard deviation at amplitude 1
 _GAZE_LIMITS = (20.0, 12.0)  # degrees in the head
 
 
@@ -25,8 +26,9 @@ class Style:
     head: float  # amplitude of the head's motion, about 1
     mouth: float  # amplitude of the mouth's openings, about 1
     smile: float  # 0..1, kept during speech
-    brows: float  # amplitude of brow motion
-    blink_interval: float  # s, mean
+    brows: float  # amplitude of brow motion, about 1
+    wandering: float  # amplitude of the looks aside, about 1
+    blinks: float  # a minute
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Style":
@@ -41,12 +43,20 @@ class Style:
             offset=(float(tx), float(ty)),
             scale=float(np.exp(rng.normal(0, 0.06))),
             gaze=gaze,
-            head=float(rng.uniform(0.0, 1.7)),
-            mouth=float(rng.uniform(0.75, 1.3)),
-            smile=float(rng.choice([0.0, 0.0, rng.uniform(0, 0.5)])),
-            brows=float(rng.uniform(0, 1)),
-            blink_interval=float(rng.uniform(2.2, 4.5)),
+            head=_amount(rng, 0.15, 3.3),
+            mouth=_amount(rng, 0.25, 2.0),
+            smile=float(rng.choice([0.0, rng.uniform(0, 0.4), rng.uniform(0, 0.9)])),
+            brows=_amount(rng, 0.15, 3.3),
+            wandering=_amount(rng, 0.15, 3.3),
+            blinks=TYPICAL_BLINKS * _amount(rng, 0.12, 3.3),
         )
+
+
+def _amount(rng: np.random.Generator, low: float, high: float) -> float:
+    """An amount between the limits: half of the speakers are within 1.4 times of the usual, others anywhere."""
+    if rng.random() < 0.5:
+        return float(np.clip(np.exp(rng.normal(0, 0.35)), low, high))
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def smooth_noise(rng: np.random.Generator, num_frames: int, cutoff: float) -> np.ndarray:
@@ -80,29 +90,40 @@ def stresses(energy: np.ndarray) -> np.ndarray:
     return np.array(chosen, int)
 
 
-def blinks(rng: np.random.Generator, num_frames: int, interval: float, pauses: np.ndarray) -> np.ndarray:
-    """(T,) lid closure 0..1: down in 2 frames, shut for 1, up in 4; sooner at pauses of speech (mask (T,))."""
+def blinks(rng: np.random.Generator, num_frames: int, rate: float, pauses: np.ndarray) -> np.ndarray:
+    """(T,) lid closure 0..1: down in 2 frames, shut for 1, up in 4; ``rate`` a minute.
+
+    Intervals are log-normal, as people's are. Half of the blinks wait for a phrase to end where one does within
+    0.8 s (mask ``pauses (T,)``); one in twenty comes twice.
+    """
     closure = np.zeros(num_frames)
-    frame = rng.uniform(0.2, 1.0) * interval * FRAME_RATE
+    spread, again, shortest = 0.55, 0.05, 0.36
+    mean = 60 / rate * (1 + again)
+    ends = np.flatnonzero(pauses[1:] & ~pauses[:-1]) + 1
+    frame = rng.uniform(0, 1) * mean * FRAME_RATE
     while frame < num_frames:
-        if pauses[int(frame)] or rng.random() < 0.7:
-            closure = np.maximum(closure, _bump(num_frames, frame, 2.4, 4.5))
-            closure[min(round(frame), num_frames - 1)] = 1.0
-        gap = rng.uniform(0.5, 1.5) * interval
-        frame += (0.35 if rng.random() < 0.06 else gap) * FRAME_RATE
+        near = ends[(ends >= frame) & (ends < frame + 0.8 * FRAME_RATE)]
+        if len(near) and rng.random() < 0.5:
+            frame = float(near[0]) + rng.uniform(0, 3)
+        closure = np.maximum(closure, _bump(num_frames, frame, 2.4, 4.5))
+        closure[min(round(frame), num_frames - 1)] = 1.0
+        gap = mean * np.exp(rng.normal(-(spread**2) / 2, spread))
+        frame += max(shortest, shortest if rng.random() < again else gap) * FRAME_RATE
     return closure
 
 
-def gaze_track(rng: np.random.Generator, num_frames: int, rest: tuple[float, float]) -> np.ndarray:
-    """(T, 2) gaze in degrees from the camera: fixations near ``rest``, now and then a look aside."""
+def gaze_track(
+    rng: np.random.Generator, num_frames: int, rest: tuple[float, float], wandering: float = 1.0
+) -> np.ndarray:
+    """(T, 2) gaze in degrees from the camera: fixations near ``rest``, looks aside that return to it."""
     track = np.zeros((num_frames, 2))
-    frame = 0
+    frame, was_aside = 0, False
     while frame < num_frames:
-        aside = rng.random() < 0.12
-        spread = (6.0, 3.5) if aside else (0.9, 0.6)
+        aside = not was_aside and rng.random() < 0.2
+        spread = np.array((6.0, 3.5) if aside else (0.9, 0.6)) * wandering
         stop = frame + int(rng.uniform(0.4, 1.1 if aside else 2.2) * FRAME_RATE) + 1
         track[frame:stop] = np.asarray(rest) + rng.normal(0, spread)
-        frame = stop
+        frame, was_aside = stop, aside
     return track
 
 
@@ -125,18 +146,18 @@ def head_and_eyes(rng: np.random.Generator, energy: np.ndarray, style: Style) ->
             nod = _bump(n, peak + rng.uniform(-1, 3), rng.uniform(4, 6), rng.uniform(7, 12))
             track["pitch"] = track["pitch"] - depth * nod
             track["yaw"] = track["yaw"] + style.head * rng.normal(0, 0.9) * nod
-        if rng.random() < 0.3 * style.brows:
-            brow = np.maximum(brow, rng.uniform(0.1, 0.5) * _bump(n, peak, 5, 14))
+        if rng.random() < 0.15 + 0.15 * min(style.brows, 2.0):
+            brow = np.maximum(brow, np.sqrt(style.brows) * rng.uniform(0.1, 0.5) * _bump(n, peak, 5, 14))
     track["tx"] = style.offset[0] + style.head * 0.12 * smooth_noise(rng, n, 0.2)
     track["ty"] = style.offset[1] + style.head * 0.06 * smooth_noise(rng, n, 0.2)
     track["scale"] = style.scale * np.exp(style.head * 0.006 * smooth_noise(rng, n, 0.15))
-    gaze = gaze_track(rng, n, style.gaze)
+    gaze = gaze_track(rng, n, style.gaze, style.wandering)
     for i, (name, turn) in enumerate((("gx", "yaw"), ("gy", "pitch"))):
         inside = np.clip(gaze[:, i] - track[turn], -_GAZE_LIMITS[i], _GAZE_LIMITS[i])
         track[name] = inside
         track[("gaze_x", "gaze_y")[i]] = inside + track[turn]
     track["brow_in"] = brow
     track["brow_out"] = 0.8 * brow
-    track["blinkL"] = blinks(rng, n, style.blink_interval, ~speaking)
+    track["blinkL"] = blinks(rng, n, style.blinks, ~speaking)
     track["blinkR"] = track["blinkL"]
     return track

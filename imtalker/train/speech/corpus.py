@@ -133,8 +133,8 @@ def recordings(folder: Path, name: str, table: Path | None = None) -> Iterator[U
     for row in read_table(table or folder / TABLE_NAME):
         if not row["text"]:
             continue
-        waveform = load_waveform(folder / row["file"])
         try:
+            waveform = load_waveform(folder / row["file"])
             segments = align(waveform, row["text"], _pronounce)
         except InputError as error:
             logger.warning("left out %s: %s", row["file"], error)

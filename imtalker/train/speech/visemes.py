@@ -50,6 +50,9 @@ VISEME_GROUPS: tuple[tuple[str, ...], ...] = (
 
 MOUTH_CONTROLS = (*MOUTH_NAMES, "close", "press", "fv")
 _LEAD = 0.015  # s by which lips are ahead of the sound
+# s by which the jaw follows the lips: in captured speech it is one frame late on the loudness, while rounding is one
+# to two frames early
+_JAW_LAG = 0.055
 _RAMP = 0.045  # s to close or open the lips for a consonant
 _LONG_PAUSE = 0.18  # s; in a longer silence the mouth comes to rest
 
@@ -102,12 +105,18 @@ def mouth_track(segments: Sequence[Segment], num_frames: int, amplitude: float =
     end = np.array([p.end for p in pulls])[:, None]
     dominance = np.array([p.dominance for p in pulls])[:, None]
     reach = np.array([_DOMINANCE[p.viseme][1] for p in pulls])[:, None]
-    first, last = start + 0.25 * (end - start), end - 0.35 * (end - start)
-    distance = np.maximum(np.maximum(first - time, time - last), 0)
-    weight = dominance * np.exp(-((distance / (0.42 * reach)) ** 1.5))
     targets = np.array([VISEME_TARGETS[p.viseme] for p in pulls])
     targets[[p.viseme == "sil" for p in pulls]] = 0
-    values = weight.T @ targets / (weight.sum(0) + 1e-4)[:, None]
+    first, last = start + 0.25 * (end - start), end - 0.35 * (end - start)
+
+    def blended(time: np.ndarray) -> np.ndarray:
+        distance = np.maximum(np.maximum(first - time, time - last), 0)
+        weight = dominance * np.exp(-((distance / (0.42 * reach)) ** 1.5))
+        return weight.T @ targets / (weight.sum(0) + 1e-4)[:, None]
+
+    values = blended(time)
+    jaw = MOUTH_NAMES.index("jaw")
+    values[:, jaw] = blended(time - _JAW_LAG)[:, jaw]
     values[:, :6] *= amplitude  # the tongue keeps its place
     track = {name: values[:, i] for i, name in enumerate(MOUTH_NAMES)}
     close = _pulse(segments, LIP_CLOSING, time)
