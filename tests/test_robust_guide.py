@@ -201,13 +201,13 @@ def test_other_sizes_are_refused(renderer: Renderer) -> None:
             call()
 
 
-def test_the_margin_mirrors_the_square_unless_more_is_known(renderer: Renderer) -> None:
+def test_the_margin_repeats_the_edge_unless_more_is_known(renderer: Renderer) -> None:
     image = torch.rand(1, 3, 128, 128)
     wide, reach = widen(image)
     assert wide.shape[-1] == round(reach * 128)
     margin = (wide.shape[-1] - 128) // 2
     assert torch.equal(wide[..., margin:-margin, margin:-margin], image)
-    assert torch.equal(wide[..., margin - 1, margin:-margin], image[..., 1, :])
+    assert torch.equal(wide[..., 0, margin:-margin], image[..., 0, :])
     known = renderer.encode_source(image, wide=(wide, reach))
     for ours, theirs in ((known.picture, renderer.encode_source(image).picture), (known.reach, reach)):
         assert ours is not None and theirs is not None

@@ -80,7 +80,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--mouth", type=float, metavar="X", help="how far the mouth opens, 0.25 to 2")
     add("--brows", type=float, metavar="X", help="liveliness of the brows, 0 to 3")
     add("--smile", type=float, metavar="X", help="kept during speech, 0 to 1; by default half of the portrait's")
-    add("--gaze", type=float, metavar="X", help="how far the eyes wander, 0 to 3")
     add("--blinks", type=float, metavar="N", help="a minute, 2 to 60; 17 by default")
     add("--style-from", metavar="CLIP", help="speak in the manner of this clip; the options above override it")
 

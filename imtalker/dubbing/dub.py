@@ -38,6 +38,7 @@ from imtalker.version import __version__
 logger = logging.getLogger(__name__)
 
 ENGINES = ("renderer",)
+LOOK_SECONDS = 8.0  # of the clip that are looked at for frames with the mouth at rest, however short the speech is
 Progress = Callable[[int, int], None]  # frames followed, frames to follow
 
 
@@ -125,7 +126,8 @@ def _understand(
     """First pass: follow the face, read its motion, find the references."""
     what = f"clip {video}"
     recorder, rest = TrackRecorder(), RestFrames()
-    frames = timings.iterate("decoding", islice(read_frames(video, float(plan.fps)), plan.used))
+    wanted = max(plan.used, round(LOOK_SECONDS * plan.fps))
+    frames = timings.iterate("decoding", islice(read_frames(video, float(plan.fps)), wanted))
     side = pipeline.models.renderer.config.input_size
     sightings = timings.iterate("tracking", watch(frames, side, options.face, what))
     done = 0
@@ -136,13 +138,14 @@ def _understand(
             rest.add(index, sighting)
         done += len(group)
         if progress is not None:
-            progress(done, plan.used)
+            progress(done, max(done, plan.used))
     track = recorder.result(what)
     if done < plan.used:  # the file ends before its timestamps say so
         plan = replace(plan, index=plan.index.clip(0, done - 1))
-    if not (track.seen & (np.abs(track.yaw) <= MAX_YAW)).any():
+    used = track.take(np.arange(plan.used))
+    if not (used.seen & (np.abs(used.yaw) <= MAX_YAW)).any():
         raise NoFaceError(f"the head in {what} is turned beyond {MAX_YAW:g} degrees throughout; take a frontal clip")
-    lost, turned = lost_seconds(track, plan.fps)
+    lost, turned = lost_seconds(used, plan.fps)
     for seconds, why in ((lost, "shows no face"), (turned, f"shows the head turned beyond {MAX_YAW:g} degrees")):
         if seconds:
             logger.warning("%s %s for %.1f s; there the original is kept", what, why, seconds)

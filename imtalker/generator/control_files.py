@@ -2,6 +2,7 @@
 
 import csv
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def read_npz_columns(path: Path) -> dict[str, np.ndarray]:
             columns = {name: archive[name] for name in archive.files if name not in INDEX_COLUMNS}
     except InputError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a NumPy archive (.npz); save columns with numpy.savez") from error
     lengths = {array.shape[0] for array in columns.values() if array.ndim == 1}
     if any(array.ndim > 1 for array in columns.values()) or len(lengths) > 1:

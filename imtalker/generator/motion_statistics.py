@@ -79,9 +79,9 @@ def measured_style(motion: Tensor, readout: Tensor, typical: Tensor) -> MotionSt
     """
     if len(motion) < 2 * FRAME_RATE:
         raise InputError(f"the clip for the style has {len(motion)} frames; give at least two seconds")
-    yaw, pitch, roll, _, gaze, brows, mouth, blinks, smile = motion_amounts(motion, readout, typical).tolist()
+    yaw, pitch, roll, _, _, brows, mouth, blinks, smile = motion_amounts(motion, readout, typical).tolist()
     found = {
         "head": (yaw * pitch * roll) ** (1 / 3) if min(yaw, pitch, roll) > 0 else 0.0,
-        "gaze": gaze, "brows": brows, "mouth": mouth, "blinks": blinks * TYPICAL_BLINKS, "smile": smile,
+        "brows": brows, "mouth": mouth, "blinks": blinks * TYPICAL_BLINKS, "smile": smile,
     }  # fmt: skip
     return replace(MotionStyle(), **{k: min(max(v, LIMITS[k][0]), LIMITS[k][1]) for k, v in found.items()})

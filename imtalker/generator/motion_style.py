@@ -14,7 +14,7 @@ TYPICAL_BLINKS = 17.0  # a minute
 SMILE_KEPT = 0.5  # share of the portrait's smile that speech keeps
 MIN_AMOUNT, MAX_AMOUNT = 0.1, 4.0  # of the typical: what a network can be asked for
 LIMITS = {
-    "expressiveness": (0.0, 3.0), "head": (0.0, 3.0), "gaze": (0.0, 3.0), "mouth": (0.25, 2.0),
+    "expressiveness": (0.0, 3.0), "head": (0.0, 3.0), "mouth": (0.25, 2.0),
     "brows": (0.0, 3.0), "smile": (0.0, 1.0), "blinks": (2.0, 60.0),
 }  # fmt: skip
 
@@ -23,8 +23,8 @@ LIMITS = {
 class MotionStyle:
     """How lively a person is; 1 is as most people speak.
 
-    ``head``, ``gaze``, ``mouth``, ``brows`` scale the amount of that motion (0 to 3, ``mouth`` 0.25 to 2);
-    ``expressiveness`` (0 to 3) scales all four together, the mouth by its square root. ``smile`` (0 to 1) is kept
+    ``head``, ``mouth``, ``brows`` scale the amount of that motion (0 to 3, ``mouth`` 0.25 to 2);
+    ``expressiveness`` (0 to 3) scales all three together, the mouth by its square root. ``smile`` (0 to 1) is kept
     during speech; None keeps half of the portrait's. ``blinks`` (2 to 60) are counted per minute.
 
     Raises:
@@ -33,7 +33,6 @@ class MotionStyle:
 
     expressiveness: float = 1.0
     head: float = 1.0
-    gaze: float = 1.0
     mouth: float = 1.0
     brows: float = 1.0
     smile: float | None = None
@@ -62,8 +61,9 @@ class MotionStyle:
     def amounts(self, portrait_smile: float) -> list[float]:
         """Nine amounts in the order of ``STYLE_NAMES``, relative to the typical; the smile as its level."""
         lively = self.expressiveness
-        head, gaze, brows = self.head * lively, self.gaze * lively, self.brows * lively
+        head, brows = self.head * lively, self.brows * lively
         smile = SMILE_KEPT * portrait_smile if self.smile is None else self.smile
         mouth = self.mouth * math.sqrt(lively)
         blinks = self.blinks / TYPICAL_BLINKS
+        gaze = 1.0  # known to the network, but it hardly follows: no option
         return [head, head, head, head, gaze, brows, mouth, blinks, min(max(smile, 0.0), 1.0)]

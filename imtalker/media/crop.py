@@ -135,11 +135,11 @@ def whole_picture(image_size: tuple[int, int]) -> CropBox:
     return CropBox((width - side) // 2, (height - side) // 2, side)
 
 
-def crop_and_resize(image: np.ndarray, box: CropBox | Placement, size: int, mirror: bool = False) -> np.ndarray:
+def crop_and_resize(image: np.ndarray, box: CropBox | Placement, size: int) -> np.ndarray:
     """Cut the square out of uint8 RGB ``(H, W, 3)`` and scale it to ``(size, size, 3)``.
 
-    Beyond the picture's border its edge pixels are repeated, or with ``mirror`` the picture is mirrored. Memory
-    follows the picture and ``size``, never the square's side: the visible part is scaled first.
+    Beyond the picture's border its edge pixels are repeated. Memory follows the picture and ``size``, never the
+    square's side: the visible part is scaled first.
 
     Raises:
         InputError: the square lies outside the picture.
@@ -167,9 +167,8 @@ def crop_and_resize(image: np.ndarray, box: CropBox | Placement, size: int, mirr
     matrix[:, 2] += [0.5 - left, 0.5 - top]
     matrix *= np.array([[scale_x], [scale_y]])
     matrix[:, 2] -= 0.5
-    beyond = cv2.BORDER_REFLECT_101 if mirror else cv2.BORDER_REPLICATE
     part, flags = np.ascontiguousarray(part), cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(part, matrix, (size, size), flags=flags, borderMode=beyond)
+    return cv2.warpAffine(part, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _is_inside(left: int, top: int, side: int, width: int, height: int) -> bool:

@@ -83,7 +83,8 @@ def _open_heif(path: Path, check_size: Callable[[int, int, str], None]) -> Image
     except InputError:
         raise
     except BROKEN as error:
-        raise InputError(f"picture {path} is damaged ({error}); save it again from the original") from error
+        reason = " ".join(str(error).split())  # the library's own has several lines
+        raise InputError(f"picture {path} is damaged ({reason}); save it again from the original") from error
 
 
 def _container_kind(path: Path) -> str | None:

@@ -39,8 +39,8 @@ class Animation(Iterator[FrameChunk]):
     audio: AudioTrack | None = field(default=None, repr=False)  # sound of the finished video, at its own quality
     audio_offset: float = 0.0  # seconds by which that starts after the first frame
     remarks: tuple[Remark, ...] = ()  # on what went in, for people
-    fps: Fraction | int = FRAME_RATE
     windows: list[Tensor] = field(default_factory=list, repr=False)  # motion so far, (1, n, 32) each
+    fps: Fraction | int = FRAME_RATE
 
     def __iter__(self) -> "Animation":
         return self

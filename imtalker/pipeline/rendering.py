@@ -31,11 +31,11 @@ def to_tensor(squares: np.ndarray, like: Tensor) -> Tensor:
 
 def wide_picture(image: np.ndarray, box: CropBox, size: int, like: Tensor) -> tuple[Tensor, float]:
     """What ``Renderer.encode_source`` takes for ``wide``: the square at ``size`` pixels and more of the whole picture
-    round it, ``(1, 3, W, W)``; beyond the whole picture's border it is mirrored."""
+    round it, ``(1, 3, W, W)``; beyond the whole picture's border its edge is repeated."""
     margin = round(MARGIN * box.side)
     outer = CropBox(box.left - margin, box.top - margin, box.side + 2 * margin, box.angle)
     reach = outer.side / box.side
-    return to_tensor(crop_and_resize(image, outer, round(size * reach), mirror=True)[None], like), reach
+    return to_tensor(crop_and_resize(image, outer, round(size * reach))[None], like), reach
 
 
 def render_chunks(

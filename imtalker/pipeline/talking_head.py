@@ -221,7 +221,9 @@ class TalkingHeadPipeline(Encoders):
         squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
         recipe |= finisher.recipe
         chunks = finisher.finish(squares)
-        return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks, kept)
+        return Animation(
+            chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks=remarks, windows=kept
+        )
 
     def _only(self, windows: Iterator[Tensor], portrait: Portrait, parts: Part | Iterable[Part]) -> Iterator[Tensor]:
         if self._motion_layout != "explicit":

@@ -39,8 +39,8 @@ class Renderer(nn.Module):
 
         ``motion (B, motion_dim)`` replaces the motion encoder's reading where the true value is known (training).
         ``wide``: for the pixel gate, the picture ``(B, 3, W, W)`` in [0, 1] whose middle the image shows, W at least
-        the size that is to be rendered, and its side in sides of the image; by default the image, mirrored beyond its
-        border.
+        the size that is to be rendered, and its side in sides of the image; by default the image, its edge
+        repeated beyond the border.
         Raises InputError when the image has another size than the configuration asks for.
         """
         self._check(image)

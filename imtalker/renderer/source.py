@@ -42,12 +42,12 @@ class SourceFeatures:
 
 
 def widen(image: Tensor) -> tuple[Tensor, float]:
-    """The square with a mirrored margin round it, ``(B, 3, S, S) -> (B, 3, W, W)``, and W / S.
+    """The square and its edge repeated in a margin round it, ``(B, 3, S, S) -> (B, 3, W, W)``, and W / S.
 
-    What a head that moves uncovers beyond the border is then more of the same, not one row of pixels drawn long.
+    Mirrored margins were tried: a head that comes down pulls the mirror image of its own crown into the picture.
     """
     margin = round(MARGIN * image.shape[-1])
-    return F.pad(image, (margin,) * 4, mode="reflect"), 1 + 2 * margin / image.shape[-1]
+    return F.pad(image, (margin,) * 4, mode="replicate"), 1 + 2 * margin / image.shape[-1]
 
 
 def sharpen(image: Tensor, amount: float) -> Tensor:

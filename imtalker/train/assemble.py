@@ -7,14 +7,16 @@ import torch
 
 from imtalker.config import RendererConfig
 from imtalker.renderer import Renderer
+from imtalker.train.puppet.motion_space import MotionSpace, reading_basis
 from imtalker.weights.file import load_module, load_weights, save_weights
+from imtalker.weights.load import MOTION_BASIS
 
 # two files, so that each stays below the 10 MB a repository takes without large-file storage
 PARTS = {"motion_encoder.": "motion_encoder.safetensors"}
 
 
 def assemble(renderer: Path, motion_encoder: Path | None, out: Path) -> None:
-    """Write ``out/renderer.safetensors`` and its part, in half precision.
+    """Write ``out/renderer.safetensors`` and its part, in half precision, and what reads motion from landmarks.
 
     ``renderer``: as ``train-renderer`` writes it; ``motion_encoder``: as ``train-motion-encoder`` writes it, or None to
     keep the one in ``renderer``. Raises WeightsError when they do not fit together.
@@ -24,6 +26,7 @@ def assemble(renderer: Path, motion_encoder: Path | None, out: Path) -> None:
         load_weights(network.motion_encoder, motion_encoder)
     out.mkdir(parents=True, exist_ok=True)
     save_weights(network, config, out / "renderer.safetensors", dtype=torch.float16, parts=PARTS, preset="tiny")
+    reading_basis(MotionSpace.load()).save(out / MOTION_BASIS)
 
 
 def main(argv: list[str] | None = None) -> int:

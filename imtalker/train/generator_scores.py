@@ -26,7 +26,7 @@ from imtalker.weights.presets import TINY_SAMPLING
 logger = logging.getLogger(__name__)
 
 STYLE_AMOUNTS = (0.25, 0.5, 1.0, 2.0, 3.0)
-STYLE_SECONDS = 12.0
+STYLE_SECONDS = 10.0
 
 
 class Actor:
@@ -107,7 +107,6 @@ def style_table(actor: Actor, utterances: Sequence[Utterance]) -> dict[str, list
 
     columns = {
         "head": (0, 1, 2),
-        "gaze": (4,),
         "brows": (5,),
         "mouth": (6,),
         "blinks": (7,),
@@ -158,7 +157,7 @@ def main(argv: list[str] | None = None) -> None:
     if long:
         logger.info("steps at borders / elsewhere %.2f", border_ratio(actor, long))
         if options.styles:
-            style_table(actor, long[:5])
+            style_table(actor, long[:3])
 
 
 if __name__ == "__main__":

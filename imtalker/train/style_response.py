@@ -27,7 +27,7 @@ from imtalker.weights.presets import TINY_SAMPLING
 
 logger = logging.getLogger(__name__)
 
-_COLUMNS = {"head": [0, 1, 2, 3], "gaze": [4], "brows": [5], "mouth": [6], "blinks": [7]}
+_COLUMNS = {"head": [0, 1, 2, 3], "brows": [5], "mouth": [6], "blinks": [7]}
 
 
 @torch.no_grad()

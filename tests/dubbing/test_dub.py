@@ -117,6 +117,19 @@ def test_in_pauses_the_old_mouth_may_stay(pipeline, tmp_path):
     assert (closed[15:35] != before[15:35]).any()
 
 
+def test_however_short_the_speech_the_clip_is_looked_at_for_lips_at_rest(pipeline, tmp_path):
+    path = talking_clip(tmp_path / "v.mp4", 24, picture=lambda i: draw_face(DrawnFace(gap=0.0 if i == 20 else 8.0)))
+    seen = []
+
+    class Looking(CopyEngine):
+        def draw(self, frames, landmarks, motion, references):
+            seen.extend(rest.index for rest in references.rest)
+            return super().draw(frames, landmarks, motion, references)
+
+    assert len(frames_of(dub(pipeline, path, speech(0.24), engine=Looking()))) == 6
+    assert set(seen) == {20}
+
+
 def test_the_same_seed_gives_the_same_video(pipeline, clip):
     first, second = (frames_of(dub(pipeline, clip, speech(0.48))) for _ in range(2))
     np.testing.assert_array_equal(first, second)

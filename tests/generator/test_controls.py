@@ -169,3 +169,16 @@ def test_raw_tracks_are_checked() -> None:
         ControlTracks(gaze=np.zeros((4, 3), np.float32))
     with pytest.raises(InputError, match="not finite"):
         ControlTracks(pose=np.full((4, 3), np.nan, np.float32))
+
+
+@pytest.mark.parametrize(("place", "value"), [(8, 99), (6, 1), (8, 8)])
+def test_archives_that_cannot_be_unpacked(tmp_path: Path, place: int, value: int) -> None:
+    """An unknown compression, a password, data that is not what the header says."""
+    path = tmp_path / "k.npz"
+    np.savez(path, yaw=np.zeros(5))
+    data = bytearray(path.read_bytes())
+    for signature, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
+        data[data.index(signature) + place + shift] = value
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="not a NumPy archive"):
+        MotionControls.from_npz(path)

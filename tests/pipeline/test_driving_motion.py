@@ -12,7 +12,7 @@ from imtalker import CropBox
 from imtalker.errors import InputError
 from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD, MotionBasis
 from imtalker.media.video import read_frames
-from imtalker.pipeline.rendering import encode_frames
+from imtalker.pipeline.rendering import encode_clip
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.train.puppet.motion_space import MotionSpace
@@ -79,7 +79,7 @@ def test_a_hidden_face_keeps_the_head_and_the_length(pipeline, tmp_path) -> None
 
 def test_a_clip_without_a_face_is_read_by_the_motion_encoder(pipeline, tmp_path) -> None:
     path = clip(tmp_path, lambda i: np.full((256, 256, 3), 40 + 10 * i, np.uint8))
-    windows = encode_frames(pipeline.models.renderer, read_frames(path), BOX, 4, Timings())
+    windows = encode_clip(pipeline.models.renderer, pipeline.encode_driver(path, crop=BOX), 4, Timings())
     expected = torch.cat(list(windows), 1)[0].numpy()
     np.testing.assert_allclose(motion_of(pipeline, path), expected, atol=1e-6)
 

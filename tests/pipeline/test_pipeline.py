@@ -138,6 +138,21 @@ def test_the_large_result_is_as_sharp_as_the_portrait(pipeline):
     assert seen[1, 128] > 3 * seen[1, 64] and seen[1, 128] > 3 * seen[64, 128]
 
 
+def test_heads_that_leave_the_square_show_the_picture_beyond_it(pipeline):
+    """Two pictures that differ only outside the square: so do their states, and then their frames."""
+    picture = draw_face()
+    other = picture.copy()
+    other[:30] = 255 - other[:30]
+    states = [pipeline.encode_source(each, crop=BOX).features for each in (picture, other)]
+    assert torch.equal(states[0].motion, states[1].motion) and torch.equal(states[0].identity, states[1].identity)
+    assert not torch.equal(states[0].picture, states[1].picture)
+    margin = (
+        round((states[0].reach - 1) / 2 / states[0].reach * states[0].picture.shape[-1]) + 6
+    )  # sharpening reaches in
+    inner = [state.picture[..., margin:-margin, margin:-margin] for state in states]
+    torch.testing.assert_close(*inner)
+
+
 def test_a_size_the_renderer_does_not_make_is_refused(pipeline):
     official = small_pipeline("base").models
     for make in (

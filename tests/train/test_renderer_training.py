@@ -10,6 +10,7 @@ import torch
 from imtalker.cli import run_command
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
+from imtalker.faces.motion_reading import MotionBasis
 from imtalker.renderer import Renderer
 from imtalker.renderer.teeth import TEXTURE_CM, TeethLayer
 from imtalker.train import renderer_losses as losses
@@ -24,6 +25,7 @@ from imtalker.train.renderer import (
 )
 from imtalker.train.renderer_objective import as_images
 from imtalker.weights.file import load_module, save_weights
+from imtalker.weights.load import MOTION_BASIS
 from tests.evaluate.test_metrics import save_random_alexnet
 from tests.renderer.test_renderer import TINY_SMALL
 from tests.support.resuming import assert_resumed_equals_uninterrupted
@@ -97,6 +99,7 @@ def test_loss_falls_and_weights_come_out(tmp_path: Path) -> None:
     last = train_renderer(config(15), tmp_path / "run", cpu=True)
     assert last["renderer/loss"] < first
     assemble(tmp_path / "run" / "renderer.safetensors", None, tmp_path / "preset")
+    assert MotionBasis.load(tmp_path / "preset" / MOTION_BASIS).solver.shape == (468 * 3, 23)
     renderer, found, _ = load_module(tmp_path / "preset" / "renderer.safetensors", RendererConfig, Renderer)
     assert found == TINY_SMALL
     assert renderer.render(torch.zeros(1, 32), renderer.encode_source(torch.rand(1, 3, SIZE, SIZE))).isfinite().all()

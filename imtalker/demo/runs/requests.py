@@ -105,7 +105,6 @@ EXPRESSIVENESS = _amount(
 HEAD = _amount("head", "Head", "How much the head moves", "how much the head moves")
 MOUTH = _amount("mouth", "Mouth", "How far it opens", "how far the mouth opens")
 BROWS = _amount("brows", "Brows", "How lively they are", "how lively the brows are")
-GAZE = _amount("gaze", "Eyes", "How far they wander", "how far the eyes wander")
 SMILE = _amount("smile", "Smile", "Kept during speech", "smile kept during speech; empty keeps half of the portrait's")
 BLINKS = Option(
     "blinks a minute, {:g} to {:g}.".format(*STYLE_LIMITS["blinks"]),
@@ -126,7 +125,6 @@ STYLE = {
     "head": HEAD,
     "mouth": MOUTH,
     "brows": BROWS,
-    "gaze": GAZE,
     "smile": SMILE,
     "blinks": BLINKS,
 }
@@ -189,7 +187,6 @@ class SpeechRequest(Request):
     head: float = HEAD.field(100.0)
     mouth: float = MOUTH.field(100.0)
     brows: float = BROWS.field(100.0)
-    gaze: float = GAZE.field(100.0)
     smile: float | None = SMILE.field(None)
     blinks: float = BLINKS.field(TYPICAL_BLINKS)
     style_clip: str | None = STYLE_CLIP.field(None)
