@@ -93,11 +93,8 @@ class Endpoints:
         """
         if not portrait:
             raise InputError("there is no portrait; send a picture")
-        pipeline = self._service.host.pipeline()
         image = load_portrait(portrait)
-        faces = pipeline.framing.detector.detect(image)
-        size = pipeline.models.renderer.config.input_size
-        reports = describe_faces(image, faces, pipeline.preset.crop, size)
+        reports = describe_faces(image, self._service.host.pipeline().framing)
         chosen = reports[0] if reports else None
         picture, _ = draw(image, reports, 0 if chosen else None, chosen.crop if chosen else None)
         height, width = image.shape[:2]
@@ -179,7 +176,7 @@ def _field(option: Option, default: Any = MISSING) -> Any:
         case "file":
             return as_sent(gr.File(label=label))
         case "switch":
-            return gr.Checkbox(value, label=label)
+            return gr.Checkbox(bool(value), label=label)
         case "text":
             return gr.Textbox(value, label=f"{label}: {', '.join(option.choices)}" if option.choices else label)
     whole = option.limits is not None and option.limits.whole

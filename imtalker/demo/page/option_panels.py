@@ -81,7 +81,7 @@ class HeadPanel:
             with gr.Column(visible=False) as clip:
                 self.head_clip = clip_input(HEAD_CLIP, samples, height=260)
             with gr.Column(visible=False) as file:
-                self.controls = as_sent(gr.File(label=CONTROLS.label, file_types=[".csv", ".npz"], height=120))
+                self.controls = as_sent(gr.File(label=CONTROLS.label, file_types=[".csv", ".npz"], height=150))
                 hint("A header line, then a row for each of 25 frames a second: yaw, pitch, roll, gaze_x, gaze_y")
                 ControlsEditor(speech, self.controls)
             self.eyes = gr.Radio([EYES_FREE, EYES_FIXED], value=EYES_FREE, label="The eyes")
