@@ -13,7 +13,7 @@ import gradio as gr
 import numpy as np
 
 from imtalker.demo.page.crop_preview import describe_faces, draw
-from imtalker.demo.page.widgets import as_sent
+from imtalker.demo.page.widgets import pass_file_through
 from imtalker.demo.runs.compare import CompareProgress, Comparison
 from imtalker.demo.runs.options import Option, Request
 from imtalker.demo.runs.requests import PORTRAIT, ClipRequest, CompareRequest, MotionRequest, SpeechRequest
@@ -168,13 +168,13 @@ def _field(option: Option, default: Any = MISSING) -> Any:
     label = option.label.lower()
     match option.kind:
         case "picture":
-            return as_sent(gr.Image(label=label, type="filepath", image_mode=None))
+            return pass_file_through(gr.Image(label=label, type="filepath", image_mode=None))
         case "sound":
             return gr.Audio(label=label, type="filepath")
         case "clip":
             return gr.Video(label=label)
         case "file":
-            return as_sent(gr.File(label=label))
+            return pass_file_through(gr.File(label=label))
         case "switch":
             return gr.Checkbox(bool(value), label=label)
         case "text":

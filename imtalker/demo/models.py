@@ -21,7 +21,7 @@ class ModelHost:
     """Holds the pipeline for everybody.
 
     Args:
-        settings: which preset and device are wished for.
+        settings: the requested preset and device.
         loader: ``load_pipeline`` or, in tests, anything with its arguments.
     """
 
@@ -60,9 +60,9 @@ class ModelHost:
 
     @property
     def expected(self) -> Preset:
-        """The wished preset, known before anything is loaded."""
-        wished = self._wished()
-        return get_preset(wished if wished in PRESET_NAMES else FALLBACK)
+        """The requested preset, known before anything is loaded."""
+        requested = self._requested()
+        return get_preset(requested if requested in PRESET_NAMES else FALLBACK)
 
     def describe(self) -> dict[str, Any]:
         """Facts about what is in use, JSON-able; waits for the models."""
@@ -77,7 +77,7 @@ class ModelHost:
             "note": self.note,
         }
 
-    def _wished(self) -> str:
+    def _requested(self) -> str:
         if self.settings.preset:
             return self.settings.preset
         may_use_gpu = self.settings.device == "auto" or self.settings.device.startswith("cuda")
@@ -94,20 +94,20 @@ class ModelHost:
             self._done.set()
 
     def _first_that_works(self) -> Any:
-        """The wished models as they are wished, else something smaller or plainer, with a note."""
-        wished, device = self._wished(), self.settings.device
+        """The requested models, else something smaller or plainer, with a note."""
+        requested, device = self._requested(), self.settings.device
         try_out = (lambda _: None) if self.settings.zero_gpu else None  # ZeroGPU has no GPU yet
         try:
-            loaded = load_working_pipeline(wished, device, load=self._loader, try_out=try_out)
+            loaded = load_working_pipeline(requested, device, load=self._loader, try_out=try_out)
             self.note = " ".join(f"{remark.words[:1].upper()}{remark.words[1:]}." for remark in loaded.remarks)
             return loaded.pipeline
         except Exception as error:
-            if (wished, device) == (FALLBACK, "cpu"):
+            if (requested, device) == (FALLBACK, "cpu"):
                 raise
-            logger.warning("preset %s on %s cannot be used", wished, device, exc_info=error)
+            logger.warning("preset %s on %s cannot be used", requested, device, exc_info=error)
             loaded = load_working_pipeline(FALLBACK, "cpu", load=self._loader)
             self.note = (
-                f"Preset “{wished}” on device “{device}” could not be used, see the log of the app; "
+                f"Preset “{requested}” on device “{device}” could not be used, see the log of the app; "
                 f"preset “{FALLBACK}” answers on the CPU."
             )
             return loaded.pipeline
