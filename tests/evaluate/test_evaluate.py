@@ -12,9 +12,10 @@ from imtalker.cli import build_parser, run_command
 from imtalker.commands.output import write_numbers
 from imtalker.errors import InputError, OutputError
 from imtalker.evaluate import protocols
+from imtalker.evaluate.ablation import ABLATIONS, ablate
 from imtalker.evaluate.comparison import face_hull, mouth_box, sharpness
 from imtalker.evaluate.dataset import read_dataset
-from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
+from imtalker.evaluate.evaluation import evaluate
 from imtalker.evaluate.metrics import METRICS, MODES, PAPER, metrics_of
 from imtalker.evaluate.phonemes import SpeechCues
 from imtalker.evaluate.protocols import Evaluator, controls_of
@@ -196,7 +197,7 @@ def test_cross_reenactment_compares_with_driver_and_person(folder):
         evaluate(evaluator(), read_dataset(folder, limit=1), "cross")
 
 
-def test_audio_protocol_and_both_ablations(folder, monkeypatch):
+def test_audio_protocol_and_its_ablations(folder, monkeypatch):
     dataset = read_dataset(folder, with_sound=True, limit=1)
     mirror = Mirror()
     report = evaluate(evaluator(mirror), dataset, "audio")
@@ -213,7 +214,7 @@ def test_audio_protocol_and_both_ablations(folder, monkeypatch):
 
     monkeypatch.setattr(Evaluator, "score", score)
     rows = ablate(evaluator(mirror), dataset, "steps")
-    assert [row.setting for row in rows] == [setting.name for setting in ABLATIONS["steps"]]
+    assert [row.setting for row in rows] == [setting.name for setting in ABLATIONS["steps"].settings]
     assert [options.num_steps for options, _ in asked] == [5, 10, 50]
     asked.clear()
     rows = ablate(evaluator(mirror), dataset, "conditions")
