@@ -74,8 +74,11 @@ class Mirror:
     def encode_source(self, portrait, crop):
         return self._real.encode_source(portrait, crop=crop)
 
-    def animate_from_video(self, portrait, video, crop) -> Animation:
-        return self._animation(read_frames(video))
+    def encode_driver(self, video, crop):
+        return self._real.encode_driver(video, crop=crop)
+
+    def animate_from_video(self, portrait, clip) -> Animation:
+        return self._animation(read_frames(clip.path))
 
     def animate_from_audio(self, portrait, audio, controls, options) -> Animation:
         self.asked.append((controls, options))
@@ -158,8 +161,8 @@ def test_standing_still_scores_as_the_copy_of_the_first_frame(folder):
     """A model that returns its portrait has the numbers that stand in the column beside every result."""
 
     class Still(Mirror):
-        def animate_from_video(self, portrait, video, crop) -> Animation:
-            return self._animation(iter([next(iter(read_frames(video)))] * FRAMES))
+        def animate_from_video(self, portrait, clip) -> Animation:
+            return self._animation(iter([next(iter(read_frames(clip.path)))] * FRAMES))
 
     report = evaluate(evaluator(Still()), read_dataset(folder, limit=1), "self")
     for key in ("psnr", "ssim", "psnr_face", "ssim_face", "psnr_512", "aed", "apd", "lmd"):
