@@ -25,8 +25,8 @@ def add_parser(commands: Any) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """All options."""
+    from imtalker.evaluate.ablation import ABLATIONS
     from imtalker.evaluate.dataset import BUNDLED
-    from imtalker.evaluate.evaluation import ABLATIONS
     from imtalker.evaluate.metrics import MODES
     from imtalker.evaluate.reference_networks import FID_FILE, FVD_FILE, LPIPS_FILE, SYNCNET_FILE
 
@@ -40,7 +40,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--crop", action="store_true", help="cut squares round the faces; else whole pictures are used")
     add("--max-seconds", type=float, default=60.0, help="of each clip (default: %(default)s)")
     add("--clips", type=int, metavar="N", help="only the first N clips")
-    add("--ablate", choices=sorted(ABLATIONS), help="the paper's table 3 (audio protocol)")
+    add(
+        "--ablate",
+        choices=tuple(ABLATIONS),
+        help="one table, whatever --mode says: the paper's table 3 (steps, conditions: audio protocol), "
+        "or what each part of the renderer is worth (parts: self protocol)",
+    )
     files = f"{LPIPS_FILE}, {FID_FILE}, {FVD_FILE}, {SYNCNET_FILE}"
     add("--weights", type=Path, metavar="DIR", help=f"folder that holds any of {files}")
     add_json_option(parser)
@@ -49,15 +54,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; PARTLY where clips were skipped."""
+    from imtalker.evaluate.ablation import ABLATIONS, ablate
     from imtalker.evaluate.dataset import read_dataset
-    from imtalker.evaluate.evaluation import ablate, evaluate
+    from imtalker.evaluate.evaluation import evaluate
     from imtalker.evaluate.protocols import Evaluator
     from imtalker.evaluate.reference_networks import load_reference_networks
     from imtalker.evaluate.report_html import html_page
     from imtalker.evaluate.report_text import ablation_table, text_table
     from imtalker.pipeline.talking_head import load_pipeline
 
-    mode = "audio" if arguments.ablate else arguments.mode
+    mode = ABLATIONS[arguments.ablate].mode if arguments.ablate else arguments.mode
     dataset = read_dataset(arguments.data, with_sound=mode in ("audio", DUB), limit=arguments.clips)
     if mode == DUB:
         return _evaluate_dubbing(arguments, dataset)

@@ -26,6 +26,7 @@ class Setting:
     num_steps: int | None = None  # of the sampler; None: the preset's
     pose: bool = False  # give the recording's head pose
     gaze: bool = False  # give the recording's gaze
+    without: str | None = None  # part of the renderer that is left out, see ablation.parts_of
 
     def options(self, sampling: SamplingOptions) -> SamplingOptions | None:
         """The preset's sampling with this row's steps; the paper's sampler for odd numbers of them."""
@@ -34,16 +35,6 @@ class Setting:
         return replace(sampling, num_steps=self.num_steps, solver="euler" if self.num_steps % 2 else sampling.solver)
 
 
-# The paper's table 3.
-ABLATIONS: dict[str, tuple[Setting, ...]] = {
-    "steps": tuple(Setting(f"steps={steps}", steps) for steps in (5, 10, 50)),
-    "conditions": (
-        Setting("sound only"),
-        Setting("+Pose", pose=True),
-        Setting("+Gaze", gaze=True),
-        Setting("+Pose, Gaze", pose=True, gaze=True),
-    ),
-}
 Progress = Callable[[str], None]
 
 
@@ -154,26 +145,10 @@ def evaluate(
 ) -> EvaluationReport:
     """One protocol over one data set."""
     prepared, skipped = prepare_clips(evaluator, dataset, mode, progress)
-    return _run(evaluator, dataset, mode, prepared, skipped, Setting(""), progress)
+    return run_protocol(evaluator, dataset, mode, prepared, skipped, Setting(""), progress)
 
 
-def ablate(
-    evaluator: Evaluator, dataset: Dataset, what: str, progress: Progress = logger.info
-) -> list[EvaluationReport]:
-    """Rows of the paper's table 3: audio-driven with 5, 10, 50 steps, or with pose, gaze and both given.
-
-    Args:
-        what: "steps" or "conditions".
-    """
-    prepared, skipped = prepare_clips(evaluator, dataset, "audio", progress)
-    reports = []
-    for setting in ABLATIONS[what]:
-        fresh = Evaluator(evaluator.pipeline, evaluator.networks, evaluator.crop_faces, evaluator.max_seconds)
-        reports.append(_run(fresh, dataset, "audio", prepared, skipped, setting, progress))
-    return reports
-
-
-def _run(
+def run_protocol(
     evaluator: Evaluator,
     dataset: Dataset,
     mode: Mode,
@@ -182,6 +157,7 @@ def _run(
     setting: Setting,
     progress: Progress,
 ) -> EvaluationReport:
+    """One protocol over clips that are measured already; the evaluator must be fresh, it gathers features."""
     start = time.perf_counter()
     scores: list[ClipScore] = []
     for index, target in enumerate(prepared):

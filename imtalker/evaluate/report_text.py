@@ -5,9 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from imtalker.evaluate.evaluation import EvaluationReport
-from imtalker.evaluate.metrics import OTHER_DATA, OUR_NETWORKS, PAPER, PROTOCOLS, Metric, metrics_of
+from imtalker.evaluate.metrics import OTHER_DATA, OUR_NETWORKS, PAPER, PROTOCOLS, Metric, Mode, metrics_of
 
-_ABLATION_KEYS = ("fid", "fvd", "sync_c", "sync_d", "lip_correlation", "lip_offset", "closure_rate", "csim", "lmd")
+# Columns of an ablation, by the keys of the catalogue.
+_ABLATION_KEYS: dict[Mode, tuple[str, ...]] = {
+    "audio": ("fid", "fvd", "sync_c", "sync_d", "lip_correlation", "lip_offset", "closure_rate", "csim", "lmd"),
+    "self": ("psnr", "ssim", "psnr_face", "psnr_mouth", "sharpness", "csim", "lmd", "gaze_mae", "ghost_cells"),
+}
 _ARROWS = {"higher": "+", "lower": "-", "none": " "}
 _MARKS = {OUR_NETWORKS: "a", OTHER_DATA: "b"}
 
@@ -54,19 +58,21 @@ def text_table(report: EvaluationReport) -> str:
 def ablation_table(reports: Sequence[EvaluationReport]) -> str:
     """Settings as rows, as in the paper's table 3."""
     first = reports[0]
-    metrics = [metric for metric in metrics_of("audio") if metric.key in _ABLATION_KEYS]
-    metrics.sort(key=lambda metric: _ABLATION_KEYS.index(metric.key))
-    head = "".join(f"{metric.title:>17}" for metric in metrics)
-    lines = [f"audio protocol, {len(first.scores)} clips of '{first.dataset}', preset {first.preset}", ""]
-    lines.append(f"{'setting':<14}{head}")
-    for report in reports:
-        cells = (
-            "n/a" if metric.key in report.unavailable else format_value(metric, report.summary[metric.key].mean)
-            for metric in metrics
-        )
-        lines.append(f"{report.setting:<14}" + "".join(f"{cell:>17}" for cell in cells))
+    catalogue = {metric.key: metric for metric in metrics_of(first.mode)}
+    metrics = [catalogue[key] for key in _ABLATION_KEYS[first.mode]]
+    names = max(len("setting"), *(len(report.setting) for report in reports))
+    cells = [
+        [metric.title, *(_cell(report, metric) for report in reports)] for metric in metrics
+    ]  # by column, since each is as wide as its widest cell
+    lines = [f"{first.mode} protocol, {len(first.scores)} clips of '{first.dataset}', preset {first.preset}", ""]
+    for row, name in enumerate(("setting", *(report.setting for report in reports))):
+        lines.append(f"{name:<{names}}" + "".join(f"{c[row]:>{max(map(len, c)) + 2}}" for c in cells))
     lines += ["", *(f"{key} not available: {reason}" for key, reason in first.unavailable.items())]
     return "\n".join(lines + _skipped(first))
+
+
+def _cell(report: EvaluationReport, metric: Metric) -> str:
+    return "n/a" if metric.key in report.unavailable else format_value(metric, report.summary[metric.key].mean)
 
 
 def _skipped(report: EvaluationReport) -> list[str]:

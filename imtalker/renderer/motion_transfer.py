@@ -182,6 +182,7 @@ class ImplicitMotionTransfer(nn.Module):
         super().__init__()
         self.levels = nn.ModuleList(CrossAttention(config, i) for i in range(config.num_coarse_levels))
         self.resampler = config.resampler
+        self.repairs_guide = True  # False only where its worth is measured
         side = config.level_size(config.num_coarse_levels - 1)
         if self.resampler == "coordinate":
             neighbours, inside = window_cells(side, config.guide_window)
@@ -231,7 +232,9 @@ class ImplicitMotionTransfer(nn.Module):
         side = math.isqrt(weights.shape[1])
         cells = cell_positions(side).to(coordinates)
         displacement = to_displacement(coordinates.view(-1, side, side, 2), cells)
-        return Guide(weights=weights, coordinates=to_coordinates(repair(displacement, cells), cells))
+        if self.repairs_guide:
+            displacement = repair(displacement, cells)
+        return Guide(weights=weights, coordinates=to_coordinates(displacement, cells))
 
 
 def resample_blocks(pooled: Tensor, index: Tensor, ratio: int) -> Tensor:

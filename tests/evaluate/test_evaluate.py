@@ -12,9 +12,10 @@ from imtalker.cli import build_parser, run_command
 from imtalker.commands.output import write_numbers
 from imtalker.errors import InputError, OutputError
 from imtalker.evaluate import protocols
+from imtalker.evaluate.ablation import ABLATIONS, ablate
 from imtalker.evaluate.comparison import face_hull, mouth_box, sharpness
 from imtalker.evaluate.dataset import read_dataset
-from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
+from imtalker.evaluate.evaluation import evaluate
 from imtalker.evaluate.metrics import METRICS, MODES, PAPER, metrics_of
 from imtalker.evaluate.phonemes import PhonemeTrack
 from imtalker.evaluate.protocols import Evaluator, controls_of
@@ -73,8 +74,11 @@ class Mirror:
     def encode_source(self, portrait, crop):
         return self._real.encode_source(portrait, crop=crop)
 
-    def animate_from_video(self, portrait, video, crop) -> Animation:
-        return self._animation(read_frames(video))
+    def encode_driver(self, video, crop):
+        return self._real.encode_driver(video, crop=crop)
+
+    def animate_from_video(self, portrait, clip) -> Animation:
+        return self._animation(read_frames(clip.path))
 
     def animate_from_audio(self, portrait, audio, controls, options) -> Animation:
         self.asked.append((controls, options))
@@ -157,8 +161,8 @@ def test_standing_still_scores_as_the_copy_of_the_first_frame(folder):
     """A model that returns its portrait has the numbers that stand in the column beside every result."""
 
     class Still(Mirror):
-        def animate_from_video(self, portrait, video, crop) -> Animation:
-            return self._animation(iter([next(iter(read_frames(video)))] * FRAMES))
+        def animate_from_video(self, portrait, clip) -> Animation:
+            return self._animation(iter([next(iter(read_frames(clip.path)))] * FRAMES))
 
     report = evaluate(evaluator(Still()), read_dataset(folder, limit=1), "self")
     for key in ("psnr", "ssim", "psnr_face", "ssim_face", "psnr_512", "aed", "apd", "lmd"):
@@ -196,7 +200,7 @@ def test_cross_reenactment_compares_with_driver_and_person(folder):
         evaluate(evaluator(), read_dataset(folder, limit=1), "cross")
 
 
-def test_audio_protocol_and_both_ablations(folder, monkeypatch):
+def test_audio_protocol_and_its_ablations(folder, monkeypatch):
     dataset = read_dataset(folder, with_sound=True, limit=1)
     mirror = Mirror()
     report = evaluate(evaluator(mirror), dataset, "audio")
@@ -213,7 +217,7 @@ def test_audio_protocol_and_both_ablations(folder, monkeypatch):
 
     monkeypatch.setattr(Evaluator, "score", score)
     rows = ablate(evaluator(mirror), dataset, "steps")
-    assert [row.setting for row in rows] == [setting.name for setting in ABLATIONS["steps"]]
+    assert [row.setting for row in rows] == [setting.name for setting in ABLATIONS["steps"].settings]
     assert [options.num_steps for options, _ in asked] == [5, 10, 50]
     asked.clear()
     rows = ablate(evaluator(mirror), dataset, "conditions")

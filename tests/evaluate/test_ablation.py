@@ -1,0 +1,163 @@
+"""What a renderer does without a part, on small random networks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from imtalker.errors import InputError
+from imtalker.evaluate.ablation import ABLATIONS, ablate, parts_of, without
+from imtalker.evaluate.dataset import read_dataset
+from imtalker.evaluate.evaluation import evaluate
+from imtalker.evaluate.protocols import Evaluator
+from imtalker.evaluate.reference_networks import load_reference_networks
+from imtalker.evaluate.report_html import html_page
+from imtalker.evaluate.report_text import ablation_table
+from imtalker.renderer import Painter
+from imtalker.renderer.compose import move_pixels
+from imtalker.renderer.fuse import fuse
+from imtalker.renderer.motion_transfer import resize_coordinates
+from imtalker.renderer.robust_guide import cell_positions, repair, to_coordinates, to_displacement
+from tests.support.drawn_face import DrawnFace, draw_face
+from tests.support.sample_media import write_video
+from tests.support.standin import small_models, small_pipeline
+
+PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair")
+
+
+def lively_renderer(name: str = "tiny"):
+    """Random weights, also where training starts at zero: every part has an effect."""
+    renderer = small_models(name).renderer.requires_grad_(False)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in renderer.parameters():
+        if not parameter.any():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    if name == "tiny":
+        renderer.synthesis.final.bias[12:20] = 0  # gate and opening half open
+    return renderer
+
+
+@pytest.fixture
+def portrait() -> torch.Tensor:
+    return torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture
+def motion() -> torch.Tensor:
+    return 0.5 * torch.randn(2, 32, generator=torch.Generator().manual_seed(3))
+
+
+def source_of(renderer, portrait, wide=None):
+    return renderer.encode_source(portrait, torch.zeros(1, 32), wide)
+
+
+def test_every_part_changes_the_frames_and_leaves_the_loaded_renderer_as_it_was(portrait, motion):
+    renderer = lively_renderer()
+    before = {name: value.clone() for name, value in renderer.state_dict().items()}
+    shipped = renderer.render(motion, source_of(renderer, portrait), 128)
+    assert parts_of(renderer.config) == PARTS
+    for part in PARTS:
+        changed = without(renderer, part)
+        assert not torch.equal(changed.render(motion, source_of(changed, portrait), 128), shipped), part
+    for name, value in renderer.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert torch.equal(renderer.render(motion, source_of(renderer, portrait), 128), shipped)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_fused_renderer_loses_the_same_part(part, portrait, motion):
+    plain = without(lively_renderer(), part)
+    fused = without(fuse(lively_renderer()), part)
+    assert torch.allclose(
+        plain.render(motion, source_of(plain, portrait)), fused.render(motion, source_of(fused, portrait)), atol=2e-3
+    )
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_with_everything_drawn_no_moved_pixel_is_in_the_frame(size, portrait, motion):
+    renderer = without(lively_renderer(), "gate")
+    source = source_of(renderer, portrait)
+    layers, _ = renderer.layers(motion, source)
+    assert not layers.gate.any()
+    # nor do bytes take any from the picture, which is another one only when they are composed
+    painter, black = Painter(renderer, source, size), Painter(renderer, source, size)
+    black._picture = np.zeros_like(painter._picture)
+    assert np.array_equal(painter(motion), black(motion))
+
+
+def test_unseen_pixels_have_no_way_into_the_frame(portrait, motion):
+    """Other pixels of the wide picture change what is shipped, and "gate" by what it draws, but not "pixels"."""
+    first = (F.pad(portrait, (8,) * 4, mode="replicate"), 1.25)
+    other = (first[0].flip(3), 1.25)
+    for part, same in ((None, False), ("gate", False), ("pixels", True)):
+        renderer = lively_renderer() if part is None else without(lively_renderer(), part)
+        frames = [renderer.render(motion, source_of(renderer, portrait, wide), 128) for wide in (first, other)]
+        assert torch.equal(*frames) is same, part
+
+
+def test_with_nothing_drawn_the_frame_is_moved_pixels(portrait, motion):
+    renderer = without(lively_renderer(), "drawing")
+    source = source_of(renderer, portrait)
+    layers, _ = renderer.layers(motion, source)
+    moved = move_pixels(source, resize_coordinates(layers.coordinates, 128))
+    assert torch.allclose(renderer.render(motion, source, 128), moved, atol=1e-6)
+
+
+def test_without_teeth_their_texture_is_not_seen(portrait, motion):
+    for part, same in ((None, False), ("teeth", True)):
+        renderer = lively_renderer() if part is None else without(lively_renderer(), part)
+        source = source_of(renderer, portrait)
+        frames = renderer.render(motion, source)
+        renderer.teeth.texture.add_(3)
+        assert torch.equal(renderer.render(motion, source), frames) is same
+
+
+@pytest.mark.parametrize("name", ["tiny", "base"])
+def test_without_identity_everybody_moves_alike(name, motion):
+    renderer = lively_renderer(name)
+    people = torch.randn(2, 2, 16, generator=torch.Generator().manual_seed(4))
+    for changed, same in ((renderer, False), (without(renderer, "identity"), True)):
+        maps = [changed.motion_maps(motion, person)[-1] for person in people]
+        assert torch.equal(*maps) is same
+
+
+def test_what_is_not_repaired_is_what_the_repair_starts_from():
+    transfer = lively_renderer().transfer
+    raw_transfer = without(lively_renderer(), "repair").transfer
+    weights = (6 * torch.randn(1, 256, 256, generator=torch.Generator().manual_seed(5))).softmax(-1)
+    raw, repaired = raw_transfer.guide(weights).coordinates, transfer.guide(weights).coordinates
+    cells = cell_positions(16)
+    assert raw.abs().max() <= 1 and not torch.allclose(raw, repaired)
+    assert torch.allclose(to_coordinates(repair(to_displacement(raw, cells), cells), cells), repaired, atol=1e-5)
+
+
+def test_what_an_architecture_lacks_cannot_be_left_out():
+    renderer = small_models("base").renderer
+    assert parts_of(renderer.config) == ("identity",)
+    for part in ("gate", "teeth", "repair", "hair"):
+        with pytest.raises(InputError, match=f"no part '{part}'.*it has identity"):
+            without(renderer, part)
+    without_teeth = replace(small_models().renderer.config, teeth_texture=False)
+    assert "teeth" not in parts_of(without_teeth)
+
+
+@pytest.mark.parametrize("name", ["tiny", "base"])
+def test_table_of_parts_begins_with_the_pipeline_as_it_is(name, tmp_path):
+    write_video(
+        tmp_path / "a.mp4", frames=13, picture=lambda i: draw_face(DrawnFace(gap=3 + i % 4, shift=i * 0.3), 192)
+    )
+    dataset = read_dataset(tmp_path)
+    pipeline = small_pipeline(name)
+    measure = lambda: Evaluator(pipeline, load_reference_networks(None))  # noqa: E731
+    plain = evaluate(measure(), dataset, "self").scores[0]
+    rows = ablate(measure(), dataset, "parts")
+    known = (None, *parts_of(pipeline.models.renderer.config))
+    expected = [setting.name for setting in ABLATIONS["parts"].settings if setting.without in known]
+    assert [row.setting for row in rows] == expected and len(expected) == len(known)
+    for key in ("psnr", "ssim", "csim"):
+        assert rows[0].scores[0].values[key] == pytest.approx(plain.values[key], nan_ok=True)
+        assert rows[1].scores[0].values["psnr"] != plain.values["psnr"]
+    table = ablation_table(rows)
+    assert all(name in table for name in expected) and "self protocol" in table and "Ablation" in html_page(rows)
