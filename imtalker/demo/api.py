@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import gradio as gr
 import numpy as np
 
-from imtalker.demo.page.crop_preview import describe_faces, draw
+from imtalker.demo.page.crop_preview import describe_faces, draw, reduced
 from imtalker.demo.page.widgets import as_sent
 from imtalker.demo.runs.compare import CompareProgress, Comparison
 from imtalker.demo.runs.options import Option, Request
@@ -93,13 +93,10 @@ class Endpoints:
         """
         if not portrait:
             raise InputError("there is no portrait; send a picture")
-        pipeline = self._service.host.pipeline()
         image = load_portrait(portrait)
-        faces = pipeline.framing.detector.detect(image)
-        size = pipeline.models.renderer.config.input_size
-        reports = describe_faces(image, faces, pipeline.preset.crop, size)
-        chosen = reports[0] if reports else None
-        picture, _ = draw(image, reports, 0 if chosen else None, chosen.crop if chosen else None)
+        reports = describe_faces(image, self._service.host.pipeline().framing)
+        chosen, size = (reports[0] if reports else None), (image.shape[0], image.shape[1])
+        picture = draw(reduced(image), size, reports, 0 if chosen else None, chosen.crop if chosen else None)
         height, width = image.shape[:2]
         return picture, {"width": width, "height": height, "faces": [report.as_dict() for report in reports]}
 

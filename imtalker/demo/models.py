@@ -5,19 +5,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 import imtalker
-from imtalker.config import MOTION_DIM
 from imtalker.demo.settings import Settings
 from imtalker.errors import ImTalkerError, WeightsError
+from imtalker.pipeline.loading import FALLBACK, load_working_pipeline
 from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
 from imtalker.weights.presets import PRESET_NAMES, Preset, get_preset
 
 logger = logging.getLogger(__name__)
-
-FALLBACK = "tiny"
 
 
 class ModelHost:
@@ -25,7 +22,7 @@ class ModelHost:
 
     Args:
         settings: which preset and device are wished for.
-        loader: ``load_pipeline`` or, in tests, anything with its first three arguments.
+        loader: ``load_pipeline`` or, in tests, anything with its signature.
     """
 
     def __init__(self, settings: Settings, loader: Callable[..., Any] = load_pipeline):
@@ -87,8 +84,12 @@ class ModelHost:
         return "base" if may_use_gpu and torch.cuda.is_available() else FALLBACK
 
     def _load(self) -> None:
+        settings = self.settings
+        try_out = _nothing if settings.zero_gpu else None  # there is no GPU yet
         try:
-            self._pipeline = self._first_that_works()
+            loaded = load_working_pipeline(self._wished(), settings.device, load=self._loader, try_out=try_out)
+            self._pipeline = loaded.pipeline
+            self.note = " ".join(f"{str(remark)[:1].upper()}{str(remark)[1:]}." for remark in loaded.remarks)
         except Exception as error:
             logger.error("no model could be loaded", exc_info=error)
             unforeseen = WeightsError("the models could not be loaded; see the log of the app")
@@ -96,59 +97,9 @@ class ModelHost:
         finally:
             self._done.set()
 
-    def _first_that_works(self) -> Any:
-        """The wished models as they are wished, else something smaller or plainer, with a note."""
-        wished = self._wished()
-        attempts = list(dict.fromkeys(_attempts(wished, self.settings.device)))
-        first: Exception | None = None
-        skipped: str | None = None  # a preset whose weights are not there: no other number type helps
-        for preset, device, dtype in attempts:
-            if preset == skipped:
-                continue
-            try:
-                pipeline = self._loader(preset, device, dtype)
-                if not self.settings.zero_gpu:  # there is no GPU yet
-                    _try_out(pipeline)
-            except Exception as error:
-                logger.warning("preset %s on %s as %s cannot be used", preset, device, dtype, exc_info=error)
-                first = first or error
-                skipped = preset if isinstance(error, WeightsError) else skipped
-                continue
-            if first is not None:
-                self.note = _note(wished, self.settings.device, preset, pipeline, first)
-            return pipeline
-        assert first is not None
-        raise first
 
-
-def _attempts(wished: str, device: str) -> list[tuple[str, str, str]]:
-    return [
-        (wished, device, "auto"),
-        (wished, device, "float32"),  # a card without the faster number types
-        (FALLBACK, device, "auto"),
-        (FALLBACK, device, "float32"),
-        (FALLBACK, "cpu", "float32"),
-    ]
-
-
-def _try_out(pipeline: Any) -> None:
-    """Compute a little: a graphics card too old for this software fails only then."""
-    if pipeline.device.type == "cpu":
-        return
-    side = pipeline.models.renderer.config.input_size
-    portrait = pipeline.encode_source(np.full((side, side, 3), 128, np.uint8), crop=None)
-    for _ in pipeline.render_motion(portrait, torch.zeros(1, MOTION_DIM)):
-        pass
-
-
-def _note(wished: str, device: str, preset: str, pipeline: Any, error: Exception) -> str:
-    """What a visitor should know; the log has the rest."""
-    reason = "is out of memory" if isinstance(error, torch.OutOfMemoryError) else "could not be used"
-    answer = f"preset “{preset}” answers on the {device_name(pipeline.device)}"
-    if preset == wished and device == "auto":
-        answer += " with plainer arithmetic"
-    subject = f"Preset “{wished}”" if preset != wished else f"Preset “{wished}” as it was asked for"
-    return f"{subject} {reason}, so {answer}."
+def _nothing(_: Any) -> None:
+    """In the place of rendering a first picture."""
 
 
 def device_name(device: torch.device) -> str:

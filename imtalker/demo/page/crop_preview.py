@@ -1,22 +1,23 @@
-"""What will be animated, shown before anything expensive runs: numbered faces, the square, a verdict in plain words."""
+"""What will be animated, shown before anything expensive runs: numbered faces, the square, a verdict in plain words.
 
-from dataclasses import dataclass, field
+Where the squares lie and what is said about them is decided by the core (``Framing``, ``faces.remarks``).
+"""
+
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from imtalker.config import CropConfig
-from imtalker.media.crop import MIN_CROP, CropBox, crop_and_resize, square_crop_box, whole_picture
-from imtalker.media.face_detector import MIN_FACE, MIN_SCORE, Face
-from imtalker.media.framing import format_crop
+from imtalker.faces.remarks import clip_remarks, portrait_remarks
+from imtalker.media.clip_framing import ClipFraming
+from imtalker.media.crop import MIN_CROP, CropBox, crop_and_resize, whole_picture
+from imtalker.media.face_detector import MIN_SCORE
+from imtalker.media.framing import Framing, format_crop
+from imtalker.media.remark import Remark
 
 PREVIEW_SIDE = 640  # longer side of the drawn picture, pixels
 MAX_FACES = 9
-BLUR_SIDE = 256  # the square is judged at this size
-BLURRED = 25.0  # variance of the Laplacian below which a face looks out of focus
-TURNED = 25.0  # degrees
-FAR_TURNED = 45.0
 CHOSEN, OTHER, SQUARE = (13, 148, 136), (148, 163, 184), (255, 255, 255)  # RGB
 
 Level = Literal["good", "fair", "poor"]
@@ -30,8 +31,13 @@ class FaceReport:
     box: tuple[float, float, float, float]
     score: float
     crop: CropBox
-    level: Level
-    remarks: list[str] = field(default_factory=list)
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """The worst that is said."""
+        levels = {remark.level for remark in self.remarks}
+        return "poor" if "poor" in levels else "fair" if "fair" in levels else "good"
 
     def as_dict(self) -> dict:
         return {
@@ -40,27 +46,31 @@ class FaceReport:
             "score": round(self.score, 3),
             "crop": format_crop(self.crop),
             "verdict": self.level,
-            "remarks": self.remarks,
+            "remarks": [str(remark) for remark in self.remarks],
         }
 
 
-def describe_faces(image: np.ndarray, faces: list[Face], crop: CropConfig, input_size: int) -> list[FaceReport]:
-    """Judge the sure faces of a picture, uint8 RGB ``(H, W, 3)``; largest first, at most nine.
-
-    Args:
-        input_size: side of what the network sees, pixels.
-    """
-    sure = [face for face in faces if face.score >= MIN_SCORE][:MAX_FACES]
+def describe_faces(image: np.ndarray, framing: Framing) -> list[FaceReport]:
+    """Judge the sure faces of a picture, uint8 RGB ``(H, W, 3)``; largest first, at most nine."""
+    faces = framing.faces(image)
     reports = []
-    for index, face in enumerate(sure):
-        box = square_crop_box(face.box, image.shape[:2], crop)
-        level, remarks = _judge(image, face, box, input_size)
-        reports.append(FaceReport(index, face.box, face.score, box, level, remarks))
+    for index, face in enumerate([face for face in faces if face.score >= MIN_SCORE][:MAX_FACES]):
+        box = framing.of_face(image, face)
+        reports.append(FaceReport(index, face.box, face.score, box, portrait_remarks(image, box, faces)))
     return reports
 
 
+def describe_clip(framing: ClipFraming) -> list[FaceReport]:
+    """Judge the face of a clip that is followed, by the first picture that shows it."""
+    middle = framing.box.placement
+    face = min(
+        framing.faces, key=lambda face: abs(_centre(face.box)[0] - middle.x) + abs(_centre(face.box)[1] - middle.y)
+    )
+    return [FaceReport(0, face.box, face.score, framing.box, framing.remarks + clip_remarks(framing))]
+
+
 def adjusted(box: CropBox, zoom: float, right: float, up: float, image_size: tuple[int, int]) -> CropBox:
-    """The square changed by hand.
+    """The square changed by hand; it stays as level as it was.
 
     Args:
         zoom: side in per cent of what it was.
@@ -71,7 +81,7 @@ def adjusted(box: CropBox, zoom: float, right: float, up: float, image_size: tup
     height, width = image_size
     x = min(max(box.left + box.side / 2 + right / 100 * box.side, 0), width)
     y = min(max(box.top + box.side / 2 - up / 100 * box.side, 0), height)
-    return CropBox(round(x - side / 2), round(y - side / 2), side)
+    return replace(box, left=round(x - side / 2), top=round(y - side / 2), side=side)
 
 
 def square_at(x: float, y: float, image_size: tuple[int, int], side: int | None = None) -> CropBox:
@@ -86,23 +96,50 @@ def face_at(reports: list[FaceReport], x: float, y: float) -> int | None:
     return min(hits, key=lambda r: r.box[2] - r.box[0]).index if hits else None
 
 
-def draw(
-    image: np.ndarray, reports: list[FaceReport], chosen: int | None, square: CropBox | None
-) -> tuple[np.ndarray, float]:
-    """The picture with numbered faces and everything outside the square dimmed; and its scale to the original."""
-    scale = min(1.0, PREVIEW_SIDE / max(image.shape[:2]))
+def reduced(image: np.ndarray, side: int = PREVIEW_SIDE) -> np.ndarray:
+    """A picture as large as it is shown."""
+    scale = min(1.0, side / max(image.shape[:2]))
+    if scale == 1.0:
+        return image
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-    picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
-    square = square or whole_picture(image.shape[:2])
-    x0, y0 = (max(0, round(value * scale)) for value in (square.left, square.top))
-    x1, y1 = round((square.left + square.side) * scale), round((square.top + square.side) * scale)
-    dimmed = (picture * 0.35 + 24).astype(np.uint8)
-    dimmed[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def draw(
+    picture: np.ndarray,
+    size: tuple[int, int],
+    reports: list[FaceReport],
+    chosen: int | None,
+    square: CropBox | None,
+) -> np.ndarray:
+    """The picture with numbered faces and everything outside the square dimmed.
+
+    A square that is turned is shown once more to the right of the picture, as upright as it will be animated.
+
+    Args:
+        picture: ``reduced``, uint8 RGB ``(h, w, 3)``.
+        size: (height, width) of the whole picture, whose pixels reports and square are in.
+        square: None: the whole picture.
+    """
+    height, width = picture.shape[:2]
+    square = square or whole_picture(size)
+    scale_x, scale_y = width / size[1], height / size[0]
+    place = square.placement.seen_from(0, 0, scale_x, scale_y)
+    corners = np.round(place.corners()).astype(np.int32)
+    inside = cv2.fillConvexPoly(np.zeros((height, width), np.uint8), corners, 1) > 0
+    dimmed = np.where(inside[..., None], picture, (picture * 0.35 + 24).astype(np.uint8))
     thick = max(2, round(max(height, width) / 240))
-    cv2.rectangle(dimmed, (x0, y0), (min(x1, width) - 1, min(y1, height) - 1), SQUARE, thick)
+    border = np.clip(corners, 0, [width - 1, height - 1]) if not square.angle else corners
+    cv2.polylines(dimmed, [border.reshape(-1, 1, 2)], True, SQUARE, thick)
     for report in reports:
-        _draw_face(dimmed, report, scale, CHOSEN if report.index == chosen else OTHER, thick)
-    return dimmed, scale
+        _draw_face(dimmed, report, scale_x, CHOSEN if report.index == chosen else OTHER, thick)
+    if not square.angle:
+        return dimmed
+    return np.concatenate([dimmed, crop_and_resize(picture, place, height)], axis=1)
+
+
+def _centre(box: tuple[float, float, float, float]) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def _draw_face(picture: np.ndarray, report: FaceReport, scale: float, colour: tuple, thick: int) -> None:
@@ -116,45 +153,3 @@ def _draw_face(picture: np.ndarray, report: FaceReport, scale: float, colour: tu
     (w, h), _ = cv2.getTextSize(text, font, letters, 1)
     place = (x0 + (size - w) // 2, top + (size + h) // 2)
     cv2.putText(picture, text, place, font, letters, (255, 255, 255), max(1, thick // 2), cv2.LINE_AA)
-
-
-def _judge(image: np.ndarray, face: Face, box: CropBox, input_size: int) -> tuple[Level, list[str]]:
-    poor: list[str] = []
-    fair: list[str] = []
-    if face.size < MIN_FACE:
-        poor.append(f"the face is only {face.size:.0f} pixels large; {MIN_FACE} are needed")
-    elif box.side < input_size / 2:
-        fair.append(f"the square has {box.side} pixels and is enlarged to {input_size}: expect a soft result")
-    sharpness = _sharpness(image, box)
-    if sharpness < BLURRED:
-        fair.append("the picture is blurred or very smooth: teeth and eyes stay vague")
-    turn = _turn(face)
-    if turn is not None and abs(turn) > FAR_TURNED:
-        poor.append("the face is turned far to the side: one eye is hidden, the far cheek is invented")
-    elif turn is not None and abs(turn) > TURNED:
-        fair.append("the face is turned to the side: facing the camera works best")
-    height, width = image.shape[:2]
-    if box.left < 0 or box.top < 0 or box.left + box.side > width or box.top + box.side > height:
-        fair.append("the face is close to the border: the edge is stretched to fill the square")
-    level: Level = "poor" if poor else "fair" if fair else "good"
-    return level, poor + fair
-
-
-def _sharpness(image: np.ndarray, box: CropBox) -> float:
-    """Variance of the Laplacian of the middle of the square, independent of the picture's size."""
-    grey = cv2.cvtColor(crop_and_resize(image, box, BLUR_SIDE), cv2.COLOR_RGB2GRAY)
-    quarter = BLUR_SIDE // 4
-    return float(cv2.Laplacian(grey[quarter:-quarter, quarter:-quarter], cv2.CV_64F).var())
-
-
-def _turn(face: Face) -> float | None:
-    """Rough yaw in degrees from eyes and nose tip: how far the tip lies beside the middle between the eyes."""
-    if face.landmarks is None:
-        return None
-    left, right, nose = (np.asarray(point, np.float64) for point in face.landmarks[:3])
-    axis = right - left
-    distance = float(np.hypot(*axis))
-    if distance < 1e-6:
-        return 90.0
-    offset = float(np.dot(nose - (left + right) / 2, axis) / distance**2)
-    return float(np.degrees(np.arctan(offset / 0.55)))  # the tip stands about 0.55 eye distances out

@@ -4,14 +4,25 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
+import cv2
 import gradio as gr
 import numpy as np
 
+from imtalker.demo.errors import sentence
 from imtalker.demo.models import ModelHost
-from imtalker.demo.page.crop_preview import FaceReport, adjusted, describe_faces, draw, face_at, square_at
+from imtalker.demo.page.crop_preview import (
+    FaceReport,
+    adjusted,
+    describe_clip,
+    describe_faces,
+    draw,
+    face_at,
+    reduced,
+    square_at,
+)
 from imtalker.demo.runs.options import check_present
+from imtalker.errors import NoFaceError
 from imtalker.media.crop import CropBox
-from imtalker.media.face_detector import MIN_SCORE, Face
 from imtalker.media.framing import format_crop
 from imtalker.media.image import load_portrait
 from imtalker.media.video import sample_frames
@@ -30,7 +41,8 @@ class Framed:
     reports: list[FaceReport] = field(default_factory=list)
     hand: CropBox | None = None  # the square set by a click
     crop: str = "auto"  # what the run is asked for
-    scale: float = 1.0  # of the drawn preview
+    picture: np.ndarray | None = field(default=None, repr=False)  # reduced, uint8 RGB
+    size: tuple[int, int] = (0, 0)  # height, width of the whole one
 
 
 def crop_for(framed: Framed | None, path: str | None) -> str:
@@ -102,9 +114,9 @@ class FramingPanel:
             return {self.state: empty, self.box: gr.Accordion(visible=False), self.preview: None, **reset}
         image, reports = self._reports(path)
         crop = "auto" if reports else "none"
-        framed = Framed(path, self._is_clip, reports, None, crop)
+        framed = Framed(path, self._is_clip, reports, None, crop, reduced(image), (image.shape[0], image.shape[1]))
         choice = face_name(0) if reports else WHOLE
-        framed, picture, verdict = _drawn(framed, image, choice, 100, 0, 0)
+        framed, picture, verdict = _drawn(framed, choice, 100, 0, 0)
         return {
             self.state: framed,
             self.preview: picture,
@@ -121,23 +133,26 @@ class FramingPanel:
     def _adjust(self, framed: Framed, choice: str, zoom: float, right: float, up: float) -> dict[Any, Any]:
         if framed.path is None:
             return {self.state: framed}
-        framed, picture, verdict = _drawn(framed, self._image(framed.path), choice, zoom, right, up)
+        framed, picture, verdict = _drawn(framed, choice, zoom, right, up)
         headline = gr.Accordion(label=self._headline(framed, choice))
         return {self.state: framed, self.preview: picture, self.verdict: verdict, self.box: headline}
 
     def _click(self, framed: Framed, choice: str, event: gr.SelectData) -> dict[Any, Any]:
-        if framed.path is None:
+        if framed.picture is None:
             return {self.state: framed}
-        x, y = (value / framed.scale for value in event.index[:2])
-        image = self._image(framed.path)
+        height, width = framed.picture.shape[:2]
+        if event.index[0] >= width:  # on the levelled square beside the picture
+            return {self.state: framed}
+        x, y = event.index[0] * framed.size[1] / width, event.index[1] * framed.size[0] / height
         face = face_at(framed.reports, x, y)
         if face is None:
             now = base_square(framed, choice)
-            hand = square_at(x, y, image.shape[:2], now.side if now else None)
+            hand = square_at(x, y, framed.size, now.side if now else None)
+            hand = replace(hand, angle=now.angle) if now else hand  # the same head, most likely
             framed, choice = replace(framed, hand=hand), BY_HAND
         else:
             choice = face_name(face)
-        framed, picture, verdict = _drawn(framed, image, choice, 100, 0, 0)
+        framed, picture, verdict = _drawn(framed, choice, 100, 0, 0)
         return {
             self.state: framed,
             self.preview: picture,
@@ -156,35 +171,20 @@ class FramingPanel:
             return f"{self._label}: {VERDICTS[report.level].lower()}"
         return f"{self._label}: {'no face found' if not framed.reports and choice == WHOLE else choice.lower()}"
 
-    def _image(self, path: str) -> np.ndarray:
-        check_present(path, "clip" if self._is_clip else "picture")
-        return self._faces(path)[0] if self._is_clip else load_portrait(path)
-
-    def _faces(self, path: str) -> tuple[np.ndarray, list[Face]]:
-        """What is shown of a clip, the first frame with a face (as the square is measured), and its faces."""
-        detector = self._host.pipeline().framing.detector
-        first: np.ndarray | None = None
-        for frame in sample_frames(path):
-            faces = [face for face in detector.detect(frame) if face.score >= MIN_SCORE]
-            if faces:
-                return frame, faces
-            first = frame if first is None else first
-        assert first is not None  # a clip without a picture is an InputError
-        return first, []
-
     def _reports(self, path: str) -> tuple[np.ndarray, list[FaceReport]]:
-        pipeline = self._host.pipeline()
-        if self._is_clip:
-            check_present(path, "clip")
-            image, faces = self._faces(path)
-        else:
-            image = self._image(path)
-            faces = pipeline.framing.detector.detect(image)
-        size = pipeline.models.renderer.config.input_size
-        reports = describe_faces(image, faces, pipeline.preset.crop, size)
-        if self._is_clip and reports:  # one square serves the whole clip
-            reports = [replace(reports[0], crop=pipeline.framing.of_clip(path))]
-        return image, reports
+        """What is shown, and the faces in it; of a clip the first picture with a face, framed as a run frames it."""
+        check_present(path, "clip" if self._is_clip else "picture")
+        framing = self._host.pipeline().framing
+        if not self._is_clip:
+            image = load_portrait(path)
+            return image, describe_faces(image, framing)
+        try:
+            found = framing.clip(path)
+        except NoFaceError:
+            return next(sample_frames(path)), []
+        assert found.first_picture is not None
+        height, width = found.size
+        return cv2.resize(found.first_picture, (width, height)), describe_clip(found)
 
 
 def face_name(index: int) -> str:
@@ -206,18 +206,17 @@ def base_square(framed: Framed, choice: str) -> CropBox | None:
     return None if report is None else report.crop
 
 
-def _drawn(
-    framed: Framed, image: np.ndarray, choice: str, zoom: float, right: float, up: float
-) -> tuple[Framed, np.ndarray, str]:
+def _drawn(framed: Framed, choice: str, zoom: float, right: float, up: float) -> tuple[Framed, np.ndarray, str]:
     square = base_square(framed, choice)
     untouched = (zoom, right, up) == (100, 0, 0)
     report = next((r for r in framed.reports if face_name(r.index) == choice), None)
     if square is not None and not untouched:
-        square = adjusted(square, zoom, right, up, image.shape[:2])
+        square = adjusted(square, zoom, right, up, framed.size)
     is_automatic = untouched and report is not None and report.index == 0
     crop = "auto" if is_automatic else format_crop(square)
-    picture, scale = draw(image, framed.reports, report.index if report else None, square)
-    return replace(framed, crop=crop, scale=scale), picture, verdict_html(framed, choice, report)
+    assert framed.picture is not None
+    picture = draw(framed.picture, framed.size, framed.reports, report.index if report else None, square)
+    return replace(framed, crop=crop), picture, verdict_html(framed, choice, report)
 
 
 def verdict_html(framed: Framed, choice: str, report: FaceReport | None) -> str:
@@ -230,6 +229,6 @@ def verdict_html(framed: Framed, choice: str, report: FaceReport | None) -> str:
         return f"<div class='it-verdict it-fair'><b>{words}</b><p>{hint}</p></div>"
     count = len(framed.reports)
     which = f"{face_name(report.index)} of {count}. " if count > 1 else ""
-    remarks = "".join(f"<li>{escape(remark[:1].upper() + remark[1:])}.</li>" for remark in report.remarks)
+    remarks = "".join(f"<li>{escape(sentence(str(remark)))}</li>" for remark in report.remarks)
     items = f"<ul>{remarks}</ul>" if remarks else ""
     return f"<div class='it-verdict it-{report.level}'><b>{which}{VERDICTS[report.level]}</b>{items}</div>"
