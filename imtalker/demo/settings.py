@@ -13,7 +13,6 @@ GPU_QUEUE = "gpu"  # concurrency_id of everything that computes
 
 NOBODY_ADDRESS = "https://cdn.jsdelivr.net/gh/faker-js/assets-person-portrait"  # AI-made portraits, CC0
 
-MAX_POSE = {"yaw": 30, "pitch": 20, "roll": 20}  # degrees offered by the sliders
 MAX_GAZE = 25  # degrees
 
 
