@@ -53,7 +53,7 @@ def test_a_run_writes_the_frames_of_the_pipeline(pipeline, host, inputs, request
 
 def test_a_report_holds_what_is_said_about_portrait_and_motion(pipeline, host, inputs, request_, folder, finish):
     speech = speech_file(inputs.speech.with_name("short.wav"), 0.4)
-    job = make_job(replace(request_, speech=str(speech), yaw=80, crop="-40,-40,400"), pipeline)
+    job = make_job(replace(request_, speech=str(speech), yaw=50, crop="-40,-40,400"), pipeline)
     source = job.source
     on_portrait = portrait_remarks(source.image, source.box, pipeline.framing.faces(source.image))
     assert job.remarks == on_portrait and "border" in {remark.code for remark in on_portrait}
