@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import gradio as gr
 import numpy as np
 
-from imtalker.demo.page.crop_preview import describe_faces, draw, reduced
-from imtalker.demo.page.widgets import as_sent
+from imtalker.demo.page.crop_preview import describe_faces, draw
+from imtalker.demo.page.widgets import pass_file_through
 from imtalker.demo.runs.compare import CompareProgress, Comparison
 from imtalker.demo.runs.options import Option, Request
 from imtalker.demo.runs.requests import PORTRAIT, ClipRequest, CompareRequest, MotionRequest, SpeechRequest
@@ -95,8 +95,8 @@ class Endpoints:
             raise InputError("there is no portrait; send a picture")
         image = load_portrait(portrait)
         reports = describe_faces(image, self._service.host.pipeline().framing)
-        chosen, size = (reports[0] if reports else None), (image.shape[0], image.shape[1])
-        picture = draw(reduced(image), size, reports, 0 if chosen else None, chosen.crop if chosen else None)
+        chosen = reports[0] if reports else None
+        picture, _ = draw(image, reports, 0 if chosen else None, chosen.crop if chosen else None)
         height, width = image.shape[:2]
         return picture, {"width": width, "height": height, "faces": [report.as_dict() for report in reports]}
 
@@ -168,15 +168,15 @@ def _field(option: Option, default: Any = MISSING) -> Any:
     label = option.label.lower()
     match option.kind:
         case "picture":
-            return as_sent(gr.Image(label=label, type="filepath", image_mode=None))
+            return pass_file_through(gr.Image(label=label, type="filepath", image_mode=None))
         case "sound":
             return gr.Audio(label=label, type="filepath")
         case "clip":
             return gr.Video(label=label)
         case "file":
-            return as_sent(gr.File(label=label))
+            return pass_file_through(gr.File(label=label))
         case "switch":
-            return gr.Checkbox(value, label=label)
+            return gr.Checkbox(bool(value), label=label)
         case "text":
             return gr.Textbox(value, label=f"{label}: {', '.join(option.choices)}" if option.choices else label)
     whole = option.limits is not None and option.limits.whole

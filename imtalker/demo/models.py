@@ -21,8 +21,8 @@ class ModelHost:
     """Holds the pipeline for everybody.
 
     Args:
-        settings: which preset and device are wished for.
-        loader: ``load_pipeline`` or, in tests, anything with its signature.
+        settings: the requested preset and device.
+        loader: ``load_pipeline`` or, in tests, anything with its arguments.
     """
 
     def __init__(self, settings: Settings, loader: Callable[..., Any] = load_pipeline):
@@ -60,9 +60,9 @@ class ModelHost:
 
     @property
     def expected(self) -> Preset:
-        """The wished preset, known before anything is loaded."""
-        wished = self._wished()
-        return get_preset(wished if wished in PRESET_NAMES else FALLBACK)
+        """The requested preset, known before anything is loaded."""
+        requested = self._requested()
+        return get_preset(requested if requested in PRESET_NAMES else FALLBACK)
 
     def describe(self) -> dict[str, Any]:
         """Facts about what is in use, JSON-able; waits for the models."""
@@ -77,19 +77,15 @@ class ModelHost:
             "note": self.note,
         }
 
-    def _wished(self) -> str:
+    def _requested(self) -> str:
         if self.settings.preset:
             return self.settings.preset
         may_use_gpu = self.settings.device == "auto" or self.settings.device.startswith("cuda")
         return "base" if may_use_gpu and torch.cuda.is_available() else FALLBACK
 
     def _load(self) -> None:
-        settings = self.settings
-        try_out = _nothing if settings.zero_gpu else None  # there is no GPU yet
         try:
-            loaded = load_working_pipeline(self._wished(), settings.device, load=self._loader, try_out=try_out)
-            self._pipeline = loaded.pipeline
-            self.note = " ".join(f"{str(remark)[:1].upper()}{str(remark)[1:]}." for remark in loaded.remarks)
+            self._pipeline = self._first_that_works()
         except Exception as error:
             logger.error("no model could be loaded", exc_info=error)
             unforeseen = WeightsError("the models could not be loaded; see the log of the app")
@@ -97,9 +93,24 @@ class ModelHost:
         finally:
             self._done.set()
 
-
-def _nothing(_: Any) -> None:
-    """In the place of rendering a first picture."""
+    def _first_that_works(self) -> Any:
+        """The requested models, else something smaller or plainer, with a note."""
+        requested, device = self._requested(), self.settings.device
+        try_out = (lambda _: None) if self.settings.zero_gpu else None  # ZeroGPU has no GPU yet
+        try:
+            loaded = load_working_pipeline(requested, device, load=self._loader, try_out=try_out)
+            self.note = " ".join(f"{remark.words[:1].upper()}{remark.words[1:]}." for remark in loaded.remarks)
+            return loaded.pipeline
+        except Exception as error:
+            if (requested, device) == (FALLBACK, "cpu"):
+                raise
+            logger.warning("preset %s on %s cannot be used", requested, device, exc_info=error)
+            loaded = load_working_pipeline(FALLBACK, "cpu", load=self._loader)
+            self.note = (
+                f"Preset “{requested}” on device “{device}” could not be used, see the log of the app; "
+                f"preset “{FALLBACK}” answers on the CPU."
+            )
+            return loaded.pipeline
 
 
 def device_name(device: torch.device) -> str:

@@ -1,18 +1,15 @@
-"""What will be animated, shown before anything expensive runs: numbered faces, the square, a verdict in plain words.
+"""What will be animated, shown before anything expensive runs: numbered faces, the square, a verdict in plain words."""
 
-Where the squares lie and what is said about them is decided by the core (``Framing``, ``faces.remarks``).
-"""
-
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from imtalker.faces.remarks import clip_remarks, portrait_remarks
-from imtalker.media.clip_framing import ClipFraming
-from imtalker.media.crop import MIN_CROP, CropBox, crop_and_resize, whole_picture
-from imtalker.media.face_detector import MIN_SCORE
+from imtalker.faces.remarks import portrait_remarks
+from imtalker.media.crop import MIN_CROP, CropBox, whole_picture
+from imtalker.media.face_detector import MIN_SCORE, Face
 from imtalker.media.framing import Framing, format_crop
 from imtalker.media.remark import Remark
 
@@ -31,13 +28,8 @@ class FaceReport:
     box: tuple[float, float, float, float]
     score: float
     crop: CropBox
-    remarks: tuple[Remark, ...] = ()
-
-    @property
-    def level(self) -> Level:
-        """The worst that is said."""
-        levels = {remark.level for remark in self.remarks}
-        return "poor" if "poor" in levels else "fair" if "fair" in levels else "good"
+    level: Level
+    remarks: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict:
         return {
@@ -46,31 +38,30 @@ class FaceReport:
             "score": round(self.score, 3),
             "crop": format_crop(self.crop),
             "verdict": self.level,
-            "remarks": [str(remark) for remark in self.remarks],
+            "remarks": self.remarks,
         }
 
 
 def describe_faces(image: np.ndarray, framing: Framing) -> list[FaceReport]:
     """Judge the sure faces of a picture, uint8 RGB ``(H, W, 3)``; largest first, at most nine."""
-    faces = framing.faces(image)
-    reports = []
-    for index, face in enumerate([face for face in faces if face.score >= MIN_SCORE][:MAX_FACES]):
-        box = framing.of_face(image, face)
-        reports.append(FaceReport(index, face.box, face.score, box, portrait_remarks(image, box, faces)))
-    return reports
+    sure = [face for face in framing.faces(image) if face.score >= MIN_SCORE][:MAX_FACES]
+    boxes = [framing.of_face(image, face) for face in sure]
+    return [
+        face_report(index, face, box, portrait_remarks(image, box, sure))
+        for index, (face, box) in enumerate(zip(sure, boxes, strict=True))
+    ]
 
 
-def describe_clip(framing: ClipFraming) -> list[FaceReport]:
-    """Judge the face of a clip that is followed, by the first picture that shows it."""
-    middle = framing.box.placement
-    face = min(
-        framing.faces, key=lambda face: abs(_centre(face.box)[0] - middle.x) + abs(_centre(face.box)[1] - middle.y)
-    )
-    return [FaceReport(0, face.box, face.score, framing.box, framing.remarks + clip_remarks(framing))]
+def face_report(index: int, face: Face, box: CropBox, remarks: Iterable[Remark]) -> FaceReport:
+    """As bad as the worst remark."""
+    remarks = list(remarks)
+    levels = {remark.level for remark in remarks}
+    level: Level = "poor" if "poor" in levels else "fair" if "fair" in levels else "good"
+    return FaceReport(index, face.box, face.score, box, level, [remark.words for remark in remarks])
 
 
 def adjusted(box: CropBox, zoom: float, right: float, up: float, image_size: tuple[int, int]) -> CropBox:
-    """The square changed by hand; it stays as level as it was.
+    """The square changed by hand.
 
     Args:
         zoom: side in per cent of what it was.
@@ -81,7 +72,7 @@ def adjusted(box: CropBox, zoom: float, right: float, up: float, image_size: tup
     height, width = image_size
     x = min(max(box.left + box.side / 2 + right / 100 * box.side, 0), width)
     y = min(max(box.top + box.side / 2 - up / 100 * box.side, 0), height)
-    return replace(box, left=round(x - side / 2), top=round(y - side / 2), side=side)
+    return CropBox(round(x - side / 2), round(y - side / 2), side, box.angle)
 
 
 def square_at(x: float, y: float, image_size: tuple[int, int], side: int | None = None) -> CropBox:
@@ -96,50 +87,23 @@ def face_at(reports: list[FaceReport], x: float, y: float) -> int | None:
     return min(hits, key=lambda r: r.box[2] - r.box[0]).index if hits else None
 
 
-def reduced(image: np.ndarray, side: int = PREVIEW_SIDE) -> np.ndarray:
-    """A picture as large as it is shown."""
-    scale = min(1.0, side / max(image.shape[:2]))
-    if scale == 1.0:
-        return image
-    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-
-
 def draw(
-    picture: np.ndarray,
-    size: tuple[int, int],
-    reports: list[FaceReport],
-    chosen: int | None,
-    square: CropBox | None,
-) -> np.ndarray:
-    """The picture with numbered faces and everything outside the square dimmed.
-
-    A square that is turned is shown once more to the right of the picture, as upright as it will be animated.
-
-    Args:
-        picture: ``reduced``, uint8 RGB ``(h, w, 3)``.
-        size: (height, width) of the whole picture, whose pixels reports and square are in.
-        square: None: the whole picture.
-    """
-    height, width = picture.shape[:2]
-    square = square or whole_picture(size)
-    scale_x, scale_y = width / size[1], height / size[0]
-    place = square.placement.seen_from(0, 0, scale_x, scale_y)
-    corners = np.round(place.corners()).astype(np.int32)
-    inside = cv2.fillConvexPoly(np.zeros((height, width), np.uint8), corners, 1) > 0
-    dimmed = np.where(inside[..., None], picture, (picture * 0.35 + 24).astype(np.uint8))
+    image: np.ndarray, reports: list[FaceReport], chosen: int | None, square: CropBox | None
+) -> tuple[np.ndarray, float]:
+    """The picture with numbered faces and everything outside the square dimmed; and its scale to the original."""
+    scale = min(1.0, PREVIEW_SIDE / max(image.shape[:2]))
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
+    square = square or whole_picture(image.shape[:2])
+    corners = np.rint(square.placement.corners() * scale).astype(np.int32)
+    dimmed = (picture * 0.35 + 24).astype(np.uint8)
+    inside = cv2.fillPoly(np.zeros((height, width), np.uint8), [corners], 1)
+    dimmed[inside > 0] = picture[inside > 0]
     thick = max(2, round(max(height, width) / 240))
-    border = np.clip(corners, 0, [width - 1, height - 1]) if not square.angle else corners
-    cv2.polylines(dimmed, [border.reshape(-1, 1, 2)], True, SQUARE, thick)
+    cv2.polylines(dimmed, [np.clip(corners, 0, (width - 1, height - 1))], True, SQUARE, thick)
     for report in reports:
-        _draw_face(dimmed, report, scale_x, CHOSEN if report.index == chosen else OTHER, thick)
-    if not square.angle:
-        return dimmed
-    return np.concatenate([dimmed, crop_and_resize(picture, place, height)], axis=1)
-
-
-def _centre(box: tuple[float, float, float, float]) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        _draw_face(dimmed, report, scale, CHOSEN if report.index == chosen else OTHER, thick)
+    return dimmed, scale
 
 
 def _draw_face(picture: np.ndarray, report: FaceReport, scale: float, colour: tuple, thick: int) -> None:

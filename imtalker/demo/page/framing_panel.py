@@ -8,20 +8,19 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from imtalker.demo.errors import sentence
 from imtalker.demo.models import ModelHost
 from imtalker.demo.page.crop_preview import (
     FaceReport,
     adjusted,
-    describe_clip,
     describe_faces,
     draw,
     face_at,
-    reduced,
+    face_report,
     square_at,
 )
 from imtalker.demo.runs.options import check_present
 from imtalker.errors import NoFaceError
+from imtalker.faces.remarks import clip_remarks
 from imtalker.media.crop import CropBox
 from imtalker.media.framing import format_crop
 from imtalker.media.image import load_portrait
@@ -41,8 +40,7 @@ class Framed:
     reports: list[FaceReport] = field(default_factory=list)
     hand: CropBox | None = None  # the square set by a click
     crop: str = "auto"  # what the run is asked for
-    picture: np.ndarray | None = field(default=None, repr=False)  # reduced, uint8 RGB
-    size: tuple[int, int] = (0, 0)  # height, width of the whole one
+    scale: float = 1.0  # of the drawn preview
 
 
 def crop_for(framed: Framed | None, path: str | None) -> str:
@@ -114,9 +112,9 @@ class FramingPanel:
             return {self.state: empty, self.box: gr.Accordion(visible=False), self.preview: None, **reset}
         image, reports = self._reports(path)
         crop = "auto" if reports else "none"
-        framed = Framed(path, self._is_clip, reports, None, crop, reduced(image), (image.shape[0], image.shape[1]))
+        framed = Framed(path, self._is_clip, reports, None, crop)
         choice = face_name(0) if reports else WHOLE
-        framed, picture, verdict = _drawn(framed, choice, 100, 0, 0)
+        framed, picture, verdict = _drawn(framed, image, choice, 100, 0, 0)
         return {
             self.state: framed,
             self.preview: picture,
@@ -133,26 +131,23 @@ class FramingPanel:
     def _adjust(self, framed: Framed, choice: str, zoom: float, right: float, up: float) -> dict[Any, Any]:
         if framed.path is None:
             return {self.state: framed}
-        framed, picture, verdict = _drawn(framed, choice, zoom, right, up)
+        framed, picture, verdict = _drawn(framed, self._image(framed.path), choice, zoom, right, up)
         headline = gr.Accordion(label=self._headline(framed, choice))
         return {self.state: framed, self.preview: picture, self.verdict: verdict, self.box: headline}
 
     def _click(self, framed: Framed, choice: str, event: gr.SelectData) -> dict[Any, Any]:
-        if framed.picture is None:
+        if framed.path is None:
             return {self.state: framed}
-        height, width = framed.picture.shape[:2]
-        if event.index[0] >= width:  # on the levelled square beside the picture
-            return {self.state: framed}
-        x, y = event.index[0] * framed.size[1] / width, event.index[1] * framed.size[0] / height
+        x, y = (value / framed.scale for value in event.index[:2])
+        image = self._image(framed.path)
         face = face_at(framed.reports, x, y)
         if face is None:
             now = base_square(framed, choice)
-            hand = square_at(x, y, framed.size, now.side if now else None)
-            hand = replace(hand, angle=now.angle) if now else hand  # the same head, most likely
+            hand = square_at(x, y, image.shape[:2], now.side if now else None)
             framed, choice = replace(framed, hand=hand), BY_HAND
         else:
             choice = face_name(face)
-        framed, picture, verdict = _drawn(framed, choice, 100, 0, 0)
+        framed, picture, verdict = _drawn(framed, image, choice, 100, 0, 0)
         return {
             self.state: framed,
             self.preview: picture,
@@ -171,20 +166,28 @@ class FramingPanel:
             return f"{self._label}: {VERDICTS[report.level].lower()}"
         return f"{self._label}: {'no face found' if not framed.reports and choice == WHOLE else choice.lower()}"
 
-    def _reports(self, path: str) -> tuple[np.ndarray, list[FaceReport]]:
-        """What is shown, and the faces in it; of a clip the first picture with a face, framed as a run frames it."""
+    def _image(self, path: str) -> np.ndarray:
+        return self._reports(path)[0] if self._is_clip else self._picture(path)
+
+    def _picture(self, path: str) -> np.ndarray:
         check_present(path, "clip" if self._is_clip else "picture")
+        return load_portrait(path)
+
+    def _reports(self, path: str) -> tuple[np.ndarray, list[FaceReport]]:
+        """The picture that is shown, and its faces; of a clip the first picture with a face, and who is followed."""
         framing = self._host.pipeline().framing
         if not self._is_clip:
-            image = load_portrait(path)
+            image = self._picture(path)
             return image, describe_faces(image, framing)
+        check_present(path, "clip")
         try:
-            found = framing.clip(path)
+            clip = framing.clip(path)
         except NoFaceError:
             return next(sample_frames(path)), []
-        assert found.first_picture is not None
-        height, width = found.size
-        return cv2.resize(found.first_picture, (width, height)), describe_clip(found)
+        assert clip.first_picture is not None
+        height, width = clip.size
+        image = cv2.resize(clip.first_picture, (width, height), interpolation=cv2.INTER_CUBIC)
+        return image, [face_report(0, clip.faces[0], clip.box, (*clip.remarks, *clip_remarks(clip)))]
 
 
 def face_name(index: int) -> str:
@@ -206,17 +209,18 @@ def base_square(framed: Framed, choice: str) -> CropBox | None:
     return None if report is None else report.crop
 
 
-def _drawn(framed: Framed, choice: str, zoom: float, right: float, up: float) -> tuple[Framed, np.ndarray, str]:
+def _drawn(
+    framed: Framed, image: np.ndarray, choice: str, zoom: float, right: float, up: float
+) -> tuple[Framed, np.ndarray, str]:
     square = base_square(framed, choice)
     untouched = (zoom, right, up) == (100, 0, 0)
     report = next((r for r in framed.reports if face_name(r.index) == choice), None)
     if square is not None and not untouched:
-        square = adjusted(square, zoom, right, up, framed.size)
+        square = adjusted(square, zoom, right, up, image.shape[:2])
     is_automatic = untouched and report is not None and report.index == 0
     crop = "auto" if is_automatic else format_crop(square)
-    assert framed.picture is not None
-    picture = draw(framed.picture, framed.size, framed.reports, report.index if report else None, square)
-    return replace(framed, crop=crop), picture, verdict_html(framed, choice, report)
+    picture, scale = draw(image, framed.reports, report.index if report else None, square)
+    return replace(framed, crop=crop, scale=scale), picture, verdict_html(framed, choice, report)
 
 
 def verdict_html(framed: Framed, choice: str, report: FaceReport | None) -> str:
@@ -229,6 +233,6 @@ def verdict_html(framed: Framed, choice: str, report: FaceReport | None) -> str:
         return f"<div class='it-verdict it-fair'><b>{words}</b><p>{hint}</p></div>"
     count = len(framed.reports)
     which = f"{face_name(report.index)} of {count}. " if count > 1 else ""
-    remarks = "".join(f"<li>{escape(sentence(str(remark)))}</li>" for remark in report.remarks)
+    remarks = "".join(f"<li>{escape(remark[:1].upper() + remark[1:])}.</li>" for remark in report.remarks)
     items = f"<ul>{remarks}</ul>" if remarks else ""
     return f"<div class='it-verdict it-{report.level}'><b>{which}{VERDICTS[report.level]}</b>{items}</div>"

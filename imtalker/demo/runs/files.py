@@ -45,9 +45,8 @@ def use_private_folder_if_needed(environment: MutableMapping[str, str] = os.envi
     """Where Gradio's usual temporary folder belongs to somebody else, choose one of our own; call before the page."""
     if environment.get("GRADIO_TEMP_DIR"):
         return
-    usual = Path(tempfile.gettempdir()) / "gradio"
-    folder = writable_folder(usual, "gradio")
-    if folder != usual:
+    folder = writable_folder(Path(tempfile.gettempdir()) / "gradio", "gradio")
+    if folder != Path(tempfile.gettempdir()) / "gradio":
         environment["GRADIO_TEMP_DIR"] = str(folder)
 
 
