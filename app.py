@@ -1,8 +1,14 @@
 """The Gradio app and Hugging Face Space: settings, models, page and launch; the work is done in ``imtalker``."""
 
+# ruff: noqa: E402  (what has to be set up before an import comes before it)
+
 import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from imtalker.media.folders import ensure_home
+
+ensure_home()  # the next import ends where there is none
 
 import spaces  # noqa: F401, I001  (before torch: on ZeroGPU it replaces CUDA)
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_UPLOAD = "60mb"  # one file; Gradio refuses more while it is still being sent
-MAX_PORTRAIT_PIXELS = 50_000_000
 MAX_COMPARE_SECONDS = 12.0  # each variant is a whole run
 QUEUE_SIZE = 24  # visitors waiting; the next one is told to come back later
 KEEP_SECONDS = 3600  # how long results stay for download
@@ -14,7 +13,6 @@ GPU_QUEUE = "gpu"  # concurrency_id of everything that computes
 
 NOBODY_ADDRESS = "https://cdn.jsdelivr.net/gh/faker-js/assets-person-portrait"  # AI-made portraits, CC0
 
-MAX_POSE = {"yaw": 30, "pitch": 20, "roll": 20}  # degrees offered by the sliders
 MAX_GAZE = 25  # degrees
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.errors import InputError
+from imtalker.faces.remarks import clip_remarks
 from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.media.audio import MAX_SECONDS, Audio, load_clip_sound, load_waveform
 from imtalker.media.clip_framing import ClipFraming
@@ -26,6 +27,8 @@ from imtalker.media.sound_blocks import AudioTrack
 from imtalker.media.video import VideoInfo, count_frames, probe_video, read_frames
 from imtalker.renderer import SourceFeatures
 from imtalker.weights.file import file_sha256
+
+SILENT = Remark("silent_clip", "the clip's sound cannot be decoded and is left out; convert it to AAC")
 
 Picture = str | Path | Image.Image | np.ndarray
 
@@ -92,6 +95,7 @@ class DrivingClip:
     num_frames: int  # at 25 frames per second
     framing: ClipFraming = field(repr=False)  # the square in each frame
     recipe: dict[str, Any] = field(repr=False)
+    remarks: tuple[Remark, ...] = ()  # what people should know about it
 
     @classmethod
     def read(
@@ -109,18 +113,13 @@ class DrivingClip:
             raise InputError(f"clip {path} is {seconds:.1f} s long; the limit is {max_seconds:g} s, cut it first")
         found = crop if isinstance(crop, ClipFraming) else framing.clip(path, crop, face, info)
         asked = asdict(crop) if isinstance(crop, CropBox) else "none" if crop is None else "auto"
-        return cls(Path(path), info, num_frames, found, describe_file(path) | {"crop": asked, "face": face})
+        remarks = found.remarks + clip_remarks(found) + (SILENT,) * info.has_unusable_audio
+        return cls(Path(path), info, num_frames, found, describe_file(path) | {"crop": asked, "face": face}, remarks)
 
     @property
     def box(self) -> CropBox:
         """The square of the first picture with a face, where one for the whole clip is needed."""
         return self.framing.box
-
-    @property
-    def remarks(self) -> tuple[Remark, ...]:
-        """What people should know about it."""
-        silent = Remark("silent_clip", "the clip's sound cannot be decoded and is left out; convert it to AAC")
-        return (*self.framing.remarks, silent) if self.info.has_unusable_audio else self.framing.remarks
 
     @property
     def track(self) -> Path | None:

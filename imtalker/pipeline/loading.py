@@ -85,7 +85,7 @@ def load_working_pipeline(
             )
             (try_out or render_once)(pipeline)
             return Loaded(pipeline, attempt, tuple(remarks))
-        except (WeightsError, RuntimeError) as error:
+        except (WeightsError, RuntimeError, OSError) as error:
             following = next_attempt(attempt, error, keep_preset)
             if following is None:
                 if isinstance(error, ImTalkerError):
@@ -101,7 +101,7 @@ def next_attempt(failed: Attempt, error: Exception, keep_preset: bool = False) -
     """What to try after a failure; None: there is nothing left."""
     last = Attempt(failed.preset if keep_preset else FALLBACK, "cpu", "float32")
     can_step_down = failed.preset != last.preset
-    if isinstance(error, WeightsError):
+    if isinstance(error, WeightsError | OSError):
         return replace(failed, preset=FALLBACK) if can_step_down else None
     if failed.device == "cpu":
         return last if can_step_down else None
@@ -134,7 +134,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _remark(failed: Attempt, following: Attempt, error: Exception) -> Remark:
-    if isinstance(error, WeightsError):
+    if isinstance(error, WeightsError | OSError):
         reason = f"the weights of preset {failed.preset} cannot be had here"
     elif _is_out_of_memory(error):
         reason = f"the memory of {failed.device} is used up"

@@ -2,17 +2,20 @@
 
 import json
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import numpy as np
 import pytest
 
+from imtalker.demo.page.tables import remark_list
 from imtalker.demo.runs.compare import Comparison, make_variants, run_comparison
 from imtalker.demo.runs.gpu import Failure, make_renderer
 from imtalker.demo.runs.jobs import make_job, sampling_options
 from imtalker.demo.runs.requests import ClipRequest, SpeechRequest
 from imtalker.demo.runs.run import Stopped, run_clip
 from imtalker.errors import InputError
+from imtalker.faces.remarks import clip_remarks, portrait_remarks
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import load_waveform
 from imtalker.media.side_by_side import SideBySide
@@ -47,6 +50,21 @@ def test_a_run_writes_the_frames_of_the_pipeline(pipeline, host, inputs, request
     assert run.report["first_frame_seconds"] < run.report["total_seconds"]
     run.remove()
     assert not run.video.parent.exists()
+
+
+def test_a_report_holds_what_is_said_about_portrait_and_motion(pipeline, host, inputs, request_, folder, finish):
+    speech = speech_file(inputs.speech.with_name("short.wav"), 0.4)
+    job = make_job(replace(request_, speech=str(speech), yaw=50, crop="-40,-40,400"), pipeline)
+    source = job.source
+    on_portrait = portrait_remarks(source.image, source.box, pipeline.framing.faces(source.image))
+    assert job.remarks == on_portrait and "border" in {remark.code for remark in on_portrait}
+    report = finish(run_clip(job, make_renderer(host), folder(), host.describe())).report
+    codes = [remark["code"] for remark in report["remarks"]]
+    assert codes[: len(on_portrait)] == [remark.code for remark in on_portrait] and "pose_limited" in codes
+    assert all(escape(remark["words"][5:]) in remark_list(report) for remark in report["remarks"])
+    assert remark_list(report | {"remarks": []}) == ""
+    clip = make_job(ClipRequest(str(inputs.portrait), str(inputs.clip)), pipeline).driving
+    assert clip is not None and clip.remarks == clip.framing.remarks + clip_remarks(clip.framing)
 
 
 def test_stopping_leaves_a_valid_shorter_video(pipeline, host, request_, folder, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from imtalker.demo.page.snippets import CODE_LANGUAGES, cli_snippet, curl_snippet, python_snippet
-from imtalker.demo.page.tables import check_table, finished_words, progress_words, status, timing_table
+from imtalker.demo.page.tables import check_table, finished_words, progress_words, remark_list, status, timing_table
 from imtalker.demo.page.widgets import PRIVATE, code, picture_input
 from imtalker.demo.runs.live import Event
 from imtalker.demo.runs.options import Request, check_present
@@ -88,6 +88,7 @@ class ResultPanel:
                     gr.DownloadButton(words, size="sm", min_width=90, variant="secondary")
                     for words in ("Video (MP4)", "Motion", "Recipe")
                 ]
+            self.remarks = gr.HTML(padding=False, visible=False)
             with gr.Tabs(elem_classes="it-result-tabs"):
                 with gr.Tab("Side by side", elem_id=f"{name}-tab-beside"):
                     self.beside = gr.Video(
@@ -123,7 +124,7 @@ class ResultPanel:
     def outputs(self) -> list[Any]:
         """Everything ``show`` writes to."""
         boxes = [self.empty, self.live_box, self.live, self.done_box]
-        shown = [self.video, self.beside, self.timing, self.findings]
+        shown = [self.video, self.remarks, self.beside, self.timing, self.findings]
         return [*boxes, *shown, *self.files, *self.codes, self.last]
 
     def clear(self) -> dict[Any, Any]:
@@ -175,6 +176,7 @@ class ResultPanel:
             self.done_box: gr.Column(visible=True),
             self.video: str(event.video),
             self.beside: str(event.side_by_side) if event.side_by_side else None,
+            self.remarks: gr.HTML(remarks := remark_list(report), visible=bool(remarks)),
             self.timing: timing_table(report),
             self.findings: "",
             self.last: {

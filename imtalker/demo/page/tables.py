@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from imtalker.config import FRAME_RATE
+from imtalker.demo.errors import sentence
 
 STAGES = {  # in the order of the journey
     "reading": "Reading files, finding the face",
@@ -50,6 +51,12 @@ def timing_table(report: Mapping[str, Any]) -> str:
         f"<th scope='col'>Share</th></tr></thead><tbody>{body}</tbody></table>"
         f"<p class='it-fine'>{escape(_machine(report))}</p></div>"
     )
+
+
+def remark_list(report: Mapping[str, Any]) -> str:
+    """What a person should know about what went into a run; empty where that is nothing."""
+    items = "".join(f"<li>{escape(sentence(remark['words']))}</li>" for remark in report.get("remarks", ()))
+    return f"<div class='it-verdict'><ul>{items}</ul></div>" if items else ""
 
 
 def comparison_table(rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any]) -> str:

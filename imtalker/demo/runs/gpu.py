@@ -11,6 +11,7 @@ from imtalker.demo.errors import in_words
 from imtalker.demo.models import ModelHost
 from imtalker.demo.runs.jobs import ClipJob
 from imtalker.errors import InputError
+from imtalker.media.remark import Remark
 from imtalker.pipeline.animation import Animation, FrameChunk
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
@@ -30,6 +31,7 @@ class Part:
     motion: list[np.ndarray]  # windows (m, 32) float32 that are new
     recipe: dict
     seconds: dict[str, float]  # per stage, so far
+    remarks: tuple[Remark, ...] = ()  # on what moves the portrait, for people
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _parts(pipeline: TalkingHeadPipeline, job: ClipJob) -> Iterator[Part]:
         for chunk in run:
             windows = [window[0].numpy() for window in run.windows[sent:]]
             sent = len(run.windows)
-            yield Part(chunk, windows, run.recipe, dict(timings.stages))
+            yield Part(chunk, windows, run.recipe, dict(timings.stages), run.remarks)
     finally:
         run.close()
 

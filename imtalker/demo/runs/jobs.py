@@ -9,12 +9,13 @@ import numpy as np
 from imtalker.config import FRAME_RATE, SamplingOptions
 from imtalker.demo.runs.options import Request
 from imtalker.demo.runs.requests import STYLE, ClipRequest, MotionRequest, SpeechRequest
-from imtalker.demo.settings import MAX_PORTRAIT_PIXELS
 from imtalker.errors import InputError
+from imtalker.faces.remarks import portrait_remarks
 from imtalker.generator.controls import MotionControls
 from imtalker.generator.motion_style import MotionStyle
 from imtalker.media.audio import load_clip_sound
-from imtalker.media.framing import Crop, parse_crop
+from imtalker.media.framing import parse_crop
+from imtalker.media.remark import Remark
 from imtalker.media.video import probe_video
 from imtalker.media.video_writer import AudioTrack
 from imtalker.pipeline.inputs import DrivingClip, SourceImage, Speech
@@ -44,6 +45,7 @@ class ClipJob:
     sound_offset: float = 0.0  # seconds by which it starts after the first frame
     paste_back: bool = False
     label: bool = False
+    remarks: tuple[Remark, ...] = ()  # on the portrait, for people
 
     @property
     def names(self) -> tuple[str | None, str | None]:
@@ -62,12 +64,15 @@ def make_job(request: Request, pipeline: TalkingHeadPipeline, max_seconds: float
     request.check_abilities(pipeline.preset.name, pipeline.models.generator.config)
     match request:
         case SpeechRequest():
-            return _speech_job(request, pipeline, max_seconds)
+            job = _speech_job(request, pipeline, max_seconds)
         case ClipRequest():
-            return _clip_job(request, pipeline, max_seconds)
+            job = _clip_job(request, pipeline, max_seconds)
         case MotionRequest():
-            return _motion_job(request, pipeline, max_seconds)
-    raise TypeError(f"{type(request).__name__} does not make one video")
+            job = _motion_job(request, pipeline, max_seconds)
+        case _:
+            raise TypeError(f"{type(request).__name__} does not make one video")
+    image = job.source.image
+    return replace(job, remarks=portrait_remarks(image, job.source.box, pipeline.framing.faces(image)))
 
 
 def sampling_options(request: SpeechRequest, defaults: SamplingOptions) -> SamplingOptions:
@@ -116,29 +121,15 @@ def motion_controls(request: SpeechRequest, natural: MotionStyle = DEFAULT_STYLE
     return None if controls.is_neutral else controls
 
 
-def read_portrait(
-    pipeline: TalkingHeadPipeline, path: str, crop: Crop = "auto", face: int | None = None
-) -> SourceImage:
-    """The picture and its square.
-
-    Raises:
-        InputError: unusable, or no face in it.
-    """
-    source = SourceImage.read(path, pipeline.framing, face, crop)
-    image = source.image
-    if image.shape[0] * image.shape[1] > MAX_PORTRAIT_PIXELS:
-        raise InputError(
-            f"the portrait has {image.shape[1]}x{image.shape[0]} pixels; "
-            f"the limit here is {MAX_PORTRAIT_PIXELS // 1_000_000} million, reduce it first"
-        )
-    return source
+def _portrait(request: SpeechRequest | ClipRequest | MotionRequest, pipeline: TalkingHeadPipeline) -> SourceImage:
+    return SourceImage.read(request.portrait, pipeline.framing, request.face, parse_crop(request.crop))
 
 
 def _speech_job(request: SpeechRequest, pipeline: TalkingHeadPipeline, max_seconds: float) -> ClipJob:
     options = sampling_options(request, pipeline.preset.sampling)
     natural = pipeline.style_of_clip(request.style_clip) if request.style_clip else DEFAULT_STYLE
     controls = motion_controls(request, natural)
-    source = read_portrait(pipeline, request.portrait, parse_crop(request.crop), request.face)
+    source = _portrait(request, pipeline)
     speech = Speech.read(request.speech, max_seconds)
     return ClipJob(
         "audio",
@@ -156,7 +147,7 @@ def _speech_job(request: SpeechRequest, pipeline: TalkingHeadPipeline, max_secon
 
 
 def _clip_job(request: ClipRequest, pipeline: TalkingHeadPipeline, max_seconds: float) -> ClipJob:
-    source = read_portrait(pipeline, request.portrait, parse_crop(request.crop), request.face)
+    source = _portrait(request, pipeline)
     crop = parse_crop(request.driving_crop)
     clip = pipeline.encode_driver(request.driving, face=request.driving_face, crop=crop, max_seconds=max_seconds)
     return ClipJob(
@@ -179,7 +170,7 @@ def _motion_job(request: MotionRequest, pipeline: TalkingHeadPipeline, max_secon
     total = len(clip.motion)
     if total > max_seconds * FRAME_RATE:
         raise InputError(f"the motion is {total / FRAME_RATE:.1f} s long; the limit is {max_seconds:g} s, cut it first")
-    source = read_portrait(pipeline, request.portrait, parse_crop(request.crop), request.face)
+    source = _portrait(request, pipeline)
     sound, offset = request.sound, 0.0
     if sound:
         offset = probe_video(sound).audio_offset if Path(sound).suffix.lower() == ".mp4" else 0.0

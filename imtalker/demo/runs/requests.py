@@ -6,8 +6,8 @@ from typing import ClassVar, get_args
 
 from imtalker.config import SAMPLING_LIMITS, Limits, Solver
 from imtalker.demo.runs.options import NAMED_HEAD, STYLES, Option, Request
-from imtalker.demo.settings import MAX_COMPARE_SECONDS, MAX_GAZE, MAX_POSE
-from imtalker.generator.controls import LIMITS
+from imtalker.demo.settings import MAX_COMPARE_SECONDS, MAX_GAZE
+from imtalker.generator.controls import LIMITS, REACH
 from imtalker.generator.motion_style import LIMITS as STYLE_LIMITS
 from imtalker.generator.motion_style import TYPICAL_BLINKS
 
@@ -72,10 +72,10 @@ YAW = _angle(
     "yaw",
     "Yaw: nose to the right",
     "degrees the nose turns to the right of the picture; empty leaves the head free.",
-    MAX_POSE["yaw"],
+    REACH["yaw"],
 )
-PITCH = _angle("pitch", "Pitch: nose up", "degrees the nose goes up.", MAX_POSE["pitch"])
-ROLL = _angle("roll", "Roll: counter-clockwise", "degrees the head tilts counter-clockwise.", MAX_POSE["roll"])
+PITCH = _angle("pitch", "Pitch: nose up", "degrees the nose goes up.", REACH["pitch"])
+ROLL = _angle("roll", "Roll: counter-clockwise", "degrees the head tilts counter-clockwise.", REACH["roll"])
 GAZE_X = _angle(
     "gaze_x",
     "Gaze to the right",

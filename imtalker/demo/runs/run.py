@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -137,6 +137,7 @@ def run_clip(
         recipe_path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
         timings.finish()
         report = _report(facts, timings, received, finisher.size, recipe)
+        report["remarks"] = [asdict(remark) for remark in (*job.remarks, *first.remarks)]
         dropped.pop_all()
     yield Finished(video.path, writers[1].path if beside else None, motion_path, recipe_path, report)
 
