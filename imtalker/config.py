@@ -163,11 +163,12 @@ class Limits:
 
     def check(self, name: str, value: object, hint: str = "") -> None:
         """Raise ``InputError`` for a value that is no number of this range."""
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and self.least <= value <= self.most and (isinstance(value, int) or not self.whole):
-            return
+        shown = repr(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if self.least <= value <= self.most and (isinstance(value, int) or not self.whole):
+                return
+            shown = f"{value:g}"
         kind = "whole number" if self.whole else "number"
-        shown = f"{value:g}" if is_number else repr(value)
         raise InputError(f"{name} is {shown}; give a {kind} from {self.least:g} to {_shown(self.most)}{hint}")
 
 

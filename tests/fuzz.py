@@ -34,7 +34,7 @@ from imtalker.media.image import load_portrait
 from imtalker.media.video import count_frames, probe_video, read_frames
 from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import load_motion, save_motion
-from imtalker.pipeline.recipe import Recipe, read_recipe
+from imtalker.pipeline.recipe import read_recipe
 from tests.support.sample_media import counting_frame, encode_audio, tone, write_video, write_wav
 
 MEMORY = 1500  # MB that one file may cost
@@ -218,7 +218,7 @@ def read_controls(path: Path) -> None:
 
 def read_comment(path: Path) -> None:
     recipe = read_recipe(path)
-    assert recipe is None or isinstance(recipe, Recipe)
+    assert recipe is None or isinstance(recipe, dict)
 
 
 READERS: dict[str, Callable[[Path], None]] = {

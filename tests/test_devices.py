@@ -136,7 +136,7 @@ def test_numbers_that_are_not_finite_are_found(monkeypatch):
     class Renderer:
         config = SimpleNamespace(input_size=32)
 
-        def render(self, motion, features):
+        def render(self, motion, features, size):
             return torch.full((len(motion), 3, 4, 4), torch.nan)
 
     pipeline = SimpleNamespace(

@@ -13,7 +13,7 @@ import gradio as gr
 import numpy as np
 
 from imtalker.demo.page.crop_preview import describe_faces, draw
-from imtalker.demo.page.widgets import as_sent
+from imtalker.demo.page.widgets import pass_file_through
 from imtalker.demo.runs.compare import CompareProgress, Comparison
 from imtalker.demo.runs.options import Option, Request
 from imtalker.demo.runs.requests import PORTRAIT, ClipRequest, CompareRequest, MotionRequest, SpeechRequest
@@ -93,11 +93,8 @@ class Endpoints:
         """
         if not portrait:
             raise InputError("there is no portrait; send a picture")
-        pipeline = self._service.host.pipeline()
         image = load_portrait(portrait)
-        faces = pipeline.framing.detector.detect(image)
-        size = pipeline.models.renderer.config.input_size
-        reports = describe_faces(image, faces, pipeline.preset.crop, size)
+        reports = describe_faces(image, self._service.host.pipeline().framing)
         chosen = reports[0] if reports else None
         picture, _ = draw(image, reports, 0 if chosen else None, chosen.crop if chosen else None)
         height, width = image.shape[:2]
@@ -171,15 +168,15 @@ def _field(option: Option, default: Any = MISSING) -> Any:
     label = option.label.lower()
     match option.kind:
         case "picture":
-            return as_sent(gr.Image(label=label, type="filepath", image_mode=None))
+            return pass_file_through(gr.Image(label=label, type="filepath", image_mode=None))
         case "sound":
             return gr.Audio(label=label, type="filepath")
         case "clip":
             return gr.Video(label=label)
         case "file":
-            return as_sent(gr.File(label=label))
+            return pass_file_through(gr.File(label=label))
         case "switch":
-            return gr.Checkbox(value, label=label)
+            return gr.Checkbox(bool(value), label=label)
         case "text":
             return gr.Textbox(value, label=f"{label}: {', '.join(option.choices)}" if option.choices else label)
     whole = option.limits is not None and option.limits.whole

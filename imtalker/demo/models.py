@@ -5,27 +5,24 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 import imtalker
-from imtalker.config import MOTION_DIM
 from imtalker.demo.settings import Settings
 from imtalker.errors import ImTalkerError, WeightsError
+from imtalker.pipeline.loading import FALLBACK, load_working_pipeline
 from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
 from imtalker.weights.presets import PRESET_NAMES, Preset, get_preset
 
 logger = logging.getLogger(__name__)
-
-FALLBACK = "tiny"
 
 
 class ModelHost:
     """Holds the pipeline for everybody.
 
     Args:
-        settings: which preset and device are wished for.
-        loader: ``load_pipeline`` or, in tests, anything with its first three arguments.
+        settings: the requested preset and device.
+        loader: ``load_pipeline`` or, in tests, anything with its arguments.
     """
 
     def __init__(self, settings: Settings, loader: Callable[..., Any] = load_pipeline):
@@ -63,9 +60,9 @@ class ModelHost:
 
     @property
     def expected(self) -> Preset:
-        """The wished preset, known before anything is loaded."""
-        wished = self._wished()
-        return get_preset(wished if wished in PRESET_NAMES else FALLBACK)
+        """The requested preset, known before anything is loaded."""
+        requested = self._requested()
+        return get_preset(requested if requested in PRESET_NAMES else FALLBACK)
 
     def describe(self) -> dict[str, Any]:
         """Facts about what is in use, JSON-able; waits for the models."""
@@ -80,7 +77,7 @@ class ModelHost:
             "note": self.note,
         }
 
-    def _wished(self) -> str:
+    def _requested(self) -> str:
         if self.settings.preset:
             return self.settings.preset
         may_use_gpu = self.settings.device == "auto" or self.settings.device.startswith("cuda")
@@ -97,58 +94,23 @@ class ModelHost:
             self._done.set()
 
     def _first_that_works(self) -> Any:
-        """The wished models as they are wished, else something smaller or plainer, with a note."""
-        wished = self._wished()
-        attempts = list(dict.fromkeys(_attempts(wished, self.settings.device)))
-        first: Exception | None = None
-        skipped: str | None = None  # a preset whose weights are not there: no other number type helps
-        for preset, device, dtype in attempts:
-            if preset == skipped:
-                continue
-            try:
-                pipeline = self._loader(preset, device, dtype)
-                if not self.settings.zero_gpu:  # there is no GPU yet
-                    _try_out(pipeline)
-            except Exception as error:
-                logger.warning("preset %s on %s as %s cannot be used", preset, device, dtype, exc_info=error)
-                first = first or error
-                skipped = preset if isinstance(error, WeightsError) else skipped
-                continue
-            if first is not None:
-                self.note = _note(wished, self.settings.device, preset, pipeline, first)
-            return pipeline
-        assert first is not None
-        raise first
-
-
-def _attempts(wished: str, device: str) -> list[tuple[str, str, str]]:
-    return [
-        (wished, device, "auto"),
-        (wished, device, "float32"),  # a card without the faster number types
-        (FALLBACK, device, "auto"),
-        (FALLBACK, device, "float32"),
-        (FALLBACK, "cpu", "float32"),
-    ]
-
-
-def _try_out(pipeline: Any) -> None:
-    """Compute a little: a graphics card too old for this software fails only then."""
-    if pipeline.device.type == "cpu":
-        return
-    side = pipeline.models.renderer.config.input_size
-    portrait = pipeline.encode_source(np.full((side, side, 3), 128, np.uint8), crop=None)
-    for _ in pipeline.render_motion(portrait, torch.zeros(1, MOTION_DIM)):
-        pass
-
-
-def _note(wished: str, device: str, preset: str, pipeline: Any, error: Exception) -> str:
-    """What a visitor should know; the log has the rest."""
-    reason = "is out of memory" if isinstance(error, torch.OutOfMemoryError) else "could not be used"
-    answer = f"preset “{preset}” answers on the {device_name(pipeline.device)}"
-    if preset == wished and device == "auto":
-        answer += " with plainer arithmetic"
-    subject = f"Preset “{wished}”" if preset != wished else f"Preset “{wished}” as it was asked for"
-    return f"{subject} {reason}, so {answer}."
+        """The requested models, else something smaller or plainer, with a note."""
+        requested, device = self._requested(), self.settings.device
+        try_out = (lambda _: None) if self.settings.zero_gpu else None  # ZeroGPU has no GPU yet
+        try:
+            loaded = load_working_pipeline(requested, device, load=self._loader, try_out=try_out)
+            self.note = " ".join(f"{remark.words[:1].upper()}{remark.words[1:]}." for remark in loaded.remarks)
+            return loaded.pipeline
+        except Exception as error:
+            if (requested, device) == (FALLBACK, "cpu"):
+                raise
+            logger.warning("preset %s on %s cannot be used", requested, device, exc_info=error)
+            loaded = load_working_pipeline(FALLBACK, "cpu", load=self._loader)
+            self.note = (
+                f"Preset “{requested}” on device “{device}” could not be used, see the log of the app; "
+                f"preset “{FALLBACK}” answers on the CPU."
+            )
+            return loaded.pipeline
 
 
 def device_name(device: torch.device) -> str:

@@ -37,7 +37,7 @@ def speech_motion(
     """Motion windows ``(1, n, 32)`` at 25 frames per second for speech ``(N,)`` at 16 kHz.
 
     Args:
-        head: motion ``(T, 32)`` of the clip at 25 frames per second, whose head is followed; None: no wishes.
+        head: motion ``(T, 32)`` of the clip at 25 frames per second, whose head is followed; None: a free head.
     """
     controls: MotionControls | None = None
     if head is not None:

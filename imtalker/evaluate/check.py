@@ -23,7 +23,7 @@ from imtalker.evaluate.findings import (
     lip_findings,
     motion_finding,
 )
-from imtalker.evaluate.phonemes import SpeechCues, hear_speech
+from imtalker.evaluate.phonemes import PhonemeTrack, recognise_phonemes
 from imtalker.evaluate.verdict import Finding
 from imtalker.faces.identity import identity_embedding
 from imtalker.faces.landmarks import find_faces
@@ -116,7 +116,7 @@ def check_video(
 
 def _findings(
     measures: ClipMeasures,
-    cues: SpeechCues | str | None,
+    cues: PhonemeTrack | str | None,
     expected: float | None,
     exact: bool,
     reference: np.ndarray | None,
@@ -141,12 +141,12 @@ def _findings(
     ]
 
 
-def _hear(waveform: np.ndarray | None) -> SpeechCues | str | None:
+def _hear(waveform: np.ndarray | None) -> PhonemeTrack | str | None:
     """What the sound asks of the lips; None without sound; the reason when it cannot be heard."""
     if waveform is None:
         return None
     try:
-        return hear_speech(waveform)
+        return recognise_phonemes(waveform)
     except WeightsError as error:
         return str(error)
 

@@ -36,7 +36,7 @@ from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_differ
 from imtalker.evaluate.dub_report import ENGINES, DubReport
 from imtalker.evaluate.face_metrics import csim, finite_mean, lip_distance
 from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
-from imtalker.evaluate.phonemes import hear_speech
+from imtalker.evaluate.phonemes import recognise_phonemes
 from imtalker.evaluate.scoring import speech_scores
 from imtalker.media.audio import load_waveform
 from imtalker.media.video import native_rate, read_frames
@@ -137,7 +137,7 @@ def _evaluate_clip(
     counterfactual = clip.path.with_name(f"{clip.path.stem}{OTHER}{clip.path.suffix}")
     if counterfactual.is_file():
         new_sound = _sound(counterfactual, min(seconds, len(frames) / fps))
-    cues = hear_speech(new_sound)
+    cues = recognise_phonemes(new_sound)
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, new_sound, _Watched(engine, kind))
         measures = measure_clip(result.frames, fps)

@@ -8,7 +8,7 @@ from imtalker.config import FRAME_RATE
 from imtalker.evaluate.clip_measures import ClipMeasures
 from imtalker.evaluate.face_metrics import finite_mean
 from imtalker.evaluate.lip_sync import LipSync, closure_rate, lip_sync
-from imtalker.evaluate.phonemes import SpeechCues
+from imtalker.evaluate.phonemes import PhonemeTrack
 from imtalker.evaluate.stability import landmark_jitter, longest_freeze, value_range
 from imtalker.evaluate.verdict import Finding, finding
 from imtalker.faces.identity import SAME_PERSON
@@ -68,14 +68,14 @@ def face_finding(measures: ClipMeasures) -> Finding:
     return finding("face", "face seen", 100 * rate, "%", rate > 0.9, words)
 
 
-def lip_findings(measures: ClipMeasures, cues: SpeechCues | str | None) -> list[Finding]:
+def lip_findings(measures: ClipMeasures, cues: PhonemeTrack | str | None) -> list[Finding]:
     """Offset between lips and sound, and closure at p, b, m.
 
     Args:
         cues: what the sound asks of the lips; None without sound; a text: why it could not be heard.
     """
     opening, fps = measures.readings["mouth_opening"], measures.fps
-    if isinstance(cues, SpeechCues):
+    if isinstance(cues, PhonemeTrack):
         sync = lip_sync(opening, cues, fps)
         if sync is not None:
             return [_offset_finding(sync, len(opening) / fps), _closure_finding(closure_rate(opening, cues, fps), cues)]
@@ -105,7 +105,7 @@ def _offset_finding(sync: LipSync, seconds: float) -> Finding:
     return finding("lip_offset", _OFFSET_TITLE, math.nan, "ms", None, words)
 
 
-def _closure_finding(rate: float | None, cues: SpeechCues) -> Finding:
+def _closure_finding(rate: float | None, cues: PhonemeTrack) -> Finding:
     count = len(cues.closures)
     if rate is None or count < MIN_CLOSURES:
         words = "Too few p, b, m in the speech to judge."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imtalker.evaluate.phonemes import SpeechCues
+from imtalker.evaluate.phonemes import PhonemeTrack
 
 MAX_OFFSET = 0.6  # seconds searched on both sides
 CLOSED_LIPS = 0.15  # cm on an average face; landmarks of closed lips mostly stay below
@@ -28,7 +28,7 @@ class LipSync:
     curve: np.ndarray  # (K,) correlation at each
 
 
-def lip_sync(opening: np.ndarray, cues: SpeechCues, fps: float) -> LipSync | None:
+def lip_sync(opening: np.ndarray, cues: PhonemeTrack, fps: float) -> LipSync | None:
     """Correlate the mouth's opening with the openness of the phonemes at all offsets up to ``MAX_OFFSET``.
 
     Args:
@@ -64,7 +64,7 @@ def lip_sync(opening: np.ndarray, cues: SpeechCues, fps: float) -> LipSync | Non
     )
 
 
-def closure_rate(opening: np.ndarray, cues: SpeechCues, fps: float, reach: float = 0.08) -> float | None:
+def closure_rate(opening: np.ndarray, cues: PhonemeTrack, fps: float, reach: float = 0.08) -> float | None:
     """Share of the sound's p, b, m at which the lips are seen closed: 0..1, higher is better.
 
     A closure counts when in a frame within ``reach`` seconds of its middle the mouth is narrower than

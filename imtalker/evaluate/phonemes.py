@@ -40,7 +40,7 @@ _BILABIALS = "p b m pʰ ɓ"
 
 
 @dataclass(frozen=True)
-class SpeechCues:
+class PhonemeTrack:
     """What a sound asks of the lips."""
 
     openness: np.ndarray  # (N,) float64 in 0..1, PHONEME_RATE values a second, the first at half a period
@@ -51,7 +51,7 @@ class SpeechCues:
         return np.interp(times, (np.arange(len(self.openness)) + 0.5) / PHONEME_RATE, self.openness)
 
 
-def hear_speech(waveform: np.ndarray) -> SpeechCues:
+def recognise_phonemes(waveform: np.ndarray) -> PhonemeTrack:
     """Recognise the phonemes of a sound.
 
     Args:
@@ -61,7 +61,7 @@ def hear_speech(waveform: np.ndarray) -> SpeechCues:
         WeightsError: ``hama`` is not installed.
     """
     if not len(waveform):
-        return SpeechCues(np.zeros(0), np.zeros(0))
+        return PhonemeTrack(np.zeros(0), np.zeros(0))
     probabilities = _phoneme_probabilities(np.asarray(waveform, np.float32))
     openness, known = _token_openness()
     heard = probabilities * known
@@ -73,7 +73,7 @@ def hear_speech(waveform: np.ndarray) -> SpeechCues:
     times = (np.arange(len(curve)) + 0.5) / PHONEME_RATE
     curve = np.interp(times + _OPENING_DELAY, times, np.clip(curve, 0, 1) * voiced)
     bilabial = probabilities @ _token_mask(_BILABIALS)
-    return SpeechCues(curve, np.maximum(_peak_times(bilabial) - _CLOSURE_DELAY, 0))
+    return PhonemeTrack(curve, np.maximum(_peak_times(bilabial) - _CLOSURE_DELAY, 0))
 
 
 @lru_cache(maxsize=1)

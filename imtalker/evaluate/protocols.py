@@ -18,7 +18,7 @@ from imtalker.evaluate.comparison import FINE_SIZE, SIZE, Comparison
 from imtalker.evaluate.dataset import MIN_FRAMES, Clip
 from imtalker.evaluate.face_metrics import finite_mean
 from imtalker.evaluate.metrics import Mode
-from imtalker.evaluate.phonemes import SpeechCues, hear_speech
+from imtalker.evaluate.phonemes import PhonemeTrack, recognise_phonemes
 from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
 from imtalker.evaluate.scoring import (
     following_scores,
@@ -54,7 +54,7 @@ class PreparedClip:
     box: CropBox
     first_frame: np.ndarray  # uint8 (H,W,3), the whole picture
     measures: ClipMeasures
-    cues: SpeechCues | None  # what its sound asks of the lips
+    cues: PhonemeTrack | None  # what its sound asks of the lips
     recorded: dict[str, float]  # the scores the recording itself reaches, where they need no second clip
     ruler: dict[str, float]  # errors of measuring, where the truth is known
 
@@ -118,7 +118,7 @@ class Evaluator:
             raise InputError(f"{clip.path.name} shows no face {where}; cut it, or give --crop")
         cues = None
         if mode == "audio":
-            cues = hear_speech(self._waveform(clip))
+            cues = recognise_phonemes(self._waveform(clip))
         recorded = stability_scores(measures) | speech_scores(measures, cues)
         recorded["csim"] = identity_score(measures, measures.embeddings[0])
         ruler = ruler_errors(measures, clip.truth) if clip.truth else {}

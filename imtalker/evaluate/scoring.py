@@ -9,7 +9,7 @@ from torch import Tensor
 from imtalker.evaluate.clip_measures import ClipMeasures
 from imtalker.evaluate.face_metrics import aed, angular_error, apd, csim, finite_mean, gaze_direction, lip_distance
 from imtalker.evaluate.lip_sync import closure_rate, lip_sync
-from imtalker.evaluate.phonemes import SpeechCues
+from imtalker.evaluate.phonemes import PhonemeTrack
 from imtalker.evaluate.stability import landmark_jitter, value_range
 from imtalker.pipeline.talking_head import Portrait, TalkingHeadPipeline
 from imtalker.renderer.motion_transfer import guide_coordinates
@@ -74,7 +74,7 @@ def identity_score(result: ClipMeasures, source: np.ndarray | None) -> float:
     return math.nan if source is None or not len(result.embeddings) else finite_mean(csim(result.embeddings, source))
 
 
-def speech_scores(measures: ClipMeasures, cues: SpeechCues | None) -> dict[str, float]:
+def speech_scores(measures: ClipMeasures, cues: PhonemeTrack | None) -> dict[str, float]:
     """Lip sync of a clip with what is heard."""
     opening = measures.readings["mouth_opening"]
     sync = None if cues is None else lip_sync(opening, cues, measures.fps)

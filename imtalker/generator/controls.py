@@ -82,7 +82,7 @@ class ControlTracks:
 
 @dataclass(frozen=True, eq=False)
 class MotionControls:
-    """Optional wishes for the motion; None leaves a quantity to the network.
+    """Optional controls of the motion; None leaves a quantity to the network.
 
     ``yaw`` (-60..60), ``pitch``, ``roll`` (-45..45) and ``gaze_x``, ``gaze_y`` (-60..60) are degrees, ``camera`` three
     numbers in the preset's own units (scale and translation); each is constant or has one value per frame at

@@ -80,7 +80,7 @@ class ExplicitHead:
                 seen[name] = torch.where(varying, tracks[name], self.portrait[:, None, channels])
         return seen
 
-    def settle(self, motion: Tensor, tracks: Mapping[str, Tensor]) -> Tensor:
+    def apply_head_targets(self, motion: Tensor, tracks: Mapping[str, Tensor]) -> Tensor:
         """The window's motion ``(1, n, 32)`` with the head as asked; the eyes keep their target.
 
         The head's excursions about its rest are scaled by ``scale``.

@@ -69,7 +69,7 @@ def integrate(velocity: Velocity, x: Tensor, times: Tensor, solver: str = "euler
     return x
 
 
-def guide(conditional: Tensor, nulled: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
+def apply_guidance(conditional: Tensor, nulled: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
     """Classifier-free guidance with a scale per condition; ``v_i`` is the velocity with condition i null.
 
     For one condition this is eq. 12, ``v_1 + w (v - v_1)``; each further one adds ``(w_i - 1) (v - v_i)``,

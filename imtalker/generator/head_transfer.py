@@ -18,21 +18,21 @@ from imtalker.generator.motion_layout import (
 )
 
 
-def head_controls(motion: Tensor, total: int, wishes: MotionControls | None = None) -> MotionControls:
+def head_controls(motion: Tensor, total: int, overrides: MotionControls | None = None) -> MotionControls:
     """Head pose, camera and gaze of a clip as controls for ``total`` frames.
 
     Args:
         motion: ``(T, 32)`` with named channels, of the clip; if shorter than ``total`` it runs forwards and
             backwards in turn, so that there is no jump.
-        wishes: whatever is set here takes precedence over the clip.
+        overrides: whatever is set here takes precedence over the clip.
     """
     frames = motion.cpu().numpy()[back_and_forth(len(motion), total)]
     angles = np.concatenate([frames[:, POSE_CHANNELS], camera_gaze(frames)], axis=1) * ANGLE_UNIT
     names = (*POSE_NAMES, *GAZE_NAMES)
     values: dict[str, Any] = {name: angles[:, i].clip(-LIMITS[name], LIMITS[name]) for i, name in enumerate(names)}
     values["camera"] = frames[:, CAMERA_CHANNELS]
-    wished = {} if wishes is None else {f.name: getattr(wishes, f.name) for f in fields(wishes)}
-    values |= {name: value for name, value in wished.items() if value is not None}
+    given = {} if overrides is None else {f.name: getattr(overrides, f.name) for f in fields(overrides)}
+    values |= {name: value for name, value in given.items() if value is not None}
     return MotionControls(**values)
 
 

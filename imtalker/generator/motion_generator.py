@@ -11,9 +11,9 @@ from imtalker.errors import InputError
 from imtalker.generator.conditions import ConditionProjections, Conditions
 from imtalker.generator.controls import ControlTracks, MotionControls
 from imtalker.generator.explicit_head import ExplicitHead
-from imtalker.generator.flow import check_options, guide, integrate, noise_windows, time_grid
+from imtalker.generator.flow import apply_guidance, check_options, integrate, noise_windows, time_grid
 from imtalker.generator.motion_layout import HEAD_DIM
-from imtalker.generator.motion_statistics import READOUT_NAMES, RESPONSE_GRID, measured_style, told_amounts
+from imtalker.generator.motion_statistics import READOUT_NAMES, RESPONSE_GRID, amounts_to_ask, measured_style
 from imtalker.generator.motion_style import HEAD_AMOUNTS, MIN_AMOUNT, STYLE_DIM, MotionStyle
 from imtalker.generator.transformer import FlowMatchingTransformer
 from imtalker.generator.window_borders import continue_motion
@@ -73,7 +73,7 @@ class MotionGenerator(nn.Module):
         Args:
             audio_features: ``(1, T, audio_dim)`` at 25 frames per second, or pieces of it in order.
             reference_motion: the portrait's motion ``(1, 32)``.
-            controls: wishes for pose, gaze and camera; ``ControlTracks`` are taken in the preset's own units.
+            controls: requested pose, gaze, camera and style; ``ControlTracks`` are taken in the preset's own units.
             options: steps, guidance, solver, seed and noise.
 
         Raises:
@@ -164,7 +164,7 @@ class MotionGenerator(nn.Module):
                 context = motion[:, -config.context_frames :]
                 result = motion[:, : stop - start]
                 if head is not None:
-                    result = head.settle(result, tracks)
+                    result = head.apply_head_targets(result, tracks)
             yield result
             start = stop
 
@@ -190,7 +190,7 @@ class MotionGenerator(nn.Module):
             return ExplicitHead.plan(tracks, length, reference, None, None)
         smile = float(reference[0] @ self.readout[:, READOUT_NAMES.index("smile")].to(reference))
         asked = torch.tensor(style.amounts(smile))
-        told, expected = told_amounts(asked, self.response)
+        told, expected = amounts_to_ask(asked, self.response)
         scale = style.still * asked.clamp(min=MIN_AMOUNT) / expected
         return ExplicitHead.plan(tracks, length, reference, self.typical, scale[HEAD_AMOUNTS], told)
 
@@ -217,7 +217,7 @@ class MotionGenerator(nn.Module):
         def velocity(x: Tensor, t: Tensor) -> Tensor:
             x = x.to(dtype).expand(batch, -1, -1)
             *nulled, conditional = self.transformer(x, t, condition, context, reference, speech).float().split(1)
-            return guide(conditional, nulled, scales)
+            return apply_guidance(conditional, nulled, scales)
 
         return integrate(velocity, noise, time_grid(options.num_steps, options.solver), options.solver)
 

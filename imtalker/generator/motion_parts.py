@@ -31,17 +31,20 @@ def lower_face_matrix() -> np.ndarray:
         return data["lower_face"]
 
 
-def check_parts(parts: Part | Iterable[Part]) -> frozenset[str]:
+def check_parts(parts: Part | Iterable[Part]) -> frozenset[Part]:
     """Of ``parts``, those that are wholes of their own: some of lips, eyes, head.
 
     Raises:
         InputError: an unknown part, or none.
     """
-    named = (parts,) if isinstance(parts, str) else tuple(parts)
+    named: tuple[Part, ...] = (parts,) if isinstance(parts, str) else tuple(parts)
     if not named or not set(named) <= set(PARTS):
         raise InputError(f"parts is {parts!r}; give some of {', '.join(PARTS)}")
-    whole = {"all": {"lips", "eyes", "head"}, "expression": {"lips", "eyes"}}
-    return frozenset().union(*(whole.get(part, {part}) for part in named))
+    whole: dict[Part, set[Part]] = {"all": {"lips", "eyes", "head"}, "expression": {"lips", "eyes"}}
+    taken: set[Part] = set()
+    for part in named:
+        taken |= whole.get(part, {part})
+    return frozenset(taken)
 
 
 def split(motion: Tensor) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ def style_condition(amounts: Tensor) -> Tensor:
     return torch.cat([logarithms, amounts[..., -1:]], dim=-1)
 
 
-def told_amounts(asked: Tensor, response: Tensor) -> tuple[Tensor, Tensor]:
+def amounts_to_ask(asked: Tensor, response: Tensor) -> tuple[Tensor, Tensor]:
     """What to tell a network so that what is ``asked (9,)`` comes out, and what it will answer, both ``(9,)``.
 
     ``response (9, 5)``: amounts measured when the network was told ``RESPONSE_GRID``. Between the grid's amounts the

@@ -77,7 +77,7 @@ class CrossAttention(nn.Module):
         keys, values = (x.expand(len(q), -1, -1, -1) for x in (keys.to(values.dtype), values))
         return self.merge(F.scaled_dot_product_attention(q, keys, values, scale=1.0))
 
-    def with_peaks(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def with_argmax(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The aligned map and, for every cell ``(B, N)``, the source cell of the largest attention.
 
         As ``with_weights`` and its argmax, but without gradients, and the whole attention never exists.
@@ -85,7 +85,7 @@ class CrossAttention(nn.Module):
         q = self.queries(motion_map).float()
         keys, values = (t.float().expand(len(q), -1, -1, -1) for t in (keys, values))
         with torch.no_grad(), torch.autocast(q.device.type, enabled=False):
-            attended, peaks = attend_with_peaks(q, keys, values)
+            attended, peaks = attend_with_argmax(q, keys, values)
         return self.merge(attended.to(motion_map.dtype)), peaks
 
     def with_weights(self, motion_map: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,7 +97,7 @@ class CrossAttention(nn.Module):
         return self.merge(weights.to(values.dtype) @ values), weights.mean(1)
 
 
-def attend_with_peaks(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+def attend_with_argmax(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """``softmax(q k^T) v`` of ``(B, heads, N, d)`` and the key with the largest mean weight per query, ``(B, N)``."""
     attended = torch.empty_like(v)
     peaks = torch.empty(q.shape[0], q.shape[2], dtype=torch.long, device=q.device)
@@ -210,7 +210,7 @@ class ImplicitMotionTransfer(nn.Module):
             if i < last:
                 aligned.append(level(motion_map, keys[i], values[i]))
             elif self.resampler == "block" and not (self.training or motion_map.requires_grad):
-                features, index = level.with_peaks(motion_map, keys[i], values[i])
+                features, index = level.with_argmax(motion_map, keys[i], values[i])
                 aligned.append(features)
                 guide = Guide(index=index)
             else:

@@ -1,4 +1,4 @@
-"""Patch discriminator on two scales (paper eq. 8), with its features for feature matching."""
+"""Patch discriminator on two scales (paper eq. 9), with its features for feature matching."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -58,7 +58,7 @@ class RendererTrainingConfig:
     # at a tenth of the cost of whole frames
     adversarial_view: Literal["frame", "features"] = "features"
     last_level_only: bool = False  # train the finest level of synthesis and the teeth, nothing else
-    lpips: str | None = None  # AlexNet's weights, alexnet-owt-7be5be79.pth: adds the perceptual term (paper eq. 7)
+    lpips: str | None = None  # AlexNet's weights, alexnet-owt-7be5be79.pth: adds the perceptual term (paper eq. 9)
     motion_noise: float = 0.05  # added to the source's motion latent
     weights: LossWeights = field(default_factory=LossWeights)
     loop: LoopConfig = field(

@@ -1,4 +1,4 @@
-"""Losses of the renderer (paper section 3.2.4, eq. 6-9) and the terms that exact correspondence makes possible."""
+"""Losses of the renderer (paper section 3.2.4, eq. 8-9) and the terms that exact correspondence makes possible."""
 
 import torch
 import torch.nn.functional as F
@@ -142,7 +142,7 @@ def warp_loss(guide: Tensor, source: Tensor, target: Tensor, valid: Tensor, weig
 
 
 def distance_consistency_loss(motion: Tensor, adapted_same: Tensor, adapted_other: Tensor) -> Tensor:
-    """Adapting a motion to its own and to another identity must move it equally far (paper eq. 6).
+    """Adapting a motion to its own and to another identity must move it equally far (paper eq. 8).
 
     ``motion (B, d)``; adapted latents ``(B, >= d)``, of which the first d numbers are compared.
     """
@@ -153,7 +153,7 @@ def distance_consistency_loss(motion: Tensor, adapted_same: Tensor, adapted_othe
 
 
 def discriminator_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:
-    """Non-saturating GAN loss of the discriminator over the logits of all scales (paper eq. 8)."""
+    """Non-saturating GAN loss of the discriminator over the logits of all scales (paper eq. 9)."""
     terms = [F.softplus(-r).mean() + F.softplus(f).mean() for r, f in zip(real, fake, strict=True)]
     return torch.stack(terms).mean()
 

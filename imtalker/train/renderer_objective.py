@@ -38,7 +38,7 @@ class LossWeights:
     perceptual: float = 1.0  # LPIPS, where AlexNet's weights are at hand
     adversarial: float = 0.05
     features: float = 1.0  # discriminator feature matching
-    distance: float = 0.05  # motion distance consistency, paper eq. 6
+    distance: float = 0.05  # motion distance consistency, paper eq. 8
 
 
 def repeat_source(source: SourceFeatures, times: int) -> SourceFeatures:

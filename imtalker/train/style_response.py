@@ -1,6 +1,6 @@
 """How a trained generator answers to the amounts of a style: measured once, stored in its weights.
 
-A network follows what it is told with an amount of its own. The measured curve lets ``told_amounts`` ask for more or
+A network follows what it is told with an amount of its own. The measured curve lets ``amounts_to_ask`` ask for more or
 less, so that what the user asked for comes out.
 """
 

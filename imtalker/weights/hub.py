@@ -27,7 +27,7 @@ from imtalker.errors import OutputError, WeightsError
 from imtalker.media.folders import CACHE_VARIABLE, cache_folder, home_folder
 from imtalker.weights.convert import convert_checkpoints
 from imtalker.weights.file import FORMAT, file_sha256
-from imtalker.weights.presets import BASE_REVISION_VARIABLE, Preset, WeightFile
+from imtalker.weights.presets import BASE_REVISION_VARIABLE, HubFile, Preset
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def _prepare(preset: Preset, folder: Path, report: Callable[[str], None]) -> Non
         os.replace(made, folder)
 
 
-def fetch(file: WeightFile) -> Path:
+def fetch(file: HubFile) -> Path:
     """Path of a Hub file in the local cache, downloaded if need be. A broken connection is resumed."""
     endpoint = os.environ.get("HF_ENDPOINT", constants.ENDPOINT)
     homeless = home_folder() is None and not os.environ.get("HF_HOME")
@@ -124,7 +124,7 @@ def fetch(file: WeightFile) -> Path:
         raise WeightsError(f"{what}: the download failed ({reason}); try again") from error
 
 
-def verify(path: Path, file: WeightFile) -> str:
+def verify(path: Path, file: HubFile) -> str:
     """SHA-256 of a downloaded file, after comparing it with what the preset and the Hub say it is.
 
     The Hub names large files by their SHA-256, and the cache keeps that name. When they differ, the file is

@@ -28,7 +28,7 @@ BASE_REVISION_VARIABLE = "IMTALKER_BASE_REVISION"
 
 
 @dataclass(frozen=True)
-class WeightFile:
+class HubFile:
     """A file on the Hub."""
 
     repo: str
@@ -47,7 +47,7 @@ class Preset:
     audio: AudioEncoderConfig
     crop: CropConfig = field(default_factory=CropConfig)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
-    files: tuple[WeightFile, ...] = ()  # official checkpoints on the Hub
+    files: tuple[HubFile, ...] = ()  # official checkpoints on the Hub
     directory: Path | None = None
 
 
@@ -64,7 +64,7 @@ BASE_SAMPLING = SamplingOptions(num_steps=10, guidance_scale=2.0)
 
 def _base(name: str, renderer: RendererConfig, generator: GeneratorConfig) -> Preset:
     revision = os.environ.get(BASE_REVISION_VARIABLE) or BASE_REVISION
-    files = tuple(WeightFile(BASE_REPO, file, revision) for file in ("renderer.ckpt", "generator.ckpt"))
+    files = tuple(HubFile(BASE_REPO, file, revision) for file in ("renderer.ckpt", "generator.ckpt"))
     # the official crop: a square 1.6 times the face box's longer side, centred on it
     return Preset(name, renderer, generator, AudioEncoderConfig(), CropConfig(scale=1.6), BASE_SAMPLING, files=files)
 

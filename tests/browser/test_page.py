@@ -175,7 +175,7 @@ def test_a_sample_talks_after_one_click(open_page):
         assert facts["duration"] == pytest.approx(3.6, abs=0.1) and facts["sound"] > 0
         page.get_by_text("Ready: 3.6 s").wait_for()
         shoot(page, "audio_done")
-        assert wait_for_video(page, "#audio-beside")["width"] == 128
+        assert wait_for_video(page, "#audio-beside")["width"] == 256
         open_tab(page, "Numbers").get_by_role("rowheader", name="Drawing the frames").wait_for()
         shoot(page, "audio_numbers")
         open_tab(page, "Code").get_by_text("handle_file('hello.wav')").wait_for()
@@ -211,7 +211,7 @@ def test_settings_are_compared(open_page, files):
         choose_speech(panel, "Hello")
         panel.get_by_role("button", name="Compare", exact=True).click()
         facts = wait_for_video(page, "#compare-video")
-        assert facts["width"] == 128 and facts["sound"] > 0
+        assert facts["width"] == 256 and facts["sound"] > 0
         panel.get_by_role("rowheader", name="second portrait").wait_for()
         shoot(page, "compare_done")
 
@@ -236,7 +236,7 @@ def test_a_finished_sample_greets_and_plays(open_page):
         page.get_by_text("A painting says a greeting").wait_for()
         video = "document.querySelector('.it-hero video')"
         page.wait_for_function(f"{video}.currentTime > 0.2", polling=POLL)
-        assert page.evaluate(f"[{video}.muted, {video}.loop, {video}.videoWidth]") == [True, True, 128]
+        assert page.evaluate(f"[{video}.muted, {video}.loop, {video}.videoWidth]") == [True, True, 256]
         panel = page.get_by_role("tabpanel", name="Audio-driven", exact=True)
         panel.get_by_role("button", name="A painting: a greeting").click()  # replaces it, at once: it has been made
         page.get_by_text("by an earlier visitor").wait_for()
@@ -259,11 +259,13 @@ def test_a_reload_in_the_middle_of_a_run_brings_it_back(open_page, files):
         page.get_by_text("Ready: 3.6 s").wait_for()
         expect(panel.get_by_role("button", name="Make it talk")).to_be_enabled()
         panel.get_by_test_id("image").locator("img").first.wait_for()  # the portrait is in its place again
-        recent = page.locator("#recent a")
-        expect(recent).to_have_count(1)
         address = page.url
         page.goto(address.split("?")[0])
-        page.locator("#recent a").click()  # from the list that the browser keeps
+        recent = page.locator("#recent a")  # the list that the browser keeps, the newest first
+        recent.first.wait_for()
+        addresses = [link.get_attribute("href") for link in recent.all()]
+        assert addresses[0] == "?" + address.split("?")[1] and len(set(addresses)) == len(addresses)
+        recent.first.click()
         page.wait_for_function("location.search.includes('result=')", polling=POLL)
         wait_for_video(page, "#audio-video")
         assert page.url == address

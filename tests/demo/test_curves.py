@@ -48,7 +48,7 @@ def test_a_controls_file_is_read_back_as_few_points(tmp_path):
 @pytest.mark.parametrize(
     "sent, words",
     [(None, "no curves"), ({"yaw": "text"}, "list"), ({"yaw": [[0]]}, "seconds and degrees"),
-     ({"yaw": [[0, 91]]}, "within 90"), ({"yaw": [[-1, 0]]}, "-1 s"), ({"gaze_x": [[0, "nan"]]}, "within 60"),
+     ({"yaw": [[0, 91]]}, "91 degrees at 0 s"), ({"yaw": [[-1, 0]]}, "-1 s"), ({"gaze_x": [[0, "nan"]]}, "within 60"),
      ({"roll": [[0, 0]] * 201}, "at most 200")],
 )  # fmt: skip
 def test_whatever_a_page_sends_is_checked(sent, words):

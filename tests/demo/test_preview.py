@@ -1,11 +1,12 @@
 """The preview: faces judged in words, squares corrected by hand, and a clip judged by its first frame with a face."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from imtalker.config import CropConfig
-from imtalker.demo.page.crop_preview import adjusted, describe_faces, draw, face_at, square_at
+from imtalker.demo.page.crop_preview import adjusted, describe_faces, draw, face_at, face_report, square_at
 from imtalker.demo.page.framing_panel import (
     BY_HAND,
     WHOLE,
@@ -21,22 +22,33 @@ from imtalker.demo.runs.nobody import MAX_BYTES, Nobodies
 from imtalker.errors import InputError
 from imtalker.media.crop import CropBox
 from imtalker.media.framing import format_crop, parse_crop
+from imtalker.media.remark import Remark
 from imtalker.media.video_writer import VideoWriter
 from tests.support.drawn_face import DrawnFace, draw_face
 
 
 def test_faces_are_judged_in_words(pipeline):
     image = draw_face(DrawnFace(), 512)
-    faces = pipeline.framing.detector.detect(image)
-    reports = describe_faces(image, faces, pipeline.preset.crop, 256)
+    reports = describe_faces(image, pipeline.framing)
     assert [report.index for report in reports] == [0]
     assert reports[0].crop == pipeline.framing.of_picture(image)  # what a run takes
-    small = describe_faces(image, faces, CropConfig(), 4096)
-    assert small[0].level == "fair" and "enlarged" in " ".join(small[0].remarks)
+    face = pipeline.framing.faces(image)[0]
+    for levels, worst in (([], "good"), (["note"], "good"), (["fair", "note"], "fair"), (["fair", "poor"], "poor")):
+        remarks = [Remark("x", f"it is {level}; mend it", level) for level in levels]  # pyright: ignore[reportArgumentType]
+        report = face_report(0, face, reports[0].crop, remarks)
+        assert report.level == worst and report.remarks == [remark.words for remark in remarks]
     x0, y0, x1, y1 = reports[0].box
     assert face_at(reports, (x0 + x1) / 2, (y0 + y1) / 2) == 0 and face_at(reports, 1, 1) is None
     picture, scale = draw(image, reports, 0, reports[0].crop)
     assert picture.shape == (512, 512, 3) and scale == 1.0 and not np.array_equal(picture, image)
+
+
+def test_a_tilted_square_is_shown_tilted():
+    image = np.full((200, 200, 3), 255, np.uint8)
+    upright, _ = draw(image, [], None, CropBox(60, 60, 80))
+    tilted, _ = draw(image, [], None, CropBox(60, 60, 80, 45.0))
+    assert tuple(upright[66, 66]) == (255, 255, 255) and tilted[66, 66].max() < 255  # the corner has moved
+    assert tuple(tilted[52, 100]) == (255, 255, 255) and upright[50, 100].max() < 255
 
 
 def test_squares_can_be_corrected():
@@ -45,13 +57,14 @@ def test_squares_can_be_corrected():
     assert adjusted(box, 50, 0, 0, (400, 400)) == CropBox(150, 100, 100)
     assert adjusted(box, 100, 10, 10, (400, 400)) == CropBox(120, 30, 200)
     assert square_at(10, 20, (100, 300), 50) == CropBox(-15, -5, 50)
-    for square in (None, box):
+    assert adjusted(replace(box, angle=20.0), 50, 0, 0, (400, 400)) == CropBox(150, 100, 100, 20.0)
+    for square in (None, box, replace(box, angle=20.0)):
         assert parse_crop(format_crop(square)) == square
 
 
 def test_a_crop_belongs_to_its_picture(pipeline):
     image = draw_face(DrawnFace())
-    reports = describe_faces(image, pipeline.framing.detector.detect(image), CropConfig(), 64)
+    reports = describe_faces(image, pipeline.framing)
     framed = Framed("a.png", reports=reports, hand=CropBox(0, 0, 64), crop="0,0,64")
     assert crop_for(framed, "a.png") == "0,0,64" and crop_for(framed, "b.png") == "auto"
     assert choices(framed) == ["Face 1", WHOLE, BY_HAND]

@@ -11,7 +11,7 @@ from PIL import Image
 from imtalker.config import SAMPLING_LIMITS, Limits
 from imtalker.demo.api import _endpoint, _field
 from imtalker.demo.models import ModelHost
-from imtalker.demo.page.option_panels import FROM_CLIP, HeadPanel, SamplingPanel
+from imtalker.demo.page.option_panels import FROM_CLIP, HeadPanel, SamplingPanel, StylePanel
 from imtalker.demo.page.widgets import number, slider
 from imtalker.demo.runs.gpu import MAX_GPU_SECONDS, check_gpu_seconds, gpu_seconds
 from imtalker.demo.runs.jobs import make_job, motion_controls, sampling_options
@@ -86,7 +86,7 @@ def test_widgets_take_limits_and_words_from_the_option():
     [({"steps": 0}, "steps is 0"), ({"steps": 51}, "from 1 to 50"), ({"steps": 2.5}, "whole"),
      ({"guidance": -1.0}, "guidance"), ({"guidance": float("nan")}, "guidance"), ({"seed": -1}, "seed"),
      ({"seed": 2**31}, "2147483647"), ({"solver": "x"}, "euler"), ({"yaw": 200}, "yaw is 200"),
-     ({"expressiveness": 151}, "expressiveness"), ({"face": 0.5}, "face"), ({"portrait": None}, "no portrait"),
+     ({"expressiveness": 1000}, "expressiveness"), ({"face": 0.5}, "face"), ({"portrait": None}, "no portrait"),
      ({"speech": ""}, "no speech"), ({"steps": True}, "steps"), ({"yaw": "left"}, "yaw is 'left'")],
 )  # fmt: skip
 def test_values_out_of_range_are_refused_by_name(changes, words):
@@ -124,7 +124,7 @@ def test_sliders_start_where_the_preset_wants_and_follow_a_fallback():
 def test_nothing_asked_for_is_no_control():
     assert motion_controls(SPEAK) is None
     controls = motion_controls(replace(SPEAK, yaw=10, gaze_y=5, expressiveness=50))
-    assert controls is not None and (controls.yaw, controls.gaze_y, controls.expressiveness) == (10, 5, 0.5)
+    assert controls is not None and (controls.yaw, controls.gaze_y, controls.style.expressiveness) == (10, 5, 0.5)
 
 
 def test_controls_over_time_come_from_a_file_and_single_angles_go_first(tmp_path):
@@ -151,10 +151,11 @@ def test_what_a_preset_cannot_do_is_not_offered():
     base, tiny = get_preset("base").generator, get_preset("tiny").generator
     with gr.Blocks():
         panel = HeadPanel(Samples([], [], []), gr.Audio(), base)
-    names = [name for name, _ in panel.head.choices]
-    assert FROM_CLIP not in names and not panel.expressiveness.visible and "not offered" in panel.unable.value
-    head, expressiveness, words = panel.fit(tiny)  # the smaller preset had to be used
-    assert FROM_CLIP in [name for name, _ in head.choices] and expressiveness.visible and words == ""
+        style = StylePanel(Samples([], [], []), base)
+    assert FROM_CLIP not in [name for name, _ in panel.head.choices]
+    assert not style.panel.visible and "not offered" in panel.unable.value
+    head, words = panel.fit(tiny)  # the smaller preset had to be used
+    assert FROM_CLIP in [name for name, _ in head.choices] and words == "" and style.fit(tiny)[0].visible
     assert all(change == gr.skip() for change in panel.fit(base))
 
 
@@ -195,7 +196,7 @@ def test_every_setting_reaches_the_job(pipeline, inputs):
     job = make_job(asked, pipeline)
     assert job.options is not None and job.controls is not None
     assert (job.options.num_steps, job.options.guidance_scale, job.options.seed) == (6, 1.5, 11)
-    assert (job.controls.yaw, job.controls.gaze_y, job.controls.expressiveness) == (10, -5, 0.5)
+    assert (job.controls.yaw, job.controls.gaze_y, job.controls.style.expressiveness) == (10, -5, 0.5)
     assert job.source.box == CropBox(0, 0, 200) and job.head_clip is not None and job.head_clip.path == inputs.clip
     assert job.paste_back and job.label and job.names == (inputs.portrait.name, inputs.speech.name)
     driven = make_job(ClipRequest(str(inputs.portrait), str(inputs.clip), True, False, driving_crop="none"), pipeline)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_a_stop_before_the_first_picture_asks_for_no_gpu(job, folder):
 
 def test_a_dropped_or_failed_run_leaves_no_files(host, job, folder):
     place = folder()
-    events = run_clip(job, make_renderer(host), place, host.describe(), pieces="joined", beside=True)
+    events: Any = run_clip(job, make_renderer(host), place, host.describe(), pieces="joined", beside=True)
     next(events)
     events.close()
     assert list(place.iterdir()) == []

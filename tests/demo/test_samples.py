@@ -79,7 +79,7 @@ def test_a_greeting_that_cannot_be_made_is_none(host, tmp_path, inputs):
     bad.write_bytes(b"no sound")
     samples = Samples([inputs.portrait], [bad], [])
     service = Service(host, Settings(), samples, SampleResults(samples, tmp_path / "kept"))
-    greeting = Greeting(service, lambda *files: sample_request(*files, host.expected.sampling))
+    greeting = Greeting(service, lambda portrait, speech: sample_request(portrait, speech, host.expected.sampling))
     greeting.start()
     assert greeting.wait(60) is None
 

@@ -82,8 +82,9 @@ def test_command_line_snippet_is_understood_by_the_command_line(name):
 
 def test_every_option_with_a_flag_is_one_of_the_command_line():
     asked = SpeechRequest(
-        "p.png", "s.wav", 4, 2, 1, "euler", 1, 2, 3, 4, 5, 90, "c.mp4", "1,2,99", 1, True, True, "t.csv"
-    )
+        "p.png", "s.wav", 4, 2, 1, "euler", 1, 2, 3, 4, 5, 90, "c.mp4", "1,2,99", 1, True, True, "t.csv",
+        head=50, mouth=80, brows=50, smile=20, blinks=20, style_clip="d.mp4",
+    )  # fmt: skip
     driven = ClipRequest("p.png", "c.mp4", True, True, "none", 0, "1,2,99", True, True, 1)
     for request in (asked, driven):
         words = shlex.split(cli_snippet(request, "tiny").replace("\\\n", " "))

@@ -13,7 +13,7 @@ from imtalker.evaluate.check import CheckReport, check_video
 from imtalker.evaluate.clip_measures import ClipMeter, measure_clip
 from imtalker.evaluate.dataset import BUNDLED_FOLDER
 from imtalker.evaluate.findings import asked_findings, freeze_finding, identity_finding, lip_findings
-from imtalker.evaluate.phonemes import SpeechCues, hear_speech
+from imtalker.evaluate.phonemes import PhonemeTrack, recognise_phonemes
 from imtalker.media.audio import load_waveform
 from imtalker.media.video import read_frames
 from imtalker.media.video_writer import VideoWriter
@@ -24,19 +24,19 @@ SECONDS = 5
 SIZE = 192
 
 
-def loudness_as_phonemes(waveform: np.ndarray) -> SpeechCues:
+def loudness_as_phonemes(waveform: np.ndarray) -> PhonemeTrack:
     """Stands in for the recogniser: the sound's loudness is the mouth's opening, its gaps are closures."""
     blocks = waveform[: len(waveform) // 320 * 320].reshape(-1, 320)
     openness = np.convolve(np.abs(blocks).mean(1), np.ones(3) / 3, "same")
     openness = np.clip(openness / (openness.max() + 1e-9), 0, 1)
     quiet = openness < 0.1
     starts = np.flatnonzero(quiet & ~np.roll(quiet, 1))
-    return SpeechCues(openness, (starts + 2.5) / 50)
+    return PhonemeTrack(openness, (starts + 2.5) / 50)
 
 
 @pytest.fixture(autouse=True)
 def recogniser(monkeypatch):
-    monkeypatch.setattr("imtalker.evaluate.check.hear_speech", loudness_as_phonemes)
+    monkeypatch.setattr("imtalker.evaluate.check.recognise_phonemes", loudness_as_phonemes)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_missing_sound_wrong_length_and_no_face(write, frames, speech, tmp_path)
 def test_a_rendered_person_is_in_order_and_is_not_somebody_else(monkeypatch):
     """The bundled clips with the real recogniser."""
     pytest.importorskip("hama")
-    monkeypatch.setattr("imtalker.evaluate.check.hear_speech", hear_speech)
+    monkeypatch.setattr("imtalker.evaluate.check.recognise_phonemes", recognise_phonemes)
     clip = BUNDLED_FOLDER / "talk_woman.mp4"
     own, other = (next(read_frames(BUNDLED_FOLDER / f"{name}.mp4")) for name in ("talk_woman", "lively"))
     report = check_video(clip, portrait=own)
@@ -140,7 +140,7 @@ def test_spoiled_rendered_people_are_caught():
     measures = measure_clip(frames, FRAME_RATE, identity_every=0)
     for shift in (-0.2, 0.0, 0.2):
         moved = np.roll(waveform, round(shift * SAMPLE_RATE))
-        offset, closure = lip_findings(measures, hear_speech(moved))
+        offset, closure = lip_findings(measures, recognise_phonemes(moved))
         assert offset.value == pytest.approx(-1000 * shift, abs=50)
         assert offset.ok is (shift == 0.0)
         if shift == 0.0:
@@ -155,7 +155,7 @@ def test_the_recogniser_may_be_missing(write, frames, monkeypatch):
     def refuse(waveform):
         raise WeightsError("phonemes need the package 'hama'")
 
-    monkeypatch.setattr("imtalker.evaluate.check.hear_speech", refuse)
+    monkeypatch.setattr("imtalker.evaluate.check.recognise_phonemes", refuse)
     report = check_video(write("few.mp4", frames[:30]))
     finding = next(finding for finding in report.findings if finding.name == "lip_offset")
     assert finding.ok is None and "hama" in finding.verdict
@@ -171,7 +171,7 @@ def test_lips_beside_a_foreign_sound_are_never_said_to_fit(seconds, verdict):
             np.convolve(rng.random(n + 8), np.hanning(9), "valid") for n in (25 * seconds, 50 * seconds)
         )
         measures = SimpleNamespace(readings={"mouth_opening": opening}, fps=25.0)
-        offset, _ = lip_findings(measures, SpeechCues(openness / openness.max(), np.zeros(0)))
+        offset, _ = lip_findings(measures, PhonemeTrack(openness / openness.max(), np.zeros(0)))
         assert offset.ok is not True
         blamed += offset.ok is False
     assert blamed >= 10 if verdict is False else blamed <= 2

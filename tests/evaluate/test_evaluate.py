@@ -16,7 +16,7 @@ from imtalker.evaluate.comparison import face_hull, mouth_box, sharpness
 from imtalker.evaluate.dataset import read_dataset
 from imtalker.evaluate.evaluation import ABLATIONS, ablate, evaluate
 from imtalker.evaluate.metrics import METRICS, MODES, PAPER, metrics_of
-from imtalker.evaluate.phonemes import SpeechCues
+from imtalker.evaluate.phonemes import PhonemeTrack
 from imtalker.evaluate.protocols import Evaluator, controls_of
 from imtalker.evaluate.reference_networks import load_reference_networks
 from imtalker.evaluate.report_html import html_page
@@ -57,8 +57,8 @@ def folder(tmp_path_factory):
 def heard(monkeypatch):
     """Speech that asks for what the drawn mouths do; no recogniser is needed."""
     times = (np.arange(60) + 0.5) / 50
-    cues = SpeechCues(0.5 + 0.5 * np.sin(times * 25 / 2 - 0.25), np.array([0.38]))
-    monkeypatch.setattr(protocols, "hear_speech", lambda waveform: cues)
+    cues = PhonemeTrack(0.5 + 0.5 * np.sin(times * 25 / 2 - 0.25), np.array([0.38]))
+    monkeypatch.setattr(protocols, "recognise_phonemes", lambda waveform: cues)
 
 
 class Mirror:

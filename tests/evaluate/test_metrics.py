@@ -7,7 +7,7 @@ from imtalker.errors import InputError, WeightsError
 from imtalker.evaluate.face_metrics import aed, angular_error, apd, csim, finite_mean, gaze_direction, lip_distance
 from imtalker.evaluate.image_metrics import FeatureNetwork, Lpips, frames_to_tensor, frechet_distance, psnr, ssim
 from imtalker.evaluate.lip_sync import closure_rate, lip_sync
-from imtalker.evaluate.phonemes import SpeechCues
+from imtalker.evaluate.phonemes import PhonemeTrack
 from imtalker.evaluate.stability import (
     background_mask,
     frame_change,
@@ -169,7 +169,7 @@ def speech(seconds=6.0, seed=0):
     closures = np.sort(rng.choice(np.arange(20, len(curve) - 20), 8, replace=False))
     for index in closures:
         curve[index - 3 : index + 4] = 0
-    return SpeechCues(np.clip(curve, 0, 1), (closures + 0.5) / 50)
+    return PhonemeTrack(np.clip(curve, 0, 1), (closures + 0.5) / 50)
 
 
 @pytest.mark.parametrize("offset", [-0.4, -0.08, 0.0, 0.2])
@@ -193,7 +193,7 @@ def test_lip_sync_says_nothing_without_speech_face_or_motion():
     cues = speech()
     assert lip_sync(np.full(150, np.nan), cues, 25) is None
     assert lip_sync(np.ones(150), cues, 25) is None
-    assert lip_sync(np.random.default_rng(0).random(150), SpeechCues(np.zeros(300), np.zeros(0)), 25) is None
+    assert lip_sync(np.random.default_rng(0).random(150), PhonemeTrack(np.zeros(300), np.zeros(0)), 25) is None
 
 
 def test_closure_rate_counts_closed_lips():

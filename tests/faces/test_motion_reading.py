@@ -25,10 +25,9 @@ BASIS = MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
 SPACE = MotionSpace.load()
 
 
-def reading(motion: np.ndarray | None = None, **controls: float) -> HeadReading:
-    """Of the mean face with expression controls, at some place."""
-    face = BASIS.face + displacement(controls)[0]
-    return HeadReading(np.zeros(8) if motion is None else motion, face)
+def reading(**controls: float) -> HeadReading:
+    """Of the mean face with expression controls, at the motion's zero."""
+    return HeadReading(np.zeros(8), BASIS.face + displacement(controls)[0])
 
 
 def test_the_bundled_basis_is_that_of_the_motion_space() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from imtalker.config import SamplingOptions
 from imtalker.errors import InputError
-from imtalker.generator.flow import check_options, guide, integrate, noise_windows, time_grid
+from imtalker.generator.flow import apply_guidance, check_options, integrate, noise_windows, time_grid
 
 
 def solve(num_steps: int, solver: str) -> float:
@@ -45,15 +45,15 @@ def test_official_nfe_10_is_nine_euler_steps() -> None:
 
 def test_guidance_on_one_condition_is_equation_12() -> None:
     conditional, null = torch.randn(2, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(guide(conditional, [null], [3.0]), null + 3 * (conditional - null))
-    torch.testing.assert_close(guide(conditional, [null], [0.0]), null)
+    torch.testing.assert_close(apply_guidance(conditional, [null], [3.0]), null + 3 * (conditional - null))
+    torch.testing.assert_close(apply_guidance(conditional, [null], [0.0]), null)
 
 
 def test_guidance_scales_of_one_change_nothing_and_effects_add() -> None:
     v, a, b = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(guide(v, [a, b], [1.0, 1.0]), v)
-    torch.testing.assert_close(guide(v, [a, b], [2.0, 3.0]), v + (v - a) + 2 * (v - b))
-    torch.testing.assert_close(guide(v, [a, b], [2.0, 3.0]), guide(v, [b, a], [3.0, 2.0]))
+    torch.testing.assert_close(apply_guidance(v, [a, b], [1.0, 1.0]), v)
+    torch.testing.assert_close(apply_guidance(v, [a, b], [2.0, 3.0]), v + (v - a) + 2 * (v - b))
+    torch.testing.assert_close(apply_guidance(v, [a, b], [2.0, 3.0]), apply_guidance(v, [b, a], [3.0, 2.0]))
 
 
 def test_noise_stream_is_one_draw_and_repeat_is_its_beginning() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from imtalker.config import SamplingOptions
 from imtalker.generator.conditions import Conditions
 from imtalker.generator.controls import ControlTracks
-from imtalker.generator.flow import guide
+from imtalker.generator.flow import apply_guidance
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.weights.official_keys import GENERATOR_KEYS, expected_constant, rename
 from imtalker.weights.presets import GENERATOR_V1, GENERATOR_V2
@@ -65,7 +65,7 @@ def calls(model: MotionGenerator) -> dict[str, Tensor]:
 
     conditional = velocity(conditions)
     null = velocity(conditions.without("audio", start=10))
-    return {"velocity": conditional, "velocity_guided3": guide(conditional, [null], [3.0])}
+    return {"velocity": conditional, "velocity_guided3": apply_guidance(conditional, [null], [3.0])}
 
 
 @revisions

@@ -184,7 +184,7 @@ def test_peaks_in_blocks_are_those_of_the_whole_map() -> None:
     keys, values = level.source_keys(torch.randn(1, 16, 32, 32), maps[:1]), level.source_values(maps[1:])
     with torch.inference_mode():
         aligned, weights = level.with_weights(maps, keys, values)
-        in_blocks, peaks = level.with_peaks(maps, keys, values)
+        in_blocks, peaks = level.with_argmax(maps, keys, values)
     torch.testing.assert_close(in_blocks, aligned)
     assert torch.equal(peaks, weights.argmax(-1))
 

@@ -34,7 +34,7 @@ def write_weights(folder: Path) -> Path:
     return folder
 
 
-def random_pipeline(*_: object) -> TalkingHeadPipeline:
+def random_pipeline(*_: object, **__: object) -> TalkingHeadPipeline:
     """In the place of ``load_pipeline``."""
     return TalkingHeadPipeline(small_models())
 

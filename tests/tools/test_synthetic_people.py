@@ -11,10 +11,10 @@ pytest.importorskip("scipy", reason="scipy is not installed (pip install .[train
 from imtalker.errors import InputError
 from tools.synthetic_people.expression import face_units
 from tools.synthetic_people.head import Head
-from tools.synthetic_people.identity import Wishes, sample_identity
+from tools.synthetic_people.identity import TraitOverrides, sample_identity
 from tools.synthetic_people.painting import paint
 from tools.synthetic_people.rasterizer import egl_installed
-from tools.synthetic_people.renderer import Frame, Pose, Studio
+from tools.synthetic_people.renderer import Frame, PersonRenderer, Pose
 from tools.synthetic_people.subdivision import catmull_clark
 
 needs_egl = pytest.mark.skipif(not egl_installed(), reason="libEGL is not installed, so nothing can be rendered")
@@ -23,18 +23,18 @@ SEED = 1004
 
 
 @pytest.fixture(scope="module")
-def studio() -> Studio:
-    return Studio(128, supersample=1, density=0.1)
+def studio() -> PersonRenderer:
+    return PersonRenderer(128, supersample=1, density=0.1)
 
 
-def project(studio: Studio, frame: Frame, mark: tuple[float, float, float]) -> np.ndarray:
+def project(studio: PersonRenderer, frame: Frame, mark: tuple[float, float, float]) -> np.ndarray:
     """Pixel (x to the right, y up, -1..1) of a mark of the rest mesh."""
     point = frame.view_projection @ np.append(frame.surface[studio.head.nearest_rest(mark)], 1.0)
     return point[:2] / point[3]
 
 
 @needs_egl
-def test_the_same_seed_is_the_same_picture(studio: Studio) -> None:
+def test_the_same_seed_is_the_same_picture(studio: PersonRenderer) -> None:
     first = studio.render(studio.person(SEED)).image
     other = studio.render(studio.person(SEED + 1)).image
     again = studio.render(studio.person(SEED)).image
@@ -44,7 +44,7 @@ def test_the_same_seed_is_the_same_picture(studio: Studio) -> None:
 
 
 @needs_egl
-def test_a_blink_closes_the_lids_and_the_jaw_opens_the_mouth(studio: Studio) -> None:
+def test_a_blink_closes_the_lids_and_the_jaw_opens_the_mouth(studio: PersonRenderer) -> None:
     person = studio.person(SEED)
     rest = studio.render(person)
     blink = studio.render(person, {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0})
@@ -59,7 +59,7 @@ def test_a_blink_closes_the_lids_and_the_jaw_opens_the_mouth(studio: Studio) -> 
 
 @needs_egl
 @pytest.mark.parametrize(("pose", "axis"), [(Pose(yaw=12), 0), (Pose(pitch=8), 1)])
-def test_yaw_turns_right_and_pitch_turns_up(studio: Studio, pose: Pose, axis: int) -> None:
+def test_yaw_turns_right_and_pitch_turns_up(studio: PersonRenderer, pose: Pose, axis: int) -> None:
     person = studio.person(SEED)
     straight = project(studio, studio.render(person), NOSE_TIP)
     turned = project(studio, studio.render(person, pose=pose), NOSE_TIP)
@@ -68,8 +68,8 @@ def test_yaw_turns_right_and_pitch_turns_up(studio: Studio, pose: Pose, axis: in
 
 def test_a_wish_changes_only_what_it_names() -> None:
     head = Head()
-    free = sample_identity(head, np.random.default_rng(5), Wishes())
-    old = sample_identity(head, np.random.default_rng(5), Wishes(age=0.7))
+    free = sample_identity(head, np.random.default_rng(5), TraitOverrides())
+    old = sample_identity(head, np.random.default_rng(5), TraitOverrides(age=0.7))
     assert old.old == 0.7
     assert old.details == free.details
     assert np.array_equal(old.ancestry, free.ancestry)

@@ -12,7 +12,7 @@ from tools.synthetic_people.clips import (
     render_clip,
 )
 from tools.synthetic_people.random_portraits import write_random
-from tools.synthetic_people.renderer import Studio
+from tools.synthetic_people.renderer import PersonRenderer
 from tools.synthetic_people.sample_portraits import write_portraits
 from tools.synthetic_people.sample_speech import write_speech
 from tools.synthetic_people.stress import STRESS_SCRIPTS, write_stress
@@ -58,12 +58,12 @@ def main(argv: list[str] | None = None) -> None:
     elif arguments.command == "random":
         write_random(out, arguments.first_seed, arguments.count, arguments.size)
     elif arguments.command == "stress":
-        studio = Studio(arguments.size)
+        studio = PersonRenderer(arguments.size)
         for script in STRESS_SCRIPTS:
             if not arguments.names or script.name in arguments.names:
                 write_stress(studio, script, out)
     else:
-        studio = Studio(arguments.size)
+        studio = PersonRenderer(arguments.size)
         for script in SCRIPTS[arguments.set]:
             if not arguments.names or script.name in arguments.names:
                 render_clip(studio, script, out)

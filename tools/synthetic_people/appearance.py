@@ -7,7 +7,7 @@ import numpy as np
 from tools.synthetic_people.facial_hair import BrowShape
 from tools.synthetic_people.geometry import Array
 from tools.synthetic_people.hair import BALD, HairCut
-from tools.synthetic_people.identity import Identity, Wishes
+from tools.synthetic_people.identity import Identity, TraitOverrides
 
 # root and tip, linear RGB
 HAIR_COLOURS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
@@ -112,7 +112,7 @@ def _pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
     return str(rng.choice(list(weights), p=share / share.sum()))
 
 
-def sample_appearance(identity: Identity, seed: int, wishes: Wishes) -> Appearance:
+def sample_appearance(identity: Identity, seed: int, overrides: TraitOverrides) -> Appearance:
     """Draw from the seed. Every aspect has its own stream, so a wish changes only what it names."""
 
     def stream(number: int) -> np.random.Generator:
@@ -123,7 +123,7 @@ def sample_appearance(identity: Identity, seed: int, wishes: Wishes) -> Appearan
     rng = stream(0)
     style = _pick(rng, MALE_CUTS if male else FEMALE_CUTS)
     cut = HairCut(
-        style=wishes.hair or style,
+        style=overrides.hair or style,
         part=float(rng.choice([-1, 1]) * rng.uniform(0.1, 0.45)),
         length=float(rng.uniform(0.8, 1.2)),
         volume=float(rng.uniform(0.7, 1.15)),
@@ -144,7 +144,7 @@ def sample_appearance(identity: Identity, seed: int, wishes: Wishes) -> Appearan
     grey = _pick(rng, {"grey": 2, "white": 1})
     if old > 0.38 and turns_grey:
         hair_colour = grey
-    hair_colour = wishes.hair_colour or hair_colour
+    hair_colour = overrides.hair_colour or hair_colour
     shade = rng.uniform(0.8, 1.2) * (1 + rng.uniform(-0.04, 0.04, 3) * (hair_colour not in ("grey", "white")))
     root, tip = (np.array(c) * shade for c in HAIR_COLOURS[hair_colour])
 
@@ -160,8 +160,8 @@ def sample_appearance(identity: Identity, seed: int, wishes: Wishes) -> Appearan
     rng = stream(3)
     beard = float(rng.choice([0.1, 0.3, 0.7, 1.0], p=[0.32, 0.35, 0.19, 0.14]))
     length, grows = float(rng.uniform(0.45, 1.0)), rng.random() < 0.75
-    if wishes.beard is not None:
-        beard, grows, length = wishes.beard, wishes.beard >= 0.7, wishes.beard - 0.3
+    if overrides.beard is not None:
+        beard, grows, length = overrides.beard, overrides.beard >= 0.7, overrides.beard - 0.3
     if not male or not adult:
         beard, grows = 0.0, False
     makeup = float(rng.choice([0, 0.2, 0.4, 0.65], p=[0.3, 0.32, 0.25, 0.13]))
@@ -170,7 +170,7 @@ def sample_appearance(identity: Identity, seed: int, wishes: Wishes) -> Appearan
     rng = stream(4)
     light_eyes = 0.9 * fair_share + 0.01
     irises = {"brown": 1.0, "dark": 1.0, "hazel": 0.5} | dict.fromkeys(("blue", "steel", "green", "grey"), light_eyes)
-    iris = wishes.eye_colour or _pick(rng, irises)
+    iris = overrides.eye_colour or _pick(rng, irises)
     iris_shade, pupil, eye_seed = (
         float(rng.uniform(0.85, 1.15)),
         float(rng.uniform(0.3, 0.42)),

@@ -16,9 +16,9 @@ from imtalker.train.speech.phonemes import Segment
 from imtalker.train.speech.visemes import mouth_track
 from tools.synthetic_people.expression import face_units
 from tools.synthetic_people.geometry import Array
-from tools.synthetic_people.identity import Wishes
-from tools.synthetic_people.person import Set
-from tools.synthetic_people.renderer import Pose, Studio
+from tools.synthetic_people.identity import TraitOverrides
+from tools.synthetic_people.person import Stage
+from tools.synthetic_people.renderer import PersonRenderer, Pose
 from tools.synthetic_people.sample_portraits import AFRICAN, ASIAN, EUROPEAN, friendly, portrait_set
 from tools.synthetic_people.speech import finished_speech
 
@@ -49,8 +49,8 @@ class ClipScript:
     voice: str  # "engine:name" of imtalker.train.speech.voices
     text: str
     motion: Motion = "talk"
-    wishes: Wishes = field(default_factory=Wishes)
-    stage: Set = field(default_factory=Set)
+    overrides: TraitOverrides = field(default_factory=TraitOverrides)
+    stage: Stage = field(default_factory=Stage)
     head: float = 1.0  # amplitude of the head's motion
     smile: float = 0.15
     speed: float = 1.0
@@ -133,7 +133,7 @@ def _choreograph(motion: Motion, controls: dict[str, Array]) -> None:
         controls["gy"] = 9 * ease * np.sin(6 * np.pi * phase + 0.8)
 
 
-def render_clip(studio: Studio, script: ClipScript, folder: Path) -> Path:
+def render_clip(studio: PersonRenderer, script: ClipScript, folder: Path) -> Path:
     """Write ``name.mp4`` and ``name.json`` (ground truth per frame), and the counterfactual ``name-other.*`` if the
     script has one; returns the first video's path.
     """
@@ -146,8 +146,8 @@ def render_clip(studio: Studio, script: ClipScript, folder: Path) -> Path:
     return path
 
 
-def _render_performance(studio: Studio, script: ClipScript, play: Performance, text: str, path: Path) -> None:
-    person = studio.person(script.seed, script.wishes, script.stage)
+def _render_performance(studio: PersonRenderer, script: ClipScript, play: Performance, text: str, path: Path) -> None:
+    person = studio.person(script.seed, script.overrides, script.stage)
     controls, gaps, lids = play.controls, [], []
     with VideoWriter(path, (studio.height, studio.width), audio=(SAMPLE_RATE, play.waveform)) as writer:
         for i in range(play.num_frames):
@@ -180,7 +180,7 @@ CLIP_SCRIPTS: tuple[ClipScript, ...] = (
         2001,
         "flite:slt",
         "When the sun comes up, I open the window and listen to the birds.",
-        wishes=friendly("female", EUROPEAN, 0.1, hair="bun", hair_colour="brown", eye_colour="green"),
+        overrides=friendly("female", EUROPEAN, 0.1, hair="bun", hair_colour="brown", eye_colour="green"),
         stage=portrait_set(107, margin=MARGIN),
     ),
     ClipScript(
@@ -188,7 +188,7 @@ CLIP_SCRIPTS: tuple[ClipScript, ...] = (
         2001,
         "flite:rms",
         "My brother bought a wooden boat, and we painted it blue and white.",
-        wishes=friendly("male", AFRICAN, 0.2, hair="crop", hair_colour="black", beard=0.3, eye_colour="brown"),
+        overrides=friendly("male", AFRICAN, 0.2, hair="crop", hair_colour="black", beard=0.3, eye_colour="brown"),
         stage=portrait_set(110, margin=MARGIN),
     ),
     ClipScript(
@@ -197,7 +197,7 @@ CLIP_SCRIPTS: tuple[ClipScript, ...] = (
         "flite:awb",
         "First look to the left, then to the right, and then back to me.",
         motion="turn",
-        wishes=friendly("male", EUROPEAN, 0.15, hair="slick", hair_colour="brown", beard=0.3, eye_colour="blue"),
+        overrides=friendly("male", EUROPEAN, 0.15, hair="slick", hair_colour="brown", beard=0.3, eye_colour="blue"),
         stage=portrait_set(106, margin=MARGIN),
     ),
 )
@@ -208,7 +208,7 @@ EVALUATION_SCRIPTS: tuple[ClipScript, ...] = (
         "flite:slt",
         "Keep your head still and follow the light with your eyes only.",
         motion="look",
-        wishes=friendly("female", AFRICAN, 0.1, hair="bun", hair_colour="black", eye_colour="brown"),
+        overrides=friendly("female", AFRICAN, 0.1, hair="bun", hair_colour="black", eye_colour="brown"),
         stage=portrait_set(64, margin=MARGIN),
     ),
     ClipScript(
@@ -216,7 +216,7 @@ EVALUATION_SCRIPTS: tuple[ClipScript, ...] = (
         2002,
         "flite:rms",
         "What a wonderful surprise! Please come in, everybody is here.",
-        wishes=friendly("male", ASIAN, 0.2, hair="crop", hair_colour="black", beard=0.1, eye_colour="dark"),
+        overrides=friendly("male", ASIAN, 0.2, hair="crop", hair_colour="black", beard=0.1, eye_colour="dark"),
         stage=portrait_set(120, margin=MARGIN),
         head=2.0,
         smile=0.35,
@@ -228,7 +228,7 @@ COUNTERFACTUAL_SCRIPTS: tuple[ClipScript, ...] = (
         2101,
         "flite:slt",
         "The children played outside until the evening bell was heard.",
-        wishes=friendly("female", EUROPEAN, 0.1, hair="bun", hair_colour="brown", eye_colour="green"),
+        overrides=friendly("female", EUROPEAN, 0.1, hair="bun", hair_colour="brown", eye_colour="green"),
         stage=portrait_set(107, margin=MARGIN),
         other_text="Maybe Bob will bring my umbrella back before Monday.",
     ),
@@ -237,7 +237,7 @@ COUNTERFACTUAL_SCRIPTS: tuple[ClipScript, ...] = (
         2102,
         "flite:rms",
         "Every morning a train leaves for the city by the lake.",
-        wishes=friendly("male", AFRICAN, 0.2, hair="crop", hair_colour="black", eye_colour="brown"),
+        overrides=friendly("male", AFRICAN, 0.2, hair="crop", hair_colour="black", eye_colour="brown"),
         stage=portrait_set(110, margin=MARGIN),
         other_text="Please put the purple box above the big window.",
     ),
@@ -246,7 +246,7 @@ COUNTERFACTUAL_SCRIPTS: tuple[ClipScript, ...] = (
         2103,
         "flite:awb",
         "He walked along the river and looked at the old houses.",
-        wishes=friendly("male", EUROPEAN, 0.15, hair="slick", hair_colour="brown", beard=0.6, eye_colour="blue"),
+        overrides=friendly("male", EUROPEAN, 0.15, hair="slick", hair_colour="brown", beard=0.6, eye_colour="blue"),
         stage=portrait_set(106, margin=MARGIN),
         other_text="Some people prefer warm bread with plum jam for breakfast.",
     ),
@@ -256,7 +256,7 @@ COUNTERFACTUAL_SCRIPTS: tuple[ClipScript, ...] = (
         "flite:slt",
         "First look to the left, then to the right, and then back again.",
         motion="turn",
-        wishes=friendly("female", ASIAN, 0.1, hair="bun", hair_colour="black", eye_colour="dark"),
+        overrides=friendly("female", ASIAN, 0.1, hair="bun", hair_colour="black", eye_colour="dark"),
         stage=portrait_set(64, margin=MARGIN),
         other_text="My sister bought a pair of blue boots for her baby.",
     ),
@@ -265,7 +265,7 @@ COUNTERFACTUAL_SCRIPTS: tuple[ClipScript, ...] = (
         2105,
         "flite:rms",
         "What a wonderful surprise! Please come in, everybody is here.",
-        wishes=friendly("male", ASIAN, 0.2, hair="crop", hair_colour="black", beard=0.1, eye_colour="dark"),
+        overrides=friendly("male", ASIAN, 0.2, hair="crop", hair_colour="black", beard=0.1, eye_colour="dark"),
         stage=portrait_set(120, margin=MARGIN),
         head=2.0,
         smile=0.35,
@@ -276,7 +276,7 @@ COUNTERFACTUAL_SCRIPTS: tuple[ClipScript, ...] = (
         2106,
         "flite:slt",
         "Keep your head still and follow the light with your eyes only.",
-        wishes=friendly("female", AFRICAN, 0.1, hair="bun", hair_colour="black", eye_colour="brown"),
+        overrides=friendly("female", AFRICAN, 0.1, hair="bun", hair_colour="black", eye_colour="brown"),
         stage=portrait_set(64, margin=MARGIN),
         head=0.4,
         other_text="A warm summer breeze moved above the empty beach.",

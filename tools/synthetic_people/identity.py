@@ -16,7 +16,7 @@ SLIDER_MEANS = {"eye-scale": 0.16, "mouth-angles": 0.12, "head-oval": 0.15}
 
 
 @dataclass(frozen=True)
-class Wishes:
+class TraitOverrides:
     """What a caller fixes about a person; None leaves it to the seed."""
 
     gender: Gender | None = None
@@ -75,28 +75,28 @@ def _thirds(value: float) -> dict[str, float]:
     }
 
 
-def sample_identity(head: Head, rng: np.random.Generator, wishes: Wishes) -> Identity:
+def sample_identity(head: Head, rng: np.random.Generator, overrides: TraitOverrides) -> Identity:
     """Draw a person. The order of the draws is fixed, so a wish never changes what it does not name."""
     male = rng.random() < 0.5
     male_gender, female_gender = rng.uniform(0.75, 1.0), rng.uniform(0, 0.2)
-    if wishes.gender is not None:
-        male = wishes.gender == "male"
+    if overrides.gender is not None:
+        male = overrides.gender == "male"
     ancestry = rng.dirichlet([0.45] * 3)
-    if wishes.ancestry is not None:
-        ancestry = np.array(wishes.ancestry) / sum(wishes.ancestry)
+    if overrides.ancestry is not None:
+        ancestry = np.array(overrides.ancestry) / sum(overrides.ancestry)
     old = float(np.clip(rng.beta(1.1, 2.6), 0, 0.8))
     is_child, child = rng.random() < 0.06, rng.uniform(0.3, 0.6)
-    if wishes.age is not None:
-        old, is_child = wishes.age, False
+    if overrides.age is not None:
+        old, is_child = overrides.age, False
     muscle, weight = rng.uniform(0.35, 0.7), rng.uniform(0.25, 0.62)
     details: dict[str, float] = {}
     for name, ends in sorted(head.sliders.items()):
         used, value = rng.random() < 0.6, rng.normal(0, 0.16 if "ear" in name else 0.24)
         mean = SLIDER_MEANS.get(name, 0.0)
         if used or mean:
-            value = float(np.clip(mean + value * used * wishes.variation, -0.6, 0.6))
+            value = float(np.clip(mean + value * used * overrides.variation, -0.6, 0.6))
             details[name] = abs(value) * 0.7 if len(ends) == 1 else value
-    details.update(wishes.sliders)
+    details.update(overrides.sliders)
     return Identity(
         gender=male_gender if male else female_gender,
         ancestry=ancestry,

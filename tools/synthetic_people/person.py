@@ -10,7 +10,7 @@ from tools.synthetic_people.facial_hair import BoundFibres, Lashes, grow_beard, 
 from tools.synthetic_people.geometry import Array
 from tools.synthetic_people.hair import Strands, grow_hair, scalp_weight
 from tools.synthetic_people.head import Head
-from tools.synthetic_people.identity import Identity, Wishes, sample_identity
+from tools.synthetic_people.identity import Identity, TraitOverrides, sample_identity
 from tools.synthetic_people.lights import BackgroundKind, Lighting, sample_background, sample_lighting
 from tools.synthetic_people.masks import FaceMasks
 from tools.synthetic_people.rasterizer import View
@@ -35,7 +35,7 @@ class Framing:
 
 
 @dataclass(frozen=True)
-class Set:
+class Stage:
     """The photographer's choices, apart from the person."""
 
     width: int = 512  # pixels, of the background image
@@ -77,7 +77,7 @@ class Person:
         return np.array([0, self.skull[0][1] - 0.45, 0.3])
 
 
-def sample_person(head: Head, masks: FaceMasks, seed: int, wishes: Wishes, stage: Set) -> Person:
+def sample_person(head: Head, masks: FaceMasks, seed: int, overrides: TraitOverrides, stage: Stage) -> Person:
     """The person of a seed. Every aspect has a random stream of its own, so a wish changes only what it names."""
 
     def stream(number: int) -> np.random.Generator:
@@ -86,8 +86,8 @@ def sample_person(head: Head, masks: FaceMasks, seed: int, wishes: Wishes, stage
     def stage_stream(number: int) -> np.random.Generator:
         return np.random.default_rng([seed if stage.seed is None else stage.seed, 0, number])
 
-    identity = sample_identity(head, stream(0), wishes)
-    look = sample_appearance(identity, seed, wishes)
+    identity = sample_identity(head, stream(0), overrides)
+    look = sample_appearance(identity, seed, overrides)
     base = head.shape(identity.macro(), identity.details)
     surface = head.surface(base)
     normals = head.normals(surface)
@@ -120,7 +120,7 @@ def sample_person(head: Head, masks: FaceMasks, seed: int, wishes: Wishes, stage
     )
 
 
-def _frame(head: Head, surface: Array, stage: Set, distance: float) -> Framing:
+def _frame(head: Head, surface: Array, stage: Stage, distance: float) -> Framing:
     top, bottom = (surface[head.nearest_rest(mark), 1] for mark in (FOREHEAD, CHIN))
     centre = np.array([stage.shift[0], (top + bottom) / 2 + 0.09 + stage.shift[1], 0.3])
     return Framing(centre, float(top - bottom) * stage.margin, distance * max(1.0, stage.margin / 2))

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tools.synthetic_people.person import Set
-from tools.synthetic_people.renderer import Pose, Studio
+from tools.synthetic_people.person import Stage
+from tools.synthetic_people.renderer import PersonRenderer, Pose
 from tools.synthetic_people.sample_portraits import smile
 
 MAX_YAW = 9.0  # degrees
@@ -16,7 +16,7 @@ SMILING = 0.3  # share of the people
 def write_random(folder: Path, first_seed: int, count: int, size: int) -> list[Path]:
     """``SEED.png`` for ``count`` seeds: roughly frontal, eyes open on the camera, mouth closed, some smile a little."""
     folder.mkdir(parents=True, exist_ok=True)
-    studio = Studio(size)
+    studio = PersonRenderer(size)
     paths: list[Path] = []
     for seed in range(first_seed, first_seed + count):
         rng = np.random.default_rng([seed, 3])
@@ -24,7 +24,7 @@ def write_random(folder: Path, first_seed: int, count: int, size: int) -> list[P
         amount = rng.uniform(0.15, 0.45)
         happy = rng.random() < SMILING
         shift = tuple(rng.normal(0, 0.035, 2))
-        stage = Set(margin=rng.uniform(1.6, 1.9), shift=(shift[0], shift[1]))
+        stage = Stage(margin=rng.uniform(1.6, 1.9), shift=(shift[0], shift[1]))
         person = studio.person(seed, stage=stage)
         pose = Pose(yaw, pitch, roll, -0.9 * yaw, -0.9 * pitch)
         frame = studio.render(person, smile(amount) if happy else None, pose)

@@ -10,11 +10,11 @@ from tools.synthetic_people.appearance import IRIS_COLOURS
 from tools.synthetic_people.fibres import ribbon_indices, ribbon_vertices
 from tools.synthetic_people.geometry import Array, vertex_normals
 from tools.synthetic_people.head import Head
-from tools.synthetic_people.identity import Wishes
+from tools.synthetic_people.identity import TraitOverrides
 from tools.synthetic_people.lights import linear
 from tools.synthetic_people.masks import LIP_SEAM, TEXTURE_SIZE, build_masks
 from tools.synthetic_people.occlusion import ambient_occlusion
-from tools.synthetic_people.person import Person, Set, sample_person
+from tools.synthetic_people.person import Person, Stage, sample_person
 from tools.synthetic_people.rasterizer import Draw, Rasterizer
 
 TONGUE_UP = "tongueUp"  # our own unit: the data has none
@@ -46,7 +46,7 @@ class Frame:
     eye_aperture: float  # mm between the lids, mean of both eyes
 
 
-class Studio:
+class PersonRenderer:
     """One renderer for many people; it keeps the last person loaded. Not safe to share between threads."""
 
     def __init__(
@@ -70,10 +70,10 @@ class Studio:
         self._loaded: Person | None = None
         self._occlusion = np.ones(len(head.rest), np.float32)
 
-    def person(self, seed: int, wishes: Wishes | None = None, stage: Set | None = None) -> Person:
-        """The person of a seed: same seed and wishes, same person. The stage takes this studio's picture size."""
-        sized = replace(stage or Set(), width=self.width, height=self.height, hair_density=self.density)
-        return sample_person(self.head, self.masks, seed, wishes or Wishes(), sized)
+    def person(self, seed: int, overrides: TraitOverrides | None = None, stage: Stage | None = None) -> Person:
+        """The person of a seed: same seed and overrides, same person. The stage takes this studio's picture size."""
+        sized = replace(stage or Stage(), width=self.width, height=self.height, hair_density=self.density)
+        return sample_person(self.head, self.masks, seed, overrides or TraitOverrides(), sized)
 
     def load(self, person: Person) -> None:
         """Send everything of a person that does not change from frame to frame to the renderer."""

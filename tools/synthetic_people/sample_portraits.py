@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from tools.synthetic_people.geometry import Array
-from tools.synthetic_people.identity import Gender, Wishes
+from tools.synthetic_people.identity import Gender, TraitOverrides
 from tools.synthetic_people.lights import BackgroundKind
 from tools.synthetic_people.painting import paint
-from tools.synthetic_people.person import Set
-from tools.synthetic_people.renderer import Pose, Studio
+from tools.synthetic_people.person import Stage
+from tools.synthetic_people.renderer import PersonRenderer, Pose
 
 logger = logging.getLogger(__name__)
 Medium = Literal["photo", "painting", "greyscale"]
@@ -29,8 +29,8 @@ class PortraitSample:
 
     name: str
     seed: int
-    wishes: Wishes = field(default_factory=Wishes)
-    stage: Set = field(default_factory=Set)
+    overrides: TraitOverrides = field(default_factory=TraitOverrides)
+    stage: Stage = field(default_factory=Stage)
     expression: Mapping[str, float] = field(default_factory=dict)
     pose: Pose = field(default_factory=Pose)
     medium: Medium = "photo"
@@ -49,14 +49,14 @@ VARIATION = 0.7
 AFRICAN, ASIAN, EUROPEAN = (0.9, 0.05, 0.05), (0.03, 0.94, 0.03), (0.04, 0.06, 0.9)
 
 
-def friendly(gender: Gender, ancestry: tuple[float, float, float], age: float, **more: Any) -> Wishes:
-    """Wishes for a person whose face stays near a pleasant average."""
-    return Wishes(gender=gender, ancestry=ancestry, age=age, variation=VARIATION, sliders=SLIDERS, **more)
+def friendly(gender: Gender, ancestry: tuple[float, float, float], age: float, **more: Any) -> TraitOverrides:
+    """TraitOverrides for a person whose face stays near a pleasant average."""
+    return TraitOverrides(gender=gender, ancestry=ancestry, age=age, variation=VARIATION, sliders=SLIDERS, **more)
 
 
-def portrait_set(seed: int, background: BackgroundKind = "studio", margin: float = 1.95) -> Set:
+def portrait_set(seed: int, background: BackgroundKind = "studio", margin: float = 1.95) -> Stage:
     """Soft light, a quiet background, head and shoulders."""
-    return Set(background=background, soft_light=True, margin=margin, shift=(0.0, -0.12), seed=seed)
+    return Stage(background=background, soft_light=True, margin=margin, shift=(0.0, -0.12), seed=seed)
 
 
 PORTRAIT_SAMPLES: tuple[PortraitSample, ...] = (
@@ -143,7 +143,7 @@ PORTRAIT_SAMPLES: tuple[PortraitSample, ...] = (
         "wide",
         2006,
         friendly("female", (0.5, 0.1, 0.4), 0.1, hair="curly", hair_colour="darkbrown", eye_colour="brown"),
-        Set(background="window", soft_light=True, margin=3.3, shift=(-0.7, 0.3), seed=69),
+        Stage(background="window", soft_light=True, margin=3.3, shift=(-0.7, 0.3), seed=69),
         smile(0.25),
         size=(1024, 768),
     ),
@@ -165,15 +165,15 @@ def finish(image: Array, medium: Medium, seed: int) -> Array:
 def write_portraits(folder: Path, names: list[str] | None = None) -> list[Path]:
     """Render the samples (all, or those named) as JPEG."""
     folder.mkdir(parents=True, exist_ok=True)
-    studios: dict[tuple[int, int], Studio] = {}
+    studios: dict[tuple[int, int], PersonRenderer] = {}
     paths: list[Path] = []
     for sample in PORTRAIT_SAMPLES:
         if names and sample.name not in names:
             continue
         if sample.size not in studios:
-            studios[sample.size] = Studio(*sample.size, supersample=SUPERSAMPLE)
+            studios[sample.size] = PersonRenderer(*sample.size, supersample=SUPERSAMPLE)
         studio = studios[sample.size]
-        person = studio.person(sample.seed, sample.wishes, sample.stage)
+        person = studio.person(sample.seed, sample.overrides, sample.stage)
         image = studio.render(person, sample.expression, sample.pose).image
         path = folder / f"{sample.name}.jpg"
         Image.fromarray(finish(image, sample.medium, sample.seed)).save(path, quality=JPEG_QUALITY)

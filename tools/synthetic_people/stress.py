@@ -16,9 +16,9 @@ from imtalker.config import FRAME_RATE
 from imtalker.media.video_writer import VideoWriter
 from tools.synthetic_people.clips import POSE_NAMES, UNITS
 from tools.synthetic_people.expression import face_units
-from tools.synthetic_people.identity import Wishes
-from tools.synthetic_people.person import Set
-from tools.synthetic_people.renderer import Pose, Studio
+from tools.synthetic_people.identity import TraitOverrides
+from tools.synthetic_people.person import Stage
+from tools.synthetic_people.renderer import PersonRenderer, Pose
 from tools.synthetic_people.sample_portraits import AFRICAN, ASIAN, EUROPEAN, friendly, portrait_set
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ class StressScript:
 
     name: str
     seed: int
-    wishes: Wishes
-    stage: Set
+    overrides: TraitOverrides
+    stage: Stage
     extreme: Mapping[str, float] = field(default_factory=dict)
 
     def controls(self) -> dict[str, np.ndarray]:
@@ -44,9 +44,9 @@ class StressScript:
         return {name: self.extreme.get(name, 0.0) * share for name in sorted(names)}
 
 
-def write_stress(studio: Studio, script: StressScript, folder: Path) -> Path:
+def write_stress(studio: PersonRenderer, script: StressScript, folder: Path) -> Path:
     """Write ``name.mp4`` and ``name.json`` (ground truth per frame); returns the video's path."""
-    person = studio.person(script.seed, script.wishes, script.stage)
+    person = studio.person(script.seed, script.overrides, script.stage)
     controls = script.controls()
     path = folder / f"{script.name}.mp4"
     with VideoWriter(path, (studio.height, studio.width)) as writer:
@@ -66,7 +66,7 @@ def write_stress(studio: Studio, script: StressScript, folder: Path) -> Path:
     return path
 
 
-_CUT = Set(background="studio", soft_light=True, margin=1.45, shift=(0.0, -0.45), seed=106)
+_CUT = Stage(background="studio", soft_light=True, margin=1.45, shift=(0.0, -0.45), seed=106)
 STRESS_SCRIPTS: tuple[StressScript, ...] = (
     StressScript(
         "stress_yaw_right",
@@ -107,7 +107,7 @@ STRESS_SCRIPTS: tuple[StressScript, ...] = (
         "stress_all",
         2005,
         friendly("female", (0.15, 0.35, 0.5), 0.12, hair="longwavy", hair_colour="darkbrown", eye_colour="brown"),
-        Set(background="room", margin=1.5, shift=(0.0, -0.4), seed=158),
+        Stage(background="room", margin=1.5, shift=(0.0, -0.4), seed=158),
         {"yaw": 25.0, "pitch": -10.0, "jaw": 0.35},
     ),
 )

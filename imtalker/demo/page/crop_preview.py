@@ -1,22 +1,20 @@
 """What will be animated, shown before anything expensive runs: numbered faces, the square, a verdict in plain words."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from imtalker.config import CropConfig
-from imtalker.media.crop import MIN_CROP, CropBox, crop_and_resize, square_crop_box, whole_picture
-from imtalker.media.face_detector import MIN_FACE, MIN_SCORE, Face
-from imtalker.media.framing import format_crop
+from imtalker.faces.remarks import portrait_remarks
+from imtalker.media.crop import MIN_CROP, CropBox, whole_picture
+from imtalker.media.face_detector import MIN_SCORE, Face
+from imtalker.media.framing import Framing, format_crop
+from imtalker.media.remark import Remark
 
 PREVIEW_SIDE = 640  # longer side of the drawn picture, pixels
 MAX_FACES = 9
-BLUR_SIDE = 256  # the square is judged at this size
-BLURRED = 25.0  # variance of the Laplacian below which a face looks out of focus
-TURNED = 25.0  # degrees
-FAR_TURNED = 45.0
 CHOSEN, OTHER, SQUARE = (13, 148, 136), (148, 163, 184), (255, 255, 255)  # RGB
 
 Level = Literal["good", "fair", "poor"]
@@ -44,19 +42,22 @@ class FaceReport:
         }
 
 
-def describe_faces(image: np.ndarray, faces: list[Face], crop: CropConfig, input_size: int) -> list[FaceReport]:
-    """Judge the sure faces of a picture, uint8 RGB ``(H, W, 3)``; largest first, at most nine.
+def describe_faces(image: np.ndarray, framing: Framing) -> list[FaceReport]:
+    """Judge the sure faces of a picture, uint8 RGB ``(H, W, 3)``; largest first, at most nine."""
+    sure = [face for face in framing.faces(image) if face.score >= MIN_SCORE][:MAX_FACES]
+    boxes = [framing.of_face(image, face) for face in sure]
+    return [
+        face_report(index, face, box, portrait_remarks(image, box, sure))
+        for index, (face, box) in enumerate(zip(sure, boxes, strict=True))
+    ]
 
-    Args:
-        input_size: side of what the network sees, pixels.
-    """
-    sure = [face for face in faces if face.score >= MIN_SCORE][:MAX_FACES]
-    reports = []
-    for index, face in enumerate(sure):
-        box = square_crop_box(face.box, image.shape[:2], crop)
-        level, remarks = _judge(image, face, box, input_size)
-        reports.append(FaceReport(index, face.box, face.score, box, level, remarks))
-    return reports
+
+def face_report(index: int, face: Face, box: CropBox, remarks: Iterable[Remark]) -> FaceReport:
+    """As bad as the worst remark."""
+    remarks = list(remarks)
+    levels = {remark.level for remark in remarks}
+    level: Level = "poor" if "poor" in levels else "fair" if "fair" in levels else "good"
+    return FaceReport(index, face.box, face.score, box, level, [remark.words for remark in remarks])
 
 
 def adjusted(box: CropBox, zoom: float, right: float, up: float, image_size: tuple[int, int]) -> CropBox:
@@ -71,7 +72,7 @@ def adjusted(box: CropBox, zoom: float, right: float, up: float, image_size: tup
     height, width = image_size
     x = min(max(box.left + box.side / 2 + right / 100 * box.side, 0), width)
     y = min(max(box.top + box.side / 2 - up / 100 * box.side, 0), height)
-    return CropBox(round(x - side / 2), round(y - side / 2), side)
+    return CropBox(round(x - side / 2), round(y - side / 2), side, box.angle)
 
 
 def square_at(x: float, y: float, image_size: tuple[int, int], side: int | None = None) -> CropBox:
@@ -94,12 +95,12 @@ def draw(
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
     picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1 else image.copy()
     square = square or whole_picture(image.shape[:2])
-    x0, y0 = (max(0, round(value * scale)) for value in (square.left, square.top))
-    x1, y1 = round((square.left + square.side) * scale), round((square.top + square.side) * scale)
+    corners = np.rint(square.placement.corners() * scale).astype(np.int32)
     dimmed = (picture * 0.35 + 24).astype(np.uint8)
-    dimmed[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
+    inside = cv2.fillPoly(np.zeros((height, width), np.uint8), [corners], 1)
+    dimmed[inside > 0] = picture[inside > 0]
     thick = max(2, round(max(height, width) / 240))
-    cv2.rectangle(dimmed, (x0, y0), (min(x1, width) - 1, min(y1, height) - 1), SQUARE, thick)
+    cv2.polylines(dimmed, [np.clip(corners, 0, (width - 1, height - 1))], True, SQUARE, thick)
     for report in reports:
         _draw_face(dimmed, report, scale, CHOSEN if report.index == chosen else OTHER, thick)
     return dimmed, scale
@@ -116,45 +117,3 @@ def _draw_face(picture: np.ndarray, report: FaceReport, scale: float, colour: tu
     (w, h), _ = cv2.getTextSize(text, font, letters, 1)
     place = (x0 + (size - w) // 2, top + (size + h) // 2)
     cv2.putText(picture, text, place, font, letters, (255, 255, 255), max(1, thick // 2), cv2.LINE_AA)
-
-
-def _judge(image: np.ndarray, face: Face, box: CropBox, input_size: int) -> tuple[Level, list[str]]:
-    poor: list[str] = []
-    fair: list[str] = []
-    if face.size < MIN_FACE:
-        poor.append(f"the face is only {face.size:.0f} pixels large; {MIN_FACE} are needed")
-    elif box.side < input_size / 2:
-        fair.append(f"the square has {box.side} pixels and is enlarged to {input_size}: expect a soft result")
-    sharpness = _sharpness(image, box)
-    if sharpness < BLURRED:
-        fair.append("the picture is blurred or very smooth: teeth and eyes stay vague")
-    turn = _turn(face)
-    if turn is not None and abs(turn) > FAR_TURNED:
-        poor.append("the face is turned far to the side: one eye is hidden, the far cheek is invented")
-    elif turn is not None and abs(turn) > TURNED:
-        fair.append("the face is turned to the side: facing the camera works best")
-    height, width = image.shape[:2]
-    if box.left < 0 or box.top < 0 or box.left + box.side > width or box.top + box.side > height:
-        fair.append("the face is close to the border: the edge is stretched to fill the square")
-    level: Level = "poor" if poor else "fair" if fair else "good"
-    return level, poor + fair
-
-
-def _sharpness(image: np.ndarray, box: CropBox) -> float:
-    """Variance of the Laplacian of the middle of the square, independent of the picture's size."""
-    grey = cv2.cvtColor(crop_and_resize(image, box, BLUR_SIDE), cv2.COLOR_RGB2GRAY)
-    quarter = BLUR_SIDE // 4
-    return float(cv2.Laplacian(grey[quarter:-quarter, quarter:-quarter], cv2.CV_64F).var())
-
-
-def _turn(face: Face) -> float | None:
-    """Rough yaw in degrees from eyes and nose tip: how far the tip lies beside the middle between the eyes."""
-    if face.landmarks is None:
-        return None
-    left, right, nose = (np.asarray(point, np.float64) for point in face.landmarks[:3])
-    axis = right - left
-    distance = float(np.hypot(*axis))
-    if distance < 1e-6:
-        return 90.0
-    offset = float(np.dot(nose - (left + right) / 2, axis) / distance**2)
-    return float(np.degrees(np.arctan(offset / 0.55)))  # the tip stands about 0.55 eye distances out

@@ -4,14 +4,24 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
 
+import cv2
 import gradio as gr
 import numpy as np
 
 from imtalker.demo.models import ModelHost
-from imtalker.demo.page.crop_preview import FaceReport, adjusted, describe_faces, draw, face_at, square_at
+from imtalker.demo.page.crop_preview import (
+    FaceReport,
+    adjusted,
+    describe_faces,
+    draw,
+    face_at,
+    face_report,
+    square_at,
+)
 from imtalker.demo.runs.options import check_present
+from imtalker.errors import NoFaceError
+from imtalker.faces.remarks import clip_remarks
 from imtalker.media.crop import CropBox
-from imtalker.media.face_detector import MIN_SCORE, Face
 from imtalker.media.framing import format_crop
 from imtalker.media.image import load_portrait
 from imtalker.media.video import sample_frames
@@ -157,34 +167,27 @@ class FramingPanel:
         return f"{self._label}: {'no face found' if not framed.reports and choice == WHOLE else choice.lower()}"
 
     def _image(self, path: str) -> np.ndarray:
-        check_present(path, "clip" if self._is_clip else "picture")
-        return self._faces(path)[0] if self._is_clip else load_portrait(path)
+        return self._reports(path)[0] if self._is_clip else self._picture(path)
 
-    def _faces(self, path: str) -> tuple[np.ndarray, list[Face]]:
-        """What is shown of a clip, the first frame with a face (as the square is measured), and its faces."""
-        detector = self._host.pipeline().framing.detector
-        first: np.ndarray | None = None
-        for frame in sample_frames(path):
-            faces = [face for face in detector.detect(frame) if face.score >= MIN_SCORE]
-            if faces:
-                return frame, faces
-            first = frame if first is None else first
-        assert first is not None  # a clip without a picture is an InputError
-        return first, []
+    def _picture(self, path: str) -> np.ndarray:
+        check_present(path, "clip" if self._is_clip else "picture")
+        return load_portrait(path)
 
     def _reports(self, path: str) -> tuple[np.ndarray, list[FaceReport]]:
-        pipeline = self._host.pipeline()
-        if self._is_clip:
-            check_present(path, "clip")
-            image, faces = self._faces(path)
-        else:
-            image = self._image(path)
-            faces = pipeline.framing.detector.detect(image)
-        size = pipeline.models.renderer.config.input_size
-        reports = describe_faces(image, faces, pipeline.preset.crop, size)
-        if self._is_clip and reports:  # one square serves the whole clip
-            reports = [replace(reports[0], crop=pipeline.framing.of_clip(path))]
-        return image, reports
+        """The picture that is shown, and its faces; of a clip the first picture with a face, and who is followed."""
+        framing = self._host.pipeline().framing
+        if not self._is_clip:
+            image = self._picture(path)
+            return image, describe_faces(image, framing)
+        check_present(path, "clip")
+        try:
+            clip = framing.clip(path)
+        except NoFaceError:
+            return next(sample_frames(path)), []
+        assert clip.first_picture is not None
+        height, width = clip.size
+        image = cv2.resize(clip.first_picture, (width, height), interpolation=cv2.INTER_CUBIC)
+        return image, [face_report(0, clip.faces[0], clip.box, (*clip.remarks, *clip_remarks(clip)))]
 
 
 def face_name(index: int) -> str:

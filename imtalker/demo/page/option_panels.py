@@ -7,7 +7,7 @@ import gradio as gr
 
 from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.demo.page.controls_editor import ControlsEditor
-from imtalker.demo.page.widgets import QUICK, as_sent, clip_input, hint, number, slider, switch
+from imtalker.demo.page.widgets import QUICK, clip_input, hint, number, pass_file_through, slider, switch
 from imtalker.demo.runs.options import REASONS, STYLES, abilities
 from imtalker.demo.runs.requests import (
     CONTROLS,
@@ -81,7 +81,9 @@ class HeadPanel:
             with gr.Column(visible=False) as clip:
                 self.head_clip = clip_input(HEAD_CLIP, samples, height=260)
             with gr.Column(visible=False) as file:
-                self.controls = as_sent(gr.File(label=CONTROLS.label, file_types=[".csv", ".npz"], height=120))
+                self.controls = pass_file_through(
+                    gr.File(label=CONTROLS.label, file_types=[".csv", ".npz"], height=120)
+                )
                 hint("A header line, then a row for each of 25 frames a second: yaw, pitch, roll, gaze_x, gaze_y")
                 ControlsEditor(speech, self.controls)
             self.eyes = gr.Radio([EYES_FREE, EYES_FIXED], value=EYES_FREE, label="The eyes")

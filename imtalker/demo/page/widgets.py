@@ -23,7 +23,7 @@ UPLOAD = f"up to {MAX_UPLOAD.upper().removesuffix('MB')} MB"
 HEIC = (".heic", ".heif")  # what phones take and browsers cannot show
 
 
-def as_sent(component: FileInput) -> FileInput:
+def pass_file_through(component: FileInput) -> FileInput:
     """Let an input hand over the file as it was sent: reading it, and complaining about it, is ours.
 
     (Gradio would open pictures and fail without a remedy, and leave an empty copy of other files behind.)
@@ -40,7 +40,7 @@ def as_sent(component: FileInput) -> FileInput:
 
 def picture_input(option: Option, samples: Samples, height: int = 280, name: str | None = None) -> gr.Image:
     """Upload, camera or clipboard, with sample pictures below; ``name`` is the element id of these."""
-    picture = as_sent(
+    picture = pass_file_through(
         gr.Image(
             label=option.label,
             type="filepath",

@@ -16,6 +16,7 @@ NAMES = tuple(LIMITS)  # yaw, pitch, roll, gaze_x, gaze_y
 MAX_POINTS = 200  # of one curve
 MAX_SECONDS = 3600.0
 TOLERANCE = 0.25  # degrees a curve may be off when it is read back as points
+STILL = 0.002  # degrees from frame to frame that are no movement
 
 Points = list[tuple[float, float]]  # (seconds, degrees), in the order of time
 
@@ -87,8 +88,11 @@ def eased(points: Points, times: np.ndarray) -> np.ndarray:
 
 
 def _few_points(times: np.ndarray, track: np.ndarray) -> Points:
-    """Add the frame that is off most until none is off by more than the tolerance."""
-    chosen = {0, len(times) - 1}
+    """Where the curve turns or rests, then the frame that is off most, until none is off by more than the tolerance."""
+    steps = np.diff(track)
+    directions = np.where(np.abs(steps) < STILL, 0, np.sign(steps))
+    turns = np.flatnonzero(np.diff(directions)) + 1
+    chosen = {0, len(times) - 1, *(int(turn) for turn in turns if len(turns) <= MAX_POINTS // 2)}
     while len(chosen) < min(MAX_POINTS, len(times)):
         points = [(float(times[i]), float(track[i])) for i in sorted(chosen)]
         error = np.abs(eased(points, times) - track)

@@ -1,6 +1,5 @@
 """Where results lie until they are fetched: folders inside Gradio's temporary folder, so that it clears them."""
 
-import logging
 import os
 import re
 import shutil
@@ -14,8 +13,7 @@ from pathlib import Path
 from gradio.utils import get_upload_folder
 
 from imtalker.demo.settings import KEEP_SECONDS
-
-logger = logging.getLogger(__name__)
+from imtalker.media.folders import writable_folder
 
 PREFIX = "imtalker-"
 
@@ -47,14 +45,9 @@ def use_private_folder_if_needed(environment: MutableMapping[str, str] = os.envi
     """Where Gradio's usual temporary folder belongs to somebody else, choose one of our own; call before the page."""
     if environment.get("GRADIO_TEMP_DIR"):
         return
-    usual = Path(tempfile.gettempdir()) / "gradio"
-    try:
-        usual.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=usual):
-            return
-    except OSError as error:
-        environment["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="imtalker-gradio-")
-        logger.warning("%s cannot be written (%s); files go to %s", usual, error, environment["GRADIO_TEMP_DIR"])
+    folder = writable_folder(Path(tempfile.gettempdir()) / "gradio", "gradio")
+    if folder != Path(tempfile.gettempdir()) / "gradio":
+        environment["GRADIO_TEMP_DIR"] = str(folder)
 
 
 def result_name(portrait: str | None, source: str | None) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imtalker.demo.models import FALLBACK, ModelHost
+from imtalker.demo.models import ModelHost
 from imtalker.demo.runs.gpu import render_here
 from imtalker.demo.runs.requests import SpeechRequest
 from imtalker.demo.runs.run import Finished
 from imtalker.demo.service import Service
+from imtalker.pipeline.loading import FALLBACK
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from imtalker.demo.runs.run import Finished
+from imtalker.media.folders import cache_folder
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +82,7 @@ class SampleResults:
     """
 
     def __init__(self, samples: Samples, root: Path | None = None):
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        self.root = root or cache / "imtalker" / "samples"
+        self.root = root or cache_folder() / "samples"
         self._known = {path.resolve() for path in (*samples.portraits, *samples.speech, *samples.driving)}
         self._hashes = {_hash(path) for path in self._known}
 

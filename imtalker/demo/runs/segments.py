@@ -11,7 +11,7 @@ import gradio.audio_stream_encoder
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME
 from imtalker.demo.settings import SEGMENT_SECONDS
 from imtalker.media.screen_colours import tag, to_yuv420
 
@@ -20,8 +20,6 @@ logger = logging.getLogger(__name__)
 # Gradio waits 5 ms for the next bit of encoded sound. Where drawing keeps every core busy, most of a piece's sound then
 # comes with the piece after it, and the player, which needs both, stands still until that arrives.
 gradio.audio_stream_encoder.STEADY_WAIT = 0.1
-
-SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
 
 
 @cache

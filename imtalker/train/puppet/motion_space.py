@@ -189,7 +189,7 @@ def lower_face_matrix(space: MotionSpace) -> np.ndarray:
     """
     mask = 1 - smoothstep(MASK_BOTTOM, MASK_TOP, MEAN_NEUTRAL[:, 1])
     values, vectors = np.linalg.eig((space.decoder * np.repeat(mask, 3)) @ space.encoder)
-    return ((vectors * np.round(values.real)) @ np.linalg.inv(vectors)).real
+    return np.real((vectors * np.round(np.real(values))) @ np.linalg.inv(vectors))
 
 
 def reading_basis(space: MotionSpace) -> MotionBasis:

@@ -89,7 +89,7 @@ def test_a_nameless_user_in_a_foreign_folder(tmp_path, temporary):
     temporary.chmod(0o1777)
     code = f"""
 import os, sys
-sys.path.insert(0, {str(Path(folders.__file__).parents[1])!r})
+sys.path.insert(0, {str(Path(folders.__file__).parents[2])!r})
 from imtalker.media.folders import cache_folder, ensure_home, writable_folder
 os.setgid(54321); os.setuid(54321)
 print(cache_folder()); print(ensure_home()); print(writable_folder({str(temporary / "gradio")!r}, "uploads"))

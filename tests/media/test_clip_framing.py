@@ -17,7 +17,7 @@ from imtalker.media.video import count_frames
 from imtalker.pipeline.rendering import EASE_FRAMES, PoseHold
 from tests.support.sample_media import write_video
 
-PORTRAITS = Path(__file__).parent.parent / "assets" / "portraits"
+PORTRAITS = Path(__file__).parents[2] / "assets" / "portraits"
 HEIGHT, WIDTH = 270, 480
 
 

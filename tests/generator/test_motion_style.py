@@ -9,11 +9,11 @@ import torch
 from imtalker.errors import InputError
 from imtalker.generator.motion_statistics import (
     RESPONSE_GRID,
+    amounts_to_ask,
     count_blinks,
     measured_style,
     motion_amounts,
     style_condition,
-    told_amounts,
 )
 from imtalker.generator.motion_style import LIMITS, STYLE_DIM, STYLE_NAMES, MotionStyle
 
@@ -93,9 +93,9 @@ def test_a_measured_response_is_undone() -> None:
     response = grid.repeat(STYLE_DIM, 1)
     response[0] = 0.5 * grid**0.5  # a network that moves less, and changes less, than it is told
     asked = torch.full((STYLE_DIM,), 0.5)
-    told, expected = told_amounts(asked, response)
+    told, expected = amounts_to_ask(asked, response)
     assert told[0] == pytest.approx(1.0, rel=0.01) and expected[0] == pytest.approx(0.5, rel=0.01)
     torch.testing.assert_close(told[1:], asked[1:], rtol=1e-3, atol=1e-3)
     # Where no telling is enough the end of the grid is told, and what it lacks is known.
-    told, expected = told_amounts(torch.full((STYLE_DIM,), 3.0), response)
+    told, expected = amounts_to_ask(torch.full((STYLE_DIM,), 3.0), response)
     assert told[0] == pytest.approx(3.0, rel=0.01) and expected[0] == pytest.approx(0.5 * 3**0.5, rel=0.01)

@@ -16,7 +16,7 @@ from imtalker.faces.rigid import (
     similarity_transform,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def poses(count: int = 200, limit: float = 85.0) -> np.ndarray:

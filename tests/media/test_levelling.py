@@ -18,7 +18,7 @@ from imtalker.pipeline.finishing import Finisher, FinishOptions, finished_size
 from imtalker.pipeline.inputs import SourceImage
 from imtalker.pipeline.rendering import wide_picture
 
-PORTRAITS = Path(__file__).parent.parent / "assets" / "portraits"
+PORTRAITS = Path(__file__).parents[2] / "assets" / "portraits"
 
 
 @pytest.fixture(scope="module")
