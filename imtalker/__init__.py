@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imtalker.pipeline.motion_clip import MotionClip, load_motion, save_motion
     from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
     from imtalker.pipeline.timing import Timings
+    from imtalker.speech.text_to_video import animate_from_text, speak
 
 
 _LAZY_EXPORTS = {
@@ -36,6 +37,7 @@ _LAZY_EXPORTS = {
     "imtalker.pipeline.motion_clip": ("MotionClip", "load_motion", "save_motion"),
     "imtalker.pipeline.talking_head": ("TalkingHeadPipeline", "load_pipeline"),
     "imtalker.pipeline.timing": ("Timings",),
+    "imtalker.speech.text_to_video": ("animate_from_text", "speak"),
 }
 
 __all__ = [  # noqa: RUF022 (in the order of use)
@@ -47,6 +49,8 @@ __all__ = [  # noqa: RUF022 (in the order of use)
     "Animation",
     "FrameChunk",
     "save_video",
+    "animate_from_text",
+    "speak",
     "dub",
     "DubOptions",
     "MotionControls",

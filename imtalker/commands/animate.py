@@ -14,6 +14,7 @@ from imtalker.commands.animate_options import (
     parse_colour,
     parse_controls,
     parse_sampling,
+    parse_text,
     recipe_files,
     replace_given,
 )
@@ -28,7 +29,7 @@ from imtalker.media.remark import Remark
 if TYPE_CHECKING:  # networks are loaded when there is something to animate
     from imtalker.media.framing import Crop
     from imtalker.pipeline.animation import Animation
-    from imtalker.pipeline.inputs import DrivingClip, Portrait
+    from imtalker.pipeline.inputs import DrivingClip, Portrait, Speech
     from imtalker.pipeline.timing import Timings
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ class _Animator:
         self._video_crop: Crop = parse_crop(arguments.video_crop)
         self._background = parse_colour(arguments.background)
         self._controls = parse_controls(arguments)
+        self._text = parse_text(arguments)
         self._arguments = arguments
         self._looked_at: dict[Path, tuple[Remark, ...]] = {}
 
@@ -123,6 +125,7 @@ class _Animator:
             self._controls = replace(self._controls or MotionControls(), style=style)
         self._options = parse_sampling(arguments, self._pipeline.preset.sampling)
         self._clips: dict[Path, DrivingClip] = {}
+        self._spoken: Speech | None = None
 
     def make(self, job: Job, stop: InterruptOnce) -> dict:
         """Make one video; returns the facts for ``--json``."""
@@ -161,11 +164,14 @@ class _Animator:
 
     def _remake(self, timings: "Timings") -> "tuple[Portrait, DrivingClip | None, Animation]":
         from imtalker.pipeline.remake import InputFiles, remake
+        from imtalker.speech import speak_again
 
         assert self._recipe is not None
         folders = (Path(self._arguments.recipe).parent, Path())
         files = InputFiles(recipe_files(self._arguments), folders, self._arguments.force)
-        return remake(self._pipeline, self._recipe, files, timings)
+        with timings.measure("speaking"):
+            spoken = speak_again(self._recipe, files.force)
+        return remake(self._pipeline, self._recipe, files, timings, spoken)
 
     def _portrait_remarks(self, portrait: "Portrait", name: Path) -> tuple[Remark, ...]:
         """Looked at once per portrait of a batch, and logged."""
@@ -187,15 +193,28 @@ class _Animator:
         common["timings"] = timings
         if self._motion is not None:
             return portrait, None, pipeline.render_motion(portrait, self._motion, audio=job.driver, **common)
-        if job.driver is None:
-            raise InputError("nothing to animate with; give --audio, --video or --motion")
+        said = job.driver if self._text is None else self._speak(timings)
+        if said is None:
+            raise InputError("nothing to animate with; give --audio, --text, --video or --motion")
         if arguments.video:
+            assert job.driver is not None
             clip = self._clip(job.driver, timings)
             run = pipeline.animate_from_video(portrait, clip, relative=arguments.relative, **common)
             return portrait, clip, run
         head = arguments.head_from and self._clip(Path(arguments.head_from), timings)
-        run = pipeline.animate_from_audio(portrait, job.driver, self._controls, self._options, head_from=head, **common)
+        run = pipeline.animate_from_audio(portrait, said, self._controls, self._options, head_from=head, **common)
         return portrait, None, run
+
+    def _speak(self, timings: "Timings") -> "Speech":
+        """What the text sounds like; spoken once for all portraits."""
+        from imtalker.speech import speak
+
+        if self._spoken is None:
+            assert self._text is not None
+            text, voice, speed = self._text
+            with timings.measure("speaking"):
+                self._spoken = speak(text, voice, speed)
+        return self._spoken
 
     def _clip(self, path: Path, timings: "Timings") -> "DrivingClip":
         """A driving clip with what the options say of it, or the clip whose head is followed."""

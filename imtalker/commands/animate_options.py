@@ -9,6 +9,7 @@ from PIL import ImageColor
 from imtalker.config import SamplingOptions, Solver
 from imtalker.errors import InputError
 from imtalker.generator.motion_style import MotionStyle
+from imtalker.speech.text import DEFAULT_VOICE, VOICES, check_text, read_text
 
 ANGLES = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
 SAMPLING = {
@@ -28,6 +29,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--portrait", nargs="+", default=[], metavar="P", help="picture(s) or a folder of them")
     add("--audio", nargs="+", default=[], metavar="A", help="speech: audio or video file(s), or a folder")
     add("--video", nargs="+", default=[], metavar="V", help="driving clip(s), or a folder")
+    add("--text", metavar="WORDS", help="what a synthetic voice says: English, up to 10,000 characters")
+    add("--text-file", metavar="F", help="the same, read from a file in UTF-8")
+    add("--voice", choices=VOICES, help="of --text; heart (the default) works offline, others are fetched once")
+    add("--speed", type=float, metavar="X", help="of the voice, 0.5 to 2")
     add("--motion", metavar="F", help="motion saved before (.safetensors); --audio then only gives the sound")
     add("--recipe", metavar="R", help="make a video again: its recipe (.json), or the finished video itself")
     add("-o", "--output", metavar="OUT.mp4", help="the video; for a batch a folder")
@@ -110,18 +115,45 @@ def check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--force is for --recipe; leave it out")
     if not arguments.portrait:
         raise InputError("there is no portrait; give --portrait, or the --recipe of a video")
+    _check_text_options(arguments)
     given = [name for name in ("audio", "video", "motion") if getattr(arguments, name)]
-    if not given:
-        raise InputError("nothing to animate with; give --audio, --video or --motion")
+    texts = _texts(arguments)
+    if not given and not texts:
+        raise InputError("nothing to animate with; give --audio, --text, --video or --motion")
+    if given and texts:
+        raise InputError(f"{texts[0]} cannot be used with --{given[0]}; choose one")
     if "video" in given and len(given) > 1:
         raise InputError(f"--video cannot be used with --{given[0] if given[0] != 'video' else given[1]}; choose one")
-    if given != ["audio"]:
+    if given not in (["audio"], []):
         only_audio = [*SAMPLING, *ANGLES, *MotionStyle.names(), "style_from", "controls", "head_from"]
         wrong = [name for name in only_audio if getattr(arguments, name) is not None]
         if wrong:
-            raise InputError(f"--{wrong[0].replace('_', '-')} is for --audio alone; leave it out")
+            raise InputError(f"--{wrong[0].replace('_', '-')} is for --audio or --text alone; leave it out")
     if arguments.relative and given != ["video"]:
         raise InputError("--relative is for --video; leave it out")
+
+
+def _texts(arguments: argparse.Namespace) -> list[str]:
+    """The options given that say a text; an empty one is one, too."""
+    return [f"--{n.replace('_', '-')}" for n in ("text", "text_file") if getattr(arguments, n) is not None]
+
+
+def _check_text_options(arguments: argparse.Namespace) -> None:
+    texts = _texts(arguments)
+    if len(texts) > 1:
+        raise InputError("--text cannot be used with --text-file; choose one")
+    for name in ("voice", "speed"):
+        if getattr(arguments, name) is not None and not texts:
+            raise InputError(f"--{name} is for --text or --text-file; leave it out")
+
+
+def parse_text(arguments: argparse.Namespace) -> tuple[str, str, float] | None:
+    """Text, voice and speed as asked for and checked; None if there is no text to say."""
+    if not _texts(arguments):
+        return None
+    text = read_text(arguments.text_file) if arguments.text is None else arguments.text
+    voice, speed = arguments.voice or DEFAULT_VOICE, 1.0 if arguments.speed is None else arguments.speed
+    return check_text(text, voice, speed), voice, speed
 
 
 def _check_recipe_options(arguments: argparse.Namespace) -> None:

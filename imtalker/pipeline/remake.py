@@ -15,7 +15,7 @@ from imtalker.media.container import existing_file
 from imtalker.media.crop import CropBox
 from imtalker.media.framing import Crop
 from imtalker.pipeline.animation import Animation
-from imtalker.pipeline.inputs import DrivingClip, Portrait, describe_file
+from imtalker.pipeline.inputs import DrivingClip, Portrait, Speech, describe_file
 from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.recipe import VERSION, Recipe
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
@@ -40,13 +40,13 @@ class InputFiles:
     force: bool = False
 
     def find(self, recipe: Recipe, entry: str) -> Path | None:
-        """The file of one entry; None if the recipe has no such entry.
+        """The file of one entry; None if the recipe has no such entry, or needs no file for it.
 
         Raises:
             InputError: it is not there, or another file of that name.
         """
         about = recipe.get(entry)
-        if about is None:
+        if about is None or "text" in about:  # what was said is in the recipe itself
             return None
         path = self.given.get(entry)
         if path is None:
@@ -68,9 +68,16 @@ class InputFiles:
 
 
 def remake(
-    pipeline: TalkingHeadPipeline, recipe: Recipe, files: InputFiles, timings: Timings | None = None
+    pipeline: TalkingHeadPipeline,
+    recipe: Recipe,
+    files: InputFiles,
+    timings: Timings | None = None,
+    spoken: Speech | None = None,
 ) -> tuple[Portrait, DrivingClip | None, Animation]:
     """The run of a recipe: its portrait, its driving clip, and the animation, which gives the same frames again.
+
+    Args:
+        spoken: the speech of a recipe that holds a text, see ``speech.text_to_video.speak_again``.
 
     Raises:
         InputError: files or weights are missing or differ, or the recipe is of another version.
@@ -81,7 +88,7 @@ def remake(
     paths = {entry: files.find(recipe, entry) for entry in INPUTS}
     unknown = sorted(set(files.given) - {entry for entry, path in paths.items() if path is not None})
     if unknown:
-        raise InputError(f"the recipe has no {unknown[0]}; leave that file out")
+        raise InputError(f"the recipe names no file for {unknown[0]}; leave that file out")
     picture = recipe["portrait"]
     assert paths["portrait"] is not None
     portrait = pipeline.encode_source(
@@ -102,12 +109,15 @@ def remake(
             portrait, clip, relative=relative, parts=parts, keep_sound=keep_sound, **common
         )
         return portrait, clip, run
-    speech = paths["speech"]
     if (path := paths["motion"]) is not None:
         offset = recipe.get("audio_offset", 0.0)
-        run = pipeline.render_motion(portrait, load_motion(path), audio=speech, audio_offset=offset, **common)
+        run = pipeline.render_motion(portrait, load_motion(path), audio=paths["speech"], audio_offset=offset, **common)
         return portrait, None, run
-    assert speech is not None
+    speech = paths["speech"] or spoken
+    if speech is None:
+        raise InputError(
+            "the speech of this recipe is a text; speak it, or make it again with imtalker animate --recipe"
+        )
     head = None
     if (path := paths["head_from"]) is not None:
         head = _clip(pipeline, path, recipe["head_from"], timings)

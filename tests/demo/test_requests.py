@@ -49,7 +49,9 @@ def test_an_endpoint_is_what_its_request_says(kind):
         default = kind.defaults()[parameter.name]
         assert parameter.default == (inspect.Parameter.empty if default is MISSING else default)
         assert f"{parameter.name}: {kind.options()[parameter.name].words}" in (call.__doc__ or "")
-    values = ["file" if default is MISSING else default for default in kind.defaults().values()]
+    needed = {name for name, option in kind.options().items() if option.missing}
+    given = {name: "file" if name in needed or v is MISSING else v for name, v in kind.defaults().items()}
+    values = list(given.values())
     assert list(call(*values, None)) == [kind(*values)]
 
 

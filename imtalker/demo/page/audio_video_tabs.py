@@ -11,14 +11,14 @@ from imtalker.demo.page.nobody_button import NobodyButton
 from imtalker.demo.page.option_panels import HeadPanel, OutputPanel, SamplingPanel, StylePanel
 from imtalker.demo.page.result_panel import ResultPanel
 from imtalker.demo.page.run_lifecycle import Around, RunLifecycle
+from imtalker.demo.page.speech_panel import RECORDING, SpeechPanel
 from imtalker.demo.page.theme import CONSENT
-from imtalker.demo.page.widgets import RunRow, clip_input, one_click, picture_input, speech_input, switch
+from imtalker.demo.page.widgets import RunRow, clip_input, one_click, picture_input, switch
 from imtalker.demo.runs.requests import (
     DRIVING,
     KEEP_SOUND,
     PORTRAIT,
     RELATIVE,
-    SPEECH,
     ClipRequest,
     MotionRequest,
     SpeechRequest,
@@ -48,8 +48,8 @@ class AudioTab:
                 gr.HTML(CONSENT, padding=False)
                 self.framing = FramingPanel(service.host, "Face and crop")
                 self.framing.watch(self.portrait)
-                self.speech = speech_input(SPEECH, samples, seconds)
-                self.head = HeadPanel(samples, self.speech, expected.generator)
+                self.said = SpeechPanel(samples, seconds)
+                self.head = HeadPanel(samples, self.said.speech, expected.generator)
                 self.style = StylePanel(samples, expected.generator)
                 self.sampling = SamplingPanel(expected.sampling)
                 self.output = OutputPanel()
@@ -62,14 +62,14 @@ class AudioTab:
             row,
             self.result,
             around,
-            {"portrait": self.portrait, "speech": self.speech},
+            {"portrait": self.portrait, "speech": self.said.speech},
             self.result.hand_over,
             self.result.live_box,
         )
         inputs = [
             self.portrait,
             self.framing.state,
-            self.speech,
+            *self.said.inputs,
             *self.head.inputs,
             *self.style.inputs,
             self.sampling.steps,
@@ -82,14 +82,13 @@ class AudioTab:
         self.life.starts(row.run, inputs, self._request)
         _starts_again(self.life, self.result, self.output)
         for button, picture, sound in buttons:
-            sample = {self.portrait: str(picture), self.speech: str(sound)}
+            sample = {self.portrait: str(picture), self.said.choice: RECORDING, self.said.speech: str(sound)}
             self.life.starts(button, inputs, self._request, sample)
         self.life.wire()
 
     def _request(self, data: Data) -> SpeechRequest:
         return SpeechRequest(
             portrait=data[self.portrait],
-            speech=data[self.speech],
             steps=data[self.sampling.steps],
             guidance=data[self.sampling.guidance],
             seed=data[self.sampling.seed],
@@ -97,6 +96,7 @@ class AudioTab:
             crop=crop_for(data[self.framing.state], data[self.portrait]),
             paste_back=data[self.output.paste_back],
             label=data[self.output.label],
+            **self.said.arguments(data),
             **self.head.arguments(data),
             **self.style.arguments(data),
         )

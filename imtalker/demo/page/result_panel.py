@@ -182,12 +182,17 @@ class ResultPanel:
             self.last: {
                 "video": str(event.video),
                 "motion": str(event.motion),
-                "sound": given.get(request.heard) if given.get("keep_sound", True) else None,
+                "sound": (given.get(request.heard) or _spoken(event, given)) if given.get("keep_sound", True) else None,
                 "portrait": given.get("portrait"),
             },
             **files,
             **dict(zip(self.codes, snippets, strict=True)),
         }
+
+
+def _spoken(event: Finished, given: dict[str, Any]) -> str | None:
+    """Where the sound of a spoken text is kept: in the video."""
+    return str(event.video) if given.get("text") else None
 
 
 def check_result(last: dict[str, str | None]) -> str:

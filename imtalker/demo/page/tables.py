@@ -11,6 +11,7 @@ STAGES = {  # in the order of the journey
     "reading": "Reading files, finding the face",
     "crop": "Cutting out the face",
     "source_encoding": "Understanding the portrait",
+    "speaking": "Speaking the text",
     "audio_encoding": "Listening to the speech",
     "motion_generation": "Making the motion",
     "decoding": "Reading the driving clip",

@@ -21,6 +21,7 @@ from imtalker.media.video_writer import AudioTrack
 from imtalker.pipeline.inputs import DrivingClip, SourceImage, Speech
 from imtalker.pipeline.motion_clip import MotionClip, load_motion
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
+from imtalker.speech.text_to_video import speak
 
 DEFAULT_STYLE = MotionStyle()
 
@@ -130,7 +131,7 @@ def _speech_job(request: SpeechRequest, pipeline: TalkingHeadPipeline, max_secon
     natural = pipeline.style_of_clip(request.style_clip) if request.style_clip else DEFAULT_STYLE
     controls = motion_controls(request, natural)
     source = _portrait(request, pipeline)
-    speech = Speech.read(request.speech, max_seconds)
+    speech = _speech(request, max_seconds)
     return ClipJob(
         "audio",
         source,
@@ -140,10 +141,17 @@ def _speech_job(request: SpeechRequest, pipeline: TalkingHeadPipeline, max_secon
         options=options,
         head_clip=pipeline.encode_driver(request.head_clip) if request.head_clip else None,
         waveform=speech.waveform,
-        sound=request.speech,
+        sound=speech.track,
         paste_back=request.paste_back,
         label=request.label,
     )
+
+
+def _speech(request: SpeechRequest, max_seconds: float) -> Speech:
+    if request.text is not None:
+        return speak(request.text, request.voice, request.speed, max_seconds=max_seconds)
+    assert request.speech is not None
+    return Speech.read(request.speech, max_seconds)
 
 
 def _clip_job(request: ClipRequest, pipeline: TalkingHeadPipeline, max_seconds: float) -> ClipJob:

@@ -7,9 +7,11 @@ from typing import ClassVar, get_args
 from imtalker.config import SAMPLING_LIMITS, Limits, Solver
 from imtalker.demo.runs.options import NAMED_HEAD, STYLES, Option, Request
 from imtalker.demo.settings import MAX_COMPARE_SECONDS, MAX_GAZE
+from imtalker.errors import InputError
 from imtalker.generator.controls import LIMITS, REACH
 from imtalker.generator.motion_style import LIMITS as STYLE_LIMITS
 from imtalker.generator.motion_style import TYPICAL_BLINKS
+from imtalker.speech.text import DEFAULT_VOICE, MAX_CHARACTERS, SPEED, VOICES
 
 # The page and its endpoints allow less than the core, so that one visitor cannot keep all others waiting.
 STEPS = SAMPLING_LIMITS["num_steps"].narrowed(most=50)
@@ -36,11 +38,33 @@ PORTRAIT = Option(
     missing="there is no portrait; add a picture or choose a sample",
 )
 SPEECH = Option(
-    "audio or video file with speech.",
+    "audio or video file with speech; empty where text is given.",
     "sound",
     "Speech",
     flag="--audio",
-    missing="there is no speech; add a recording or choose a sample",
+    missing="there is no speech; add a recording, write a text or choose a sample",
+)
+TEXT = Option(
+    f"what a synthetic voice says instead of speech: English, up to {MAX_CHARACTERS} characters.",
+    "text",
+    "Text",
+    "English; numbers are read out",
+    flag="--text",
+)
+VOICE = Option(
+    f"who says the text: {', '.join(VOICES)}.",
+    "text",
+    "Voice",
+    f"{DEFAULT_VOICE} works offline, others are fetched once",
+    choices=VOICES,
+    flag="--voice",
+)
+SPEED_OPTION = Option(
+    f"of the voice, {SPEED.least:g} to {SPEED.most:g}; 1 is its own pace.",
+    label="Speed of the voice",
+    limits=SPEED,
+    step=0.05,
+    flag="--speed",
 )
 STEPS_OPTION = Option(
     f"network evaluations per window of motion, 1 to {STEPS.most:g}; even for midpoint and heun. Empty: as the preset "
@@ -167,7 +191,7 @@ class SpeechRequest(Request):
     heard: ClassVar[str] = "speech"
 
     portrait: str = PORTRAIT.field()
-    speech: str = SPEECH.field()
+    speech: str | None = SPEECH.field(None)
     steps: int | None = STEPS_OPTION.field(None)
     guidance: float | None = GUIDANCE_OPTION.field(None)
     seed: int | None = SEED.field(None)
@@ -190,6 +214,16 @@ class SpeechRequest(Request):
     smile: float | None = SMILE.field(None)
     blinks: float = BLINKS.field(TYPICAL_BLINKS)
     style_clip: str | None = STYLE_CLIP.field(None)
+    text: str | None = TEXT.field(None)
+    voice: str = VOICE.field(DEFAULT_VOICE)
+    speed: float = SPEED_OPTION.field(1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.text is None and self.speech is None:
+            raise InputError(SPEECH.missing)
+        if self.text is not None and self.speech is not None:
+            raise InputError("there are speech and a text; give one of them")
 
 
 DRIVING = Option(
@@ -267,7 +301,7 @@ SHORT_SPEECH = Option(
     f"audio or video file with speech, up to {MAX_COMPARE_SECONDS:g} seconds.",
     "sound",
     f"Speech, up to {MAX_COMPARE_SECONDS:g} s",
-    missing=SPEECH.missing,
+    missing="there is no speech; add a recording or choose a sample",
 )
 KIND = Option(
     "steps (4, 10, 25), guidance (1, 2, 3), pose (free and held), or portraits (two, one motion).",
