@@ -136,7 +136,7 @@ class DrivingClip:
         return (crop_and_resize(frame, self.framing.at(index), size) for index, frame in frames)
 
 
-def as_track(audio: Audio) -> AudioTrack:
+def as_track(audio: Audio | AudioTrack) -> AudioTrack:
     """The sound of a finished video for audio as a caller gives it."""
     return (SAMPLE_RATE, audio) if isinstance(audio, np.ndarray) else audio
 

@@ -167,7 +167,7 @@ class TalkingHeadPipeline(Encoders):
         motion: MotionClip | Tensor | Iterable[Tensor],
         *,
         total: int | None = None,
-        audio: Audio | None = None,
+        audio: Audio | AudioTrack | None = None,
         audio_offset: float = 0.0,
         paste_back: bool = False,
         label: bool = False,

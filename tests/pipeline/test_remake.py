@@ -131,7 +131,7 @@ def test_other_files_and_weights_are_refused(things, tmp_path, monkeypatch, caps
         return err
 
     assert "SHA-256" in complaint()  # the file beside the recipe is another one
-    assert "no motion" in complaint("--motion", "m.safetensors", "--audio", "speech.wav")
+    assert "no file for motion" in complaint("--motion", "m.safetensors", "--audio", "speech.wav")
     assert "nowhere.wav" in complaint("--audio", "nowhere.wav")
     assert "--yaw is set by the recipe" in complaint("--yaw", 3)
     (tmp_path / "w").mkdir()
