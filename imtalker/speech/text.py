@@ -6,7 +6,6 @@ from pathlib import Path
 
 from imtalker.config import Limits
 from imtalker.errors import InputError
-from imtalker.media.container import existing_file
 
 MAX_CHARACTERS = 10_000  # some ten minutes
 VOICES = ("heart", "emma", "fenrir", "fable", "kore")  # of hibari-tts; the first one is part of that package
@@ -56,6 +55,8 @@ def read_text(path: str | Path) -> str:
     Raises:
         InputError: missing or empty file, too long, or in another encoding.
     """
+    from imtalker.media.container import existing_file  # loads FFmpeg, which the command line's help does not need
+
     file = existing_file(path, "text file")
     most = 4 * MAX_CHARACTERS + 3  # bytes: no character of UTF-8 has more than four
     if file.stat().st_size > most:

@@ -232,7 +232,7 @@ def test_weights(run, good, tmp_path, damage):
 
 def test_contradictions(run, good):
     assert "finite" in run(extra=["--yaw", "inf"])
-    assert "--audio, --video or --motion" in run(audio=None)
+    assert "--audio, --text, --video or --motion" in run(audio=None)
     assert "--video" in run(video=good / "clip.mp4")
     assert "--yaw" in run(audio=None, video=good / "clip.mp4", extra=["--yaw", "3"])
     assert "is also an input" in run(audio=None, video=good / "clip.mp4", extra=["-o", str(good / "clip.mp4")])

@@ -74,7 +74,7 @@ def config(steps: int, correspondence_steps: int = 0, adversarial_from: int = 10
     loop = LoopConfig(steps=steps, learning_rate=2e-3, warmup_steps=2, log_every=steps, save_every=10**6,
                       validate_every=10**6, ema_decay=0.9)  # fmt: skip
     return replace(
-        RendererTrainingConfig(), model=TINY_SMALL, portraits_per_batch=2, loop=loop,
+        RendererTrainingConfig(), assets=("drawn",), model=TINY_SMALL, portraits_per_batch=2, loop=loop,
         correspondence_steps=correspondence_steps, adversarial_from=adversarial_from,
     )  # fmt: skip
 
