@@ -20,6 +20,7 @@ from imtalker.commands.animate_options import (
 )
 from imtalker.commands.batch import CLIPS, SOUNDS, Job, plan_jobs
 from imtalker.commands.exit_codes import DONE, INTERRUPTED, PARTLY
+from imtalker.commands.output import print_run
 from imtalker.commands.progress import InterruptOnce, with_progress
 from imtalker.config import FRAME_RATE
 from imtalker.errors import ImTalkerError, InputError
@@ -268,13 +269,7 @@ def _report(arguments: argparse.Namespace, facts: dict, results: list[dict], fai
         print(json.dumps({**facts, "versions": versions()}))  # noqa: T201
         return
     for result in results:
-        if result["output"] is None:
-            print("stopped before the first frame; nothing was written", file=sys.stderr)  # noqa: T201
-            continue
-        early = "stopped early, " if result["stopped"] else ""
-        length = f"{result['duration_seconds']:.2f} s of video in {result['total_seconds']:.1f} s"
-        speed = f"{result['frames_per_second']:.1f} frames/s, first {result['first_frame_seconds']:.2f} s"
-        print(f"{result['output']}: {early}{length} ({speed})")  # noqa: T201
+        print_run(result)
     if failures:
         names = ", ".join(Path(failure["portrait"]).name for failure in failures)
         print(f"{len(failures)} of {len(failures) + len(results)} failed: {names}", file=sys.stderr)  # noqa: T201

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imtalker.commands.exit_codes import DONE, INTERRUPTED
+from imtalker.commands.output import print_run
 from imtalker.commands.progress import InterruptOnce, with_progress
 from imtalker.errors import InputError
 from imtalker.media.atomic import checked_target
@@ -174,10 +175,4 @@ def _report(as_json: bool, facts: dict) -> None:
     if as_json:
         print(json.dumps({**facts, "versions": versions()}))  # noqa: T201
         return
-    if facts["output"] is None:
-        print("stopped before the first frame; nothing was written", file=sys.stderr)  # noqa: T201
-        return
-    early = "stopped early, " if facts["stopped"] else ""
-    length = f"{facts['duration_seconds']:.2f} s of video in {facts['total_seconds']:.1f} s"
-    speed = f"{facts['frames_per_second']:.1f} frames/s, first {facts['first_frame_seconds']:.2f} s"
-    print(f"{facts['output']}: {early}{length} ({speed})")  # noqa: T201
+    print_run(facts)

@@ -42,6 +42,17 @@ def write_text(path: Path, content: str) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror}; choose another place") from error
 
 
+def print_run(facts: dict[str, Any]) -> None:
+    """One line about a finished video: its length, and how fast it was made."""
+    if facts["output"] is None:
+        sys.stderr.write("stopped before the first frame; nothing was written\n")
+        return
+    early = "stopped early, " if facts["stopped"] else ""
+    length = f"{facts['duration_seconds']:.2f} s of video in {facts['total_seconds']:.1f} s"
+    speed = f"{facts['frames_per_second']:.1f} frames/s, first {facts['first_frame_seconds']:.2f} s"
+    sys.stdout.write(f"{facts['output']}: {early}{length} ({speed})\n")
+
+
 def print_progress(line: str) -> None:
     """One line about what is being done."""
     sys.stderr.write(f"{line}\n")
