@@ -14,7 +14,7 @@ from imtalker.renderer.motion_decoder import MotionDecoder
 from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.renderer.motion_transfer import Guide, ImplicitMotionTransfer
 from imtalker.renderer.source import SourceFeatures, magnify, widen
-from imtalker.renderer.synthesis import Synthesis, SynthesisNetwork
+from imtalker.renderer.synthesis import GatedSynthesis, Synthesis, synthesis_network
 from imtalker.renderer.teeth import TeethLayer
 
 
@@ -29,7 +29,7 @@ class Renderer(nn.Module):
         self.identity_adapter = IdentityAdapter(config)
         self.motion_decoder = MotionDecoder(config)
         self.transfer = ImplicitMotionTransfer(config)
-        self.synthesis = SynthesisNetwork(config)
+        self.synthesis = synthesis_network(config)
         self.teeth = TeethLayer(config) if config.teeth_texture else None
 
     def encode_source(
@@ -79,6 +79,7 @@ class Renderer(nn.Module):
     def layers(self, motion: Tensor, source: SourceFeatures) -> tuple[Layers, Tensor | None]:
         """With the pixel gate: frames before they are composed, and where teeth lie in them, ``(B, 2, 2, 3)``."""
         adapted, motion_maps, aligned, guide = self._transferred(motion, source)
+        assert isinstance(self.synthesis, GatedSynthesis)
         logits, coordinates = self.synthesis.draw(aligned, motion_maps, guide, source)
         placement = None if self.teeth is None else self.teeth.place(adapted)
         return self.synthesis.layers(logits, coordinates), placement
