@@ -33,6 +33,7 @@ def files(tmp_path_factory) -> Path:
     portrait_file(folder / "ada.png")
     portrait_file(folder / "bram.png", 1)
     portrait_file(folder / "painting.png", 2)
+    portrait_file(folder / "visitor.png", 3)
     speech_file(folder / "hello.wav", 3.6)
     speech_file(folder / "welcome.wav", 1.2)
     speech_file(folder / "long_story.wav", 40.0, pitch=150)
@@ -282,11 +283,11 @@ def test_a_reload_in_the_middle_of_a_run_brings_it_back(open_page, files):
 def test_stop_leaves_the_line_at_once(open_page, files):
     with open_page() as first, open_page(stranger=True) as second:
         panel = second.get_by_role("tabpanel", name="Audio-driven")
-        upload(panel, "Portrait", files / "bram.png")  # no sample, whose result may be kept already
+        upload(panel, "Portrait", files / "visitor.png")  # no sample: those are told by content, results are kept
         choose_speech(panel, "Hello")
         busy = first.get_by_role("tabpanel", name="Audio-driven")
-        upload(busy, "Portrait", files / "ada.png")
-        choose_speech(busy, "Long story")  # long enough to be drawing until the second visitor has left, on any machine
+        upload(busy, "Portrait", files / "visitor.png")
+        choose_speech(busy, "Long story")  # drawn until the second visitor has left, on any machine
         busy.get_by_role("button", name="Make it talk").click()
         first.get_by_text(re.compile("Drawing [1-9]")).wait_for()
         panel.get_by_role("button", name="Make it talk").click()
