@@ -23,7 +23,8 @@ def basis() -> MotionBasis:
 def geometry(basis: MotionBasis) -> FaceGeometry:
     """The average face turned and lifted a little, its irises between the corners of the eyes."""
     face = basis.face.astype(np.float64)
-    irises = np.repeat([face[[33, 133]].mean(0), face[[362, 263]].mean(0)], 5, axis=0) + [0.1, 0.1, 0.2]
+    middles = np.stack([face[[33, 133]].mean(0), face[[362, 263]].mean(0)])
+    irises = np.repeat(middles, 5, axis=0) + np.array([0.1, 0.1, 0.2])
     irises += np.tile([[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [-0.5, 0, 0], [0, -0.5, 0]], (2, 1))
     turned = np.concatenate([face, irises]) @ rotation_matrix(12, -5, 4).T
     nearer = 1 / (1 - turned[:, 2:] / 100)
