@@ -1,10 +1,12 @@
 """Which videos a command line asks for: files, several files, folders."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from imtalker.errors import InputError, OutputError
+from imtalker.media.atomic import checked_target
 from imtalker.media.folders import expanded
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff", ".gif"}
@@ -38,8 +40,8 @@ def plan_jobs(portraits: list[str], drivers: list[str], kinds: set[str], output:
     pairs = list(product(pictures, sources or [None]))
     if not batch:
         picture, source = pairs[0]
-        target = Path(output) if output else Path(_name(picture, source))
-        target = target / _name(picture, source) if target.is_dir() else target
+        target = Path(output) if output else Path(video_name(picture, source))
+        target = target / video_name(picture, source) if target.is_dir() else target
         return [Job(picture, source, target)], False
     folder = Path(output or ".")
     if folder.suffix or folder.is_file():
@@ -51,10 +53,10 @@ def plan_jobs(portraits: list[str], drivers: list[str], kinds: set[str], output:
     jobs: list[Job] = []
     taken: set[Path] = set()
     for picture, source in pairs:
-        target = folder / _name(picture, source)
+        target = folder / video_name(picture, source)
         number = 2
         while target in taken:  # two inputs of the same name from different folders
-            target = folder / f"{Path(_name(picture, source)).stem}_{number}.mp4"
+            target = folder / f"{Path(video_name(picture, source)).stem}_{number}.mp4"
             number += 1
         taken.add(target)
         jobs.append(Job(picture, source, target))
@@ -75,5 +77,20 @@ def _expand(names: list[str], kinds: set[str]) -> tuple[list[Path], bool]:
     return files, len(names) > 1 or any(expanded(name).is_dir() for name in names)
 
 
-def _name(picture: Path, source: Path | None) -> str:
+def video_name(picture: Path, source: Path | None) -> str:
+    """What a video is called where no name was given."""
     return f"{picture.stem}_{source.stem}.mp4" if source else f"{picture.stem}_animated.mp4"
+
+
+def check_job(job: Job) -> None:
+    """Raise OutputError for a target that cannot be written, InputError for one that is also an input."""
+    check_target(job.output, (job.portrait, job.driver))
+
+
+def check_target(output: Path, sources: Iterable[Path | None]) -> Path:
+    """The path of a video to write. Raises as ``check_job``."""
+    target = checked_target(output, (".mp4",))
+    for source in sources:
+        if source is not None and target.exists() and source.exists() and target.samefile(source):
+            raise InputError(f"output {target} is also an input; choose another name")
+    return target
