@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from imtalker.commands.animate_options import (
     recipe_files,
     replace_given,
 )
+from imtalker.commands.progress import Watch
 from imtalker.config import FRAME_RATE
 from imtalker.errors import InputError
 from imtalker.media.remark import Remark
@@ -24,15 +24,13 @@ from imtalker.media.remark import Remark
 if TYPE_CHECKING:  # networks are loaded when there is something to animate
     from imtalker.generator.controls import MotionControls
     from imtalker.media.framing import Crop
-    from imtalker.pipeline.animation import Animation, FrameChunk
+    from imtalker.pipeline.animation import Animation
     from imtalker.pipeline.inputs import DrivingClip, Portrait, Speech
     from imtalker.pipeline.loading import Loaded
     from imtalker.pipeline.motion_clip import MotionClip
     from imtalker.pipeline.timing import Timings
 
 logger = logging.getLogger(__name__)
-
-Watch = Callable[["Animation"], "Iterable[FrameChunk]"]  # the chunks of a run, seen and perhaps cut short
 
 
 @dataclass(frozen=True)
