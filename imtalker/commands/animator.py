@@ -71,21 +71,20 @@ class AnimateSettings:
         return cls(arguments, crop, video_crop, background, controls, text, recipe, motion)
 
     @property
-    def preset(self) -> str:
-        """Which models are asked for."""
-        return self.arguments.preset or (self.recipe or {}).get("preset") or "tiny"
+    def models(self) -> tuple[str, str, int | None]:
+        """Which models are asked for: preset, number type, side of the frames in pixels."""
+        recipe = self.recipe or {}
+        dtype = self.arguments.dtype
+        preset = self.arguments.preset or recipe.get("preset") or "tiny"
+        return preset, recipe.get("dtype", "auto") if dtype == "auto" else dtype, self.arguments.size
 
     def load(self, device: str) -> "Loaded":
         """The models. Raises InputError and WeightsError, see ``load_working_pipeline``."""
         from imtalker.pipeline.loading import load_working_pipeline
 
-        dtype = self.arguments.dtype
-        if dtype == "auto" and self.recipe:
-            dtype = self.recipe.get("dtype", "auto")
+        preset, dtype, size = self.models
         report = logger.warning  # shown without -v: a first download takes minutes
-        return load_working_pipeline(
-            self.preset, device, dtype, keep_preset=True, progress=report, size=self.arguments.size
-        )
+        return load_working_pipeline(preset, device, dtype, keep_preset=True, progress=report, size=size)
 
 
 class Animator:
