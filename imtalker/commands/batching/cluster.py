@@ -1,8 +1,7 @@
 """The rows of a batch on Ray: one actor a worker, on this machine or on a cluster."""
 
 import logging
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray  # pyright: ignore[reportMissingImports] (the extra "cluster")
@@ -10,6 +9,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError  # pyright: ign
 
 from imtalker.commands.batching.ledger import Outcome
 from imtalker.commands.batching.rows import Row
+from imtalker.commands.batching.sharing import default_workers, resources_of_worker
 from imtalker.commands.batching.worker import Worker
 from imtalker.errors import InputError
 from imtalker.version import __version__
@@ -73,35 +73,3 @@ def _check_versions(actors: list[Any]) -> None:
         raise InputError(
             f"the cluster has imtalker {versions - {__version__}}, this is {__version__}; install the same"
         )
-
-
-def default_workers(nodes: Sequence[Mapping[str, float]]) -> int:
-    """One a GPU; without GPUs one a machine.
-
-    Args:
-        nodes: resources of each machine, "CPU" and "GPU".
-    """
-    return int(sum(node.get("GPU", 0) for node in nodes)) or max(1, len(nodes))
-
-
-def resources_of_worker(workers: int, nodes: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """GPUs and cores of each of so many equal workers: as many as all can have at once.
-
-    Raises:
-        InputError: they do not fit, even with one core each.
-    """
-    gpus = sum(node.get("GPU", 0) for node in nodes)
-    share: dict[str, float] = {}
-    if gpus:
-        share["num_gpus"] = 1.0 if workers <= gpus else 1 / math.ceil(workers / gpus)
-    most = int(max((node.get("CPU", 0) for node in nodes), default=0))
-    for cores in range(most, 0, -1):
-        if sum(_fitting(node, cores, share.get("num_gpus", 0)) for node in nodes) >= workers:
-            return {"num_cpus": cores, **share}
-    cores = int(sum(node.get("CPU", 0) for node in nodes))
-    raise InputError(f"{workers} workers do not fit {cores} cores and {gpus:g} GPUs; give fewer --workers")
-
-
-def _fitting(node: Mapping[str, float], cores: int, gpus: float) -> int:
-    by_cores = int(node.get("CPU", 0) // cores)
-    return min(by_cores, int(node.get("GPU", 0) / gpus + 1e-6)) if gpus else by_cores
