@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     if arguments.on not in ("local", "ray") and not arguments.on.startswith("ray://"):
-        raise InputError(f"--on is {arguments.on!r}; give local, ray or ray://HOST:PORT")
+        raise InputError(f"--on is {arguments.on!r}; give local, ray or ray://HOST")
     if arguments.workers is not None and arguments.workers < 1:
         raise InputError(f"--workers is {arguments.workers}; give 1 or more")
     if arguments.on == "local" and (arguments.workers or 1) > 1:

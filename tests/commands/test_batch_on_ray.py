@@ -22,7 +22,7 @@ ROWS = [{"portrait": "ann.png", "audio": "speech.wav", "seed": str(n), "output":
 @contextmanager
 def started(things: Path, folder: Path) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-m", "imtalker", "batch", str(things / "many.csv"), "-o", str(folder)]
-    environment = {**os.environ, "RAY_ADDRESS": "local", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "RAY_ADDRESS": "local"}
     process = subprocess.Popen([*command, "--on", "ray", "--workers", "2", "--device", "cpu"], env=environment)
     try:
         yield process

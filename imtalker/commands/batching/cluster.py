@@ -14,6 +14,7 @@ from imtalker.commands.batching.worker import Worker
 from imtalker.errors import InputError
 from imtalker.version import __version__
 
+SCHEME, PORT = "ray://", 10001  # where the head of a cluster listens for Ray's clients
 RETRIES = 1  # of a row whose worker was killed; a row that kills every worker must not do so for ever
 
 
@@ -23,14 +24,18 @@ def run_on_ray(rows: Sequence[Row], workers: int | None, address: str | None, de
     Args:
         rows: files they name must lie under the same paths on every machine.
         workers: None: one a GPU, without GPUs one a machine.
-        address: "ray://HOST:PORT"; None: the cluster that Ray finds (RAY_ADDRESS), else one started on this machine.
+        address: "ray://HOST", or "ray://HOST:PORT" where that is not 10001; None: the cluster that Ray finds
+            (RAY_ADDRESS), else one started on this machine.
 
     Raises:
         InputError: no such cluster, too many workers for it, or another imtalker there.
     """
     try:
-        ray.init(address, include_dashboard=False, logging_level=logging.WARNING)
-    except (ConnectionError, RayError, ValueError, RuntimeError) as error:
+        if address is None:
+            ray.init(include_dashboard=False, logging_level=logging.WARNING)
+        else:
+            ray.init(address if ":" in address.removeprefix(SCHEME) else f"{address}:{PORT}")
+    except Exception as error:  # Ray's own kinds and bare ones, for a machine that starts too slowly among others
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"no Ray cluster answers at {address or 'this machine'} ({reason}); check --on") from error
     try:
