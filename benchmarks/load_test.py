@@ -150,7 +150,7 @@ def _measure(visitors: list[Visitor], address: str, process: int, folder: Path, 
             visit.result()
         spent = time.monotonic() - start
     waits = sorted(wait for visitor in visitors for wait in visitor.waits)
-    quarter = max(1, len(memory) // 4)
+    part = max(1, len(memory) // 12)
     return {
         "visitors": len(visitors),
         "seconds": round(spent, 1),
@@ -161,8 +161,7 @@ def _measure(visitors: list[Visitor], address: str, process: int, folder: Path, 
         "wait_p95": round(float(np.percentile(waits, 95)), 1) if waits else None,
         "fewest_answers_of_a_visitor": min(len(visitor.waits) for visitor in visitors),
         "most_answers_of_a_visitor": max(len(visitor.waits) for visitor in visitors),
-        "memory_mib_first_quarter": round(max(memory[:quarter])),
-        "memory_mib_last_quarter": round(max(memory[-quarter:])),
+        "memory_mib": [round(max(memory[i : i + part])) for i in range(0, len(memory), part)],
         "load_average": round(os.getloadavg()[0], 1),
     }
 

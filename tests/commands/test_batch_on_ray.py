@@ -22,14 +22,18 @@ ROWS = [{"portrait": "ann.png", "audio": "speech.wav", "seed": str(n), "output":
 @contextmanager
 def started(things: Path, folder: Path) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-m", "imtalker", "batch", str(things / "many.csv"), "-o", str(folder)]
-    environment = {**os.environ, "RAY_ADDRESS": "local"}
-    process = subprocess.Popen([*command, "--on", "ray", "--workers", "2", "--device", "cpu"], env=environment)
+    environment = {**os.environ, "RAY_ADDRESS": "local", "RAY_worker_niceness": "0"}
+    process = subprocess.Popen(
+        [*command, "--on", "ray", "--workers", "2", "--device", "cpu"],
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where the tests run in the background
+    )
     try:
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-            process.wait(60)
+            process.wait(SECONDS)
 
 
 def wait_for(condition, process: subprocess.Popen) -> None:
