@@ -5,17 +5,22 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from imtalker.commands.animate_jobs import check_target, video_name
 from imtalker.commands.exit_codes import DONE, INTERRUPTED
 from imtalker.commands.output import print_run
-from imtalker.commands.progress import InterruptOnce, with_progress
+from imtalker.commands.progress import InterruptOnce, Watch, with_progress
+from imtalker.config import SamplingOptions
 from imtalker.errors import InputError
 from imtalker.media.atomic import checked_target
+
+if TYPE_CHECKING:
+    from imtalker.pipeline.talking_head import TalkingHeadPipeline
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +31,12 @@ LEVELS = {"keep": 1.0, "drop": 0.0}
 def add_parser(commands: Any) -> None:
     """Describe the command."""
     parser = commands.add_parser("dub", help="give a person in a video new lips for new speech")
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """All options, in groups."""
     add = parser.add_argument_group("input and output").add_argument
     add("--video", required=True, metavar="V", help="the clip; its pictures, size and frame rate are kept")
     add("--audio", required=True, metavar="A", help="the new speech: an audio or video file")
@@ -56,48 +67,68 @@ def add_parser(commands: Any) -> None:
     add("--guidance", type=float, metavar="W", help="guidance by the speech; 1 is off")
     add("--solver", choices=("euler", "midpoint", "heun"), help="of the flow's differential equation")
     add("--seed", type=int, metavar="S", help="same seed, same video")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the video; returns the exit code."""
-    options = parse_options(arguments)  # before the models: a typing mistake should show at once
+    parse_options(arguments)  # before the models: a typing mistake should show at once
     target = _target(arguments)
     if arguments.save_motion:
         checked_target(arguments.save_motion, (".safetensors",))
+    pipeline = load(arguments, arguments.device)
+    with InterruptOnce() as stop, ExitStack() as first_pass:
+        progress = first_pass.enter_context(_following())
 
+        def watch(animation: Any) -> Iterable:
+            first_pass.close()  # its bar gives way to the next one
+            return with_progress(animation, stop)
+
+        facts = make(pipeline, arguments, target, watch, progress)
+    facts["stopped"] = stop.requested
+    _report(arguments.json, facts)
+    return INTERRUPTED if stop.requested else DONE
+
+
+def load(arguments: argparse.Namespace, device: str) -> "TalkingHeadPipeline":
+    """The models. Raises InputError and WeightsError, see ``load_pipeline``."""
+    from imtalker.pipeline.talking_head import load_pipeline
+
+    return load_pipeline(arguments.preset, device, arguments.dtype, progress=logger.warning)
+
+
+def make(
+    pipeline: "TalkingHeadPipeline",
+    arguments: argparse.Namespace,
+    target: Path,
+    watch: Watch,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Make one video; returns the facts about it.
+
+    Args:
+        watch: gives the chunks on; may end the run early, which leaves a shorter video.
+        progress: of the first pass: frames followed, frames to follow.
+    """
     from imtalker.dubbing.dub import dub
     from imtalker.pipeline.animation import save_video
     from imtalker.pipeline.motion_clip import save_motion
-    from imtalker.pipeline.talking_head import load_pipeline
     from imtalker.pipeline.timing import Timings
 
-    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, progress=logger.warning)
-    given = {
-        "num_steps": arguments.steps,
-        "guidance_scale": arguments.guidance,
-        "solver": arguments.solver,
-        "seed": arguments.seed,
-    }
-    sampling = replace(pipeline.preset.sampling, **{name: value for name, value in given.items() if value is not None})
     timings = Timings()
-    with InterruptOnce() as stop:
-        with _following() as progress:
-            animation = dub(
-                pipeline, arguments.video, arguments.audio, options, sampling,
-                engine=arguments.engine, timings=timings, progress=progress,
-            )  # fmt: skip
-        save_video(
-            with_progress(animation, stop), target, animation.audio, animation.recipe, animation.audio_offset, timings,
-            fps=animation.fps,
-        )  # fmt: skip
+    animation = dub(
+        pipeline, arguments.video, arguments.audio, parse_options(arguments),
+        parse_sampling(arguments, pipeline.preset.sampling),
+        engine=arguments.engine, timings=timings, progress=progress,
+    )  # fmt: skip
+    save_video(
+        watch(animation), target, animation.audio, animation.recipe, animation.audio_offset, timings, fps=animation.fps
+    )
     if arguments.save_motion and timings.frames:
         save_motion(arguments.save_motion, animation.motion)
     seconds = float(timings.frames / animation.fps)
-    facts = {
+    return {
         "output": str(target) if timings.frames else None,
         "motion": arguments.save_motion if timings.frames else None,
-        "stopped": stop.requested,
         "size": [animation.size[1], animation.size[0]],
         "video_frame_rate": round(float(animation.fps), 4),
         "duration_seconds": round(seconds, 3),
@@ -107,8 +138,17 @@ def run(arguments: argparse.Namespace) -> int:
         **timings.as_dict(),
         "times_real_time": round(seconds / timings.total, 3),
     }
-    _report(arguments.json, facts)
-    return INTERRUPTED if stop.requested else DONE
+
+
+def parse_sampling(arguments: argparse.Namespace, defaults: SamplingOptions) -> SamplingOptions:
+    """The preset's sampling with what was given on the command line."""
+    given = {
+        "num_steps": arguments.steps,
+        "guidance_scale": arguments.guidance,
+        "solver": arguments.solver,
+        "seed": arguments.seed,
+    }
+    return replace(defaults, **{name: value for name, value in given.items() if value is not None})
 
 
 def parse_options(arguments: argparse.Namespace) -> Any:
@@ -146,13 +186,9 @@ def _number(text: str, name: str, choice: str) -> float:
 
 
 def _target(arguments: argparse.Namespace) -> Path:
-    name = f"{Path(arguments.video).stem}_{Path(arguments.audio).stem}.mp4"
-    target = Path(arguments.output) if arguments.output else Path(name)
-    target = checked_target(target / name if target.is_dir() else target, (".mp4",))
-    for source in (Path(arguments.video), Path(arguments.audio)):
-        if target.exists() and source.exists() and target.samefile(source):
-            raise InputError(f"output {target} is also an input; choose another name")
-    return target
+    video, audio = Path(arguments.video), Path(arguments.audio)
+    target = Path(arguments.output or video_name(video, audio))
+    return check_target(target / video_name(video, audio) if target.is_dir() else target, (video, audio))
 
 
 @contextmanager

@@ -124,9 +124,7 @@ class Renderer(nn.Module):
 
     def check_size(self, size: int | None) -> int:
         """The size itself, the network's own for None. Raises InputError when it cannot be rendered."""
-        if size is not None and size not in self.config.sizes:
-            known = " or ".join(map(str, self.config.sizes))
-            raise InputError(f"size {size}: this renderer makes frames of {known} pixels")
+        self.config.check_size(size)
         return size or self.config.output_size
 
     def _check(self, image: Tensor) -> None:
