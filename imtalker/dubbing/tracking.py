@@ -55,6 +55,7 @@ class Sighting:
     face: FaceLandmarks | None
     square: np.ndarray | None  # uint8 (side, side, 3)
     first: bool
+    people: int = 0  # faces seen; 0 where only the chosen one was followed
 
 
 def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str) -> Iterator[Sighting]:
@@ -81,7 +82,7 @@ def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str)
         first = face is not None and (before is None or _jumped(before, face))
         last = face or last
         square = None if face is None else cut_square(frame, register(face).to_image, side)
-        yield Sighting(frame, face, square, first)
+        yield Sighting(frame, face, square, first, len(found))
 
 
 class TrackRecorder:
