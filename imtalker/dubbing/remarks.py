@@ -69,13 +69,22 @@ def track_remarks(track: FaceTrack, fps: Fraction, people: int, side: int) -> tu
     if people > 1:
         words = f"{people} people are seen; one of them gets new lips, another can be chosen"
         remarks.append(Remark("more_faces", words, "note"))
-    ratio = float(np.median([pixels_per_cm(place) for place in track.to_image[track.seen]])) * SQUARE_CM / side
+    sizes = [pixels_per_cm(place) * SQUARE_CM for place in track.to_image[track.seen]]
+    return (*remarks, *size_remarks(float(np.median(sizes)), side))
+
+
+def size_remarks(pixels: float, side: int = 256) -> tuple[Remark, ...]:
+    """By the size of the face.
+
+    Args:
+        pixels: side of the square round the head in the clip.
+        side: of the square the networks draw.
+    """
+    ratio = pixels / side
     if ratio > SOFT:
-        words = (
-            f"the face is {ratio:.1f} times as large as what is drawn: lips and teeth are softer than the rest of it"
-        )
-        remarks.append(Remark("soft_mouth", words))
+        words = f"the face is {ratio:.1f} times as large as what is drawn: lips and teeth look softer than the skin"
+        return (Remark("soft_mouth", words),)
     if ratio < SMALL:
         words = "the face is small: little of its lips is seen. A clip that shows the head larger works best"
-        remarks.append(Remark("small_face", words))
-    return tuple(remarks)
+        return (Remark("small_face", words),)
+    return ()
