@@ -1,6 +1,5 @@
 """The tab that gives a person in a video new lips: its widgets and what they ask for."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -40,7 +39,8 @@ class DubTab:
 
     def __init__(self, service: Service, around: Around):
         samples, expected = service.samples, service.host.expected
-        buttons = one_click(samples, pairs(samples.driving, _other(samples.speech), 3), "See it dubbed at one click")
+        talking = sorted(samples.driving, key=lambda clip: not clip.stem.startswith("talk"))
+        buttons = one_click(samples, pairs(talking, samples.speech[::-1], 3), "See it dubbed at one click")
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=300):
                 self.clip = clip_input(DUBBED, samples)
@@ -82,8 +82,3 @@ class DubTab:
             label=data[self.label],
             **self.said.arguments(data),
         )
-
-
-def _other(speech: list[Path]) -> list[Path]:
-    """The samples in the order that leaves no clip with its own words."""
-    return speech[::-1]

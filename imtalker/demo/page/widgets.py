@@ -97,6 +97,7 @@ def one_click(samples: Samples, chosen: list[tuple[Path, Path]], heading: str) -
     with gr.Row(elem_classes="it-samples"):
         for picture, other in chosen:
             words = f"{samples.caption(picture)}: {samples.caption(other)}"
+            words = words[:1].upper() + words[1:]
             icon = picture if picture.suffix.lower() in PICTURES else None  # a clip is none
             button = gr.Button(words, icon=icon, variant="secondary", min_width=150, size="md")
             buttons.append((button, picture, other))

@@ -45,7 +45,7 @@ class Progress:
 
     done: int  # frames
     total: int
-    seconds: float  # since the start
+    seconds: float  # since the start, or since the clip has been looked at
     fps: float = FRAME_RATE
     looking: bool = False  # at a clip; nothing is drawn yet
     pieces: tuple[Path, ...] = ()  # newly complete; they stay as long as the folder
@@ -105,7 +105,7 @@ def run_clip(
             stack.callback(segments.close)
             dropped.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
         stack.callback(_close, parts)
-        first = None
+        first, looked = None, 0.0
         for part in parts:
             if isinstance(part, Failure):
                 raise InputError(part.message)
@@ -115,7 +115,8 @@ def run_clip(
             if should_stop():
                 yield Stopped()
                 return
-            yield Progress(part.done, part.total, timings.total, fps, looking=True)
+            looked = timings.total
+            yield Progress(part.done, part.total, looked, fps, looking=True)
         if first is None:
             raise InputError("nothing came out of the run; try again")
         received = _Received(first, parts, should_stop)
@@ -134,9 +135,9 @@ def run_clip(
             if segments is not None:
                 with timings.measure("streaming"):
                     done = segments.add(chunk.frames)
-            yield Progress(timings.frames, job.total, timings.total, fps, pieces=tuple(done))
+            yield Progress(timings.frames, job.total, timings.total - looked, fps, pieces=tuple(done))
         if segments is not None and (done := segments.finish()):
-            yield Progress(timings.frames, job.total, timings.total, fps, pieces=tuple(done))
+            yield Progress(timings.frames, job.total, timings.total - looked, fps, pieces=tuple(done))
         motion = MotionClip(torch.from_numpy(np.concatenate(received.motion)[: timings.frames]), recipe)
         motion_path, recipe_path = folder / f"{name}-motion.safetensors", folder / f"{name}-recipe.json"
         save_motion(motion_path, motion)
