@@ -4,8 +4,8 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from imtalker.media.atomic import checked_target
 
 if TYPE_CHECKING:  # networks are loaded when there is something to dub
     from imtalker.dubbing.clip import DubClip
-    from imtalker.pipeline.animation import Animation
+    from imtalker.pipeline.animation import Animation, FrameChunk
     from imtalker.pipeline.inputs import Speech
     from imtalker.pipeline.talking_head import TalkingHeadPipeline
     from imtalker.pipeline.timing import Timings
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # networks are loaded when there is something to dub
 logger = logging.getLogger(__name__)
 
 NAMES, EXTRA = ("dub",), None
-Run = Callable[["TalkingHeadPipeline", "Timings", Callable[[int, int], None]], "tuple[DubClip, Speech, Animation]"]
+Progress = Callable[[int, int], None] | None
 
 
 def add_parser(commands: Any) -> None:
@@ -44,98 +44,121 @@ def run(arguments: argparse.Namespace) -> int:
     target = output_target(arguments)
     if arguments.save_motion:
         checked_target(arguments.save_motion, (".safetensors",))
-    recipe = _recipe(arguments) if arguments.recipe else None
-    start = _again(arguments, recipe) if recipe else _anew(arguments)
+    pipeline = load(arguments, arguments.device)
+    with InterruptOnce() as stop, ExitStack() as first_pass:
+        progress = first_pass.enter_context(_following())
 
-    from imtalker.dubbing.dub import original_beside, plan_of
-    from imtalker.dubbing.options import DubOptions
-    from imtalker.pipeline.animation import save_video
-    from imtalker.pipeline.loading import load_working_pipeline
-    from imtalker.pipeline.motion_clip import save_motion
-    from imtalker.pipeline.timing import Timings
+        def watch(animation: "Animation") -> Iterable["FrameChunk"]:
+            first_pass.close()  # its bar gives way to the next one
+            return with_progress(animation, stop)
 
-    preset = arguments.preset or (recipe or {}).get("preset") or "tiny"
-    dtype = (recipe or {}).get("dtype", "auto") if arguments.dtype == "auto" else arguments.dtype
-    loaded = load_working_pipeline(preset, arguments.device, dtype, keep_preset=True, progress=logger.warning)
-    timings = Timings()
-    with InterruptOnce() as stop:
-        with _following() as progress:
-            clip, speech, animation = start(loaded.pipeline, timings, progress)
-        for remark in animation.remarks:
-            logger.warning("%s: %s", clip.path.name, remark)
-        sound = {"audio": animation.audio, "audio_offset": animation.audio_offset, "recipe": animation.recipe}
-        beside = []
-        if arguments.side_by_side:
-            plan = plan_of(clip, speech, DubOptions(length=animation.recipe["dubbing"]["length"]))
-            path = target.with_name(f"{target.stem}-side-by-side.mp4")
-            beside = [original_beside(path, clip, plan, **sound)]
-        save_video(with_progress(animation, stop), target, **sound, timings=timings, also=beside, fps=animation.fps)
-    if arguments.save_motion and timings.frames:
-        save_motion(arguments.save_motion, animation.motion)
-    seconds = float(timings.frames / animation.fps)
-    facts = {
-        "output": str(target) if timings.frames else None,
-        "side_by_side": str(beside[0].path) if beside else None,
-        "motion": arguments.save_motion if timings.frames else None,
-        "remarks": [asdict(remark) for remark in (*loaded.remarks, *animation.remarks)],
-        "stopped": stop.requested,
-        "size": [animation.size[1], animation.size[0]],
-        "video_frame_rate": round(float(animation.fps), 4),
-        "duration_seconds": round(seconds, 3),
-        "preset": loaded.pipeline.preset.name,
-        "revision": loaded.pipeline.models.revision,
-        "device": str(loaded.pipeline.device),
-        "dtype": str(loaded.pipeline.dtype).removeprefix("torch."),
-        "recipe": animation.recipe,
-        **timings.as_dict(),
-        "times_real_time": round(seconds / timings.total, 3),
-    }
+        facts = make(pipeline, arguments, target, watch, progress)
+    facts["stopped"] = stop.requested
     _report(arguments.json, facts)
     return INTERRUPTED if stop.requested else DONE
 
 
-def _anew(arguments: argparse.Namespace) -> Run:
-    """A run as the options say; they are checked here."""
-    options, said = parse_options(arguments), parse_text(arguments)
+def load(arguments: argparse.Namespace, device: str) -> "TalkingHeadPipeline":
+    """The models, in the recipe's precision where one is given.
 
-    def start(
-        pipeline: "TalkingHeadPipeline", timings: "Timings", progress: Callable[[int, int], None]
-    ) -> "tuple[DubClip, Speech, Animation]":
-        from imtalker.dubbing.clip import DubClip
-        from imtalker.dubbing.dub import dub
-        from imtalker.pipeline.inputs import Speech
-        from imtalker.speech import speak
+    Raises:
+        InputError, WeightsError: see ``load_working_pipeline``; or the recipe is not one of a dubbed video.
+    """
+    from imtalker.pipeline.loading import load_working_pipeline
 
-        clip = DubClip.read(arguments.video)
-        with timings.measure("speaking" if said else "audio_encoding"):
-            speech = speak(*said) if said else Speech.read(arguments.audio)
-        sampling = parse_sampling(arguments, pipeline.preset.sampling)
-        run = dub(
-            pipeline, clip, speech, options, sampling, engine=arguments.engine, timings=timings, progress=progress
-        )  # fmt: skip
-        return clip, speech, run
-
-    return start
+    dtype = arguments.dtype
+    if dtype == "auto" and arguments.recipe:
+        dtype = _recipe(arguments).get("dtype", "auto")
+    report = logger.warning  # shown without -v: what had to be given up
+    return load_working_pipeline(arguments.preset, device, dtype, keep_preset=True, progress=report).pipeline
 
 
-def _again(arguments: argparse.Namespace, recipe: dict[str, Any]) -> Run:
+def make(
+    pipeline: "TalkingHeadPipeline",
+    arguments: argparse.Namespace,
+    target: Path,
+    watch: "Callable[[Animation], Iterable[FrameChunk]]",
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Make one video; returns the facts about it.
+
+    Args:
+        watch: gives the chunks on; may end the run early, which leaves a shorter video.
+        progress: of the first pass: frames followed, frames to follow.
+    """
+    from imtalker.dubbing.dub import original_beside, plan_of
+    from imtalker.dubbing.options import DubOptions
+    from imtalker.pipeline.animation import save_video
+    from imtalker.pipeline.motion_clip import save_motion
+    from imtalker.pipeline.timing import Timings
+
+    timings = Timings()
+    start = _again if arguments.recipe else _anew
+    clip, speech, animation = start(pipeline, arguments, timings, progress)
+    for remark in animation.remarks:
+        logger.warning("%s: %s", clip.path.name, remark)
+    sound = {"audio": animation.audio, "audio_offset": animation.audio_offset, "recipe": animation.recipe}
+    beside = []
+    if arguments.side_by_side:
+        plan = plan_of(clip, speech, DubOptions(length=animation.recipe["dubbing"]["length"]))
+        beside = [original_beside(target.with_name(f"{target.stem}-side-by-side.mp4"), clip, plan, **sound)]
+    save_video(watch(animation), target, **sound, timings=timings, also=beside, fps=animation.fps)
+    if arguments.save_motion and timings.frames:
+        save_motion(arguments.save_motion, animation.motion)
+    seconds = float(timings.frames / animation.fps)
+    return {
+        "output": str(target) if timings.frames else None,
+        "side_by_side": str(beside[0].path) if beside and timings.frames else None,
+        "motion": arguments.save_motion if timings.frames else None,
+        "remarks": [asdict(remark) for remark in animation.remarks],
+        "size": [animation.size[1], animation.size[0]],
+        "video_frame_rate": round(float(animation.fps), 4),
+        "duration_seconds": round(seconds, 3),
+        "preset": pipeline.preset.name,
+        "revision": pipeline.models.revision,
+        "device": str(pipeline.device),
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "recipe": animation.recipe,
+        **timings.as_dict(),
+        "times_real_time": round(seconds / timings.total, 3),
+    }
+
+
+def _anew(
+    pipeline: "TalkingHeadPipeline", arguments: argparse.Namespace, timings: "Timings", progress: Progress
+) -> "tuple[DubClip, Speech, Animation]":
+    """A run as the options say."""
+    from imtalker.dubbing.clip import DubClip
+    from imtalker.dubbing.dub import dub
+    from imtalker.pipeline.inputs import Speech
+    from imtalker.speech import speak
+
+    said = parse_text(arguments)
+    clip = DubClip.read(arguments.video)
+    with timings.measure("speaking" if said else "audio_encoding"):
+        speech = speak(*said) if said else Speech.read(arguments.audio)
+    options, sampling = parse_options(arguments), parse_sampling(arguments, pipeline.preset.sampling)
+    run = dub(
+        pipeline, clip, speech, options, sampling, engine=arguments.engine, timings=timings, progress=progress
+    )  # fmt: skip
+    return clip, speech, run
+
+
+def _again(
+    pipeline: "TalkingHeadPipeline", arguments: argparse.Namespace, timings: "Timings", progress: Progress
+) -> "tuple[DubClip, Speech, Animation]":
     """The run of a recipe once more."""
+    from imtalker.dubbing.remake import remake_dub
+    from imtalker.pipeline.remake import InputFiles
+    from imtalker.speech import speak_again
 
-    def start(
-        pipeline: "TalkingHeadPipeline", timings: "Timings", progress: Callable[[int, int], None]
-    ) -> "tuple[DubClip, Speech, Animation]":
-        from imtalker.dubbing.remake import remake_dub
-        from imtalker.pipeline.remake import InputFiles
-        from imtalker.speech import speak_again
-
-        given = {"edited": arguments.video, "speech": arguments.audio}
-        given = {entry: path for entry, path in given.items() if path is not None}
-        files = InputFiles(given, (Path(arguments.recipe).parent, Path()), arguments.force)
-        with timings.measure("speaking"):
-            spoken = speak_again(recipe, files.force)
-        return remake_dub(pipeline, recipe, files, timings, spoken, progress)
-
-    return start
+    recipe = _recipe(arguments)
+    given = {"edited": arguments.video, "speech": arguments.audio}
+    given = {entry: path for entry, path in given.items() if path is not None}
+    files = InputFiles(given, (Path(arguments.recipe).parent, Path()), arguments.force)
+    with timings.measure("speaking"):
+        spoken = speak_again(recipe, files.force)
+    return remake_dub(pipeline, recipe, files, timings, spoken, progress)
 
 
 def _recipe(arguments: argparse.Namespace) -> dict[str, Any]:

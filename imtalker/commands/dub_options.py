@@ -6,7 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from imtalker.commands.animate_options import add_text_options, check_left_to_recipe, check_text_options, given_texts
+from imtalker.commands.animate_options import (
+    add_text_options,
+    check_left_to_recipe,
+    check_text_options,
+    given_texts,
+    parse_text,
+)
 from imtalker.config import SamplingOptions, Solver
 from imtalker.errors import InputError
 from imtalker.media.atomic import checked_target
@@ -44,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--background-sound", default="drop", metavar="keep|drop|LEVEL", help="the clip's own sound under the speech")
 
     add = parser.add_argument_group("models and sampling (the preset's values by default)").add_argument
-    add("--preset", metavar="tiny|DIR", help="models to use (default: tiny)")
+    add("--preset", default="tiny", metavar="tiny|DIR", help="models to use (default: tiny)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     add("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
     add("--steps", type=int, metavar="N", help="network evaluations per window")
@@ -54,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_options(arguments: argparse.Namespace) -> None:
-    """Raise InputError for options that contradict each other, or leave out what is needed."""
+    """Raise InputError for options that contradict each other, are out of range, or leave out what is needed."""
     if arguments.recipe:
         check_left_to_recipe(arguments, add_options, {"video", "audio"})
         return
@@ -68,6 +74,8 @@ def check_options(arguments: argparse.Namespace) -> None:
         raise InputError(f"{texts[0]} cannot be used with --audio; choose one")
     if not arguments.audio and not texts:
         raise InputError("there is no new speech; give --audio or --text")
+    parse_text(arguments)
+    parse_options(arguments)
 
 
 def parse_options(arguments: argparse.Namespace) -> Any:
