@@ -188,7 +188,7 @@ class Service:
                 "solver": sampling.solver,
             },
             "abilities": {
-                name: able[option.needs]
+                name if name in request.optional() else request.endpoint: able[option.needs]
                 for request in REQUESTS
                 for name, option in request.options().items()
                 if option.needs

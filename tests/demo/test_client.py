@@ -93,7 +93,7 @@ def test_parameters_that_programs_use_already_keep_their_names_and_places(app):
 
 def test_info_says_what_is_in_use(app):
     info = app.client.predict(api_name="/info")
-    assert {"expressiveness", "head_clip"} <= set(info["abilities"]) and all(info["abilities"].values())
+    assert {"expressiveness", "head_clip", "dub_video"} <= set(info["abilities"]) and all(info["abilities"].values())
     assert info["preset"] == "tiny" and info["device"] == "CPU" and info["limits"]["max_seconds"] == 60
     assert info["defaults"]["guidance"] == TINY_SAMPLING.guidance_scale
 

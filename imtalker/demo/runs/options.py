@@ -114,6 +114,11 @@ class Request:
         return {f.name: f.default for f in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
 
     @classmethod
+    def optional(cls) -> set[str]:
+        """The options that have a default."""
+        return {name for name, default in cls.defaults().items() if default is not MISSING}
+
+    @classmethod
     def documentation(cls) -> str:
         """The docstring of the endpoint."""
         lines = [f"    {name}: {option.words}" for name, option in cls.options().items()]
@@ -143,7 +148,7 @@ class Request:
         for name in self.given():
             option = self.options()[name]
             if option.needs and not able[option.needs]:
-                remedy = "use preset tiny" if self.defaults()[name] is MISSING else "leave it out"
+                remedy = "leave it out" if name in self.optional() else "use preset tiny"
                 raise InputError(f"{name} cannot be used with preset {preset!r}: {REASONS[option.needs]}; {remedy}")
 
 
