@@ -165,7 +165,7 @@ def _engine(pipeline: TalkingHeadPipeline, engine: MouthEngine | str) -> MouthEn
         return engine
     if engine not in ENGINES:
         raise InputError(f"unknown engine {engine!r}; choose {' or '.join(ENGINES)}")
-    return RendererEngine(pipeline.models.renderer)
+    return RendererEngine(pipeline.models.renderer, pipeline.models.motion_basis)
 
 
 def _lips(
