@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
 
 from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
@@ -81,7 +82,7 @@ def timed_samples(frames: Iterable[AudioFrame], layout: str, rate: int) -> Itera
     timeline = Timeline()
     start = anchor = fed = 0.0  # seconds: of the first sound, of the last alignment, of sound taken since that
     done = surplus = 0  # samples given, and samples to leave out because their time has passed
-    for index, frame in enumerate(frames):
+    for index, frame in enumerate(_mixable(frames, layout, rate)):
         length = frame.samples / frame.sample_rate
         begin = timeline.place(frame.time, length)
         start = begin if index == 0 else start
@@ -107,6 +108,32 @@ def timed_samples(frames: Iterable[AudioFrame], layout: str, rate: int) -> Itera
             done += kept.shape[1]
             yield kept
     yield from _converted(resampler, None)
+
+
+def _mixable(frames: Iterable[AudioFrame], layout: str, rate: int) -> Iterator[AudioFrame]:
+    """The frames; those whose channels FFmpeg cannot mix, as no layout names them (9 of an ambisonic microphone, 32
+    of a mixing desk), as the mean of all channels."""
+    can_mix: dict[tuple[str, str, int], bool] = {}
+    for frame in frames:
+        setup = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if setup not in can_mix:
+            try:
+                AudioResampler("fltp", layout, rate).resample(frame)
+                can_mix[setup] = True
+            except FFmpegError:
+                can_mix[setup] = False
+        yield frame if can_mix[setup] else _mean(frame, layout)
+
+
+def _mean(frame: AudioFrame, layout: str) -> AudioFrame:
+    """All channels as one, as loud in each channel of ``layout``."""
+    samples = frame.to_ndarray()
+    if frame.format.is_packed:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    mean = np.repeat(_as_float(samples).mean(axis=0, keepdims=True), 1 if layout == "mono" else 2, axis=0)
+    mixed = AudioFrame.from_ndarray(mean, format="fltp", layout=layout)
+    mixed.sample_rate, mixed.pts, mixed.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return mixed
 
 
 def _converted(resampler: AudioResampler | None, frame: AudioFrame | None) -> Iterator[np.ndarray]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from imtalker.media.audio import load_waveform
+from imtalker.media.sound_blocks import SoundBlocks
 from tests.support.sample_media import encode_audio, tone, write_video, write_wav
 
 CODECS = [
@@ -47,6 +48,17 @@ def test_channels_are_mixed_and_5_1_does_not_exceed_one(tmp_path):
     loud = np.clip(tone(0.5, 48_000, 6) * 2, -1, 1)
     waveform = load_waveform(write_wav(tmp_path / "a.wav", loud, 48_000))
     assert np.abs(waveform).max() <= 1.0
+
+
+@pytest.mark.parametrize("channels", [3, 7, 9, 20, 33])
+def test_channels_that_no_layout_names_are_mixed(tmp_path, channels):
+    """Ambisonic microphones and mixing desks: FFmpeg mixes the channels it has names for, and no others."""
+    path = write_wav(tmp_path / "a.wav", tone(0.5, 48_000, channels), 48_000)
+    waveform = load_waveform(path)
+    assert np.abs(waveform[1000:7000] - tone(0.5)[1000:7000, 0] * (np.abs(waveform).max() / 0.5)).max() < 0.02
+    with SoundBlocks(path, 0.0) as sound:
+        blocks = np.concatenate([block.to_ndarray() for block in sound.blocks(24_000)], axis=1)
+    assert abs(np.abs(blocks[:, 2000:20_000]).max() - np.abs(waveform).max()) < 0.02
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
