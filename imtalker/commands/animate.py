@@ -103,7 +103,7 @@ class _Animator:
         from imtalker.pipeline.loading import load_working_pipeline
         from imtalker.pipeline.motion_clip import load_motion
         from imtalker.pipeline.recipe import read_recipe
-        from imtalker.pipeline.remake import check_recipe
+        from imtalker.pipeline.recipe_check import check_recipe
 
         self._recipe = None
         if arguments.recipe:

@@ -141,9 +141,13 @@ def test_heic_that_cannot_be_read_is_refused_in_one_line(tmp_path, picture):
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.from_pillow(Image.fromarray(picture)).save(tmp_path / "whole.heic")
     whole, path = (tmp_path / "whole.heic").read_bytes(), tmp_path / "IMG_0002.HEIC"
-    for data in (whole[:70], whole[:400], *(whole.replace(box, b"free") for box in (b"meta", b"hvcC", b"pitm", b"iloc"))):
+    for data in (
+        whole[:70],
+        whole[:400],
+        *(whole.replace(box, b"free") for box in (b"meta", b"hvcC", b"pitm", b"iloc")),
+    ):
         path.write_bytes(data)
-        with pytest.raises(InputError, match="^picture .*IMG_0002.HEIC is damaged .*; save it again") as told:
+        with pytest.raises(InputError, match=r"^picture .*IMG_0002\.HEIC is damaged .*; save it again") as told:
             load_portrait(path)
         assert "\n" not in str(told.value)
 

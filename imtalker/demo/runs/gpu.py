@@ -17,7 +17,7 @@ from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 
 WINDOW_FRAMES = 50  # of motion made at a time
-START_SECONDS = 10  # until a lent GPU holds the weights
+START_SECONDS = 6  # until a lent GPU holds the weights, one gigabyte
 FRAMES_PER_SECOND = 30  # rendered, cautiously: the paper reports 42 for the large model on one RTX 4090
 EVALUATION_SECONDS = 0.01  # of the motion generator, guidance included
 MAX_GPU_SECONDS = 80  # of one run: where a GPU is counted one and a half times, a visitor's 120 a day are just enough
