@@ -187,19 +187,18 @@ def test_whatever_is_changed_in_a_recipe_is_used_or_refused_in_words(things, pip
     recipe = json.loads(json.dumps(recipe)) | {"audio_offset": 0.0}
     monkey = np.random.default_rng(5)
     places = list(_places(recipe))
-    for path in places:
-        for value in monkey.choice(len(STRANGE), 2, replace=False):
-            changed = json.loads(json.dumps(recipe))
-            parent = changed
-            for key in path[:-1]:
-                parent = parent[key]
-            parent[path[-1]] = STRANGE[value]
-            try:
-                requested_controls(changed)
-                speak_again(changed)
-                remake(pipeline, changed, InputFiles({}, (things,), force=True))
-            except InputError as error:
-                assert len(str(error)) < 400, error
+    for path, value in zip(places, monkey.integers(len(STRANGE), size=len(places)), strict=True):
+        changed = json.loads(json.dumps(recipe))
+        parent = changed
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = STRANGE[value]
+        try:
+            requested_controls(changed)
+            speak_again(changed)
+            remake(pipeline, changed, InputFiles({}, (things,), force=True))
+        except InputError as error:
+            assert len(str(error)) < 400, error
     assert len(places) > 15
 
 
