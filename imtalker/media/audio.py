@@ -117,12 +117,19 @@ def _mixable(frames: Iterable[AudioFrame], layout: str, rate: int) -> Iterator[A
     for frame in frames:
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if setup not in can_mix:
-            try:
-                AudioResampler("fltp", layout, rate).resample(frame)
-                can_mix[setup] = True
-            except FFmpegError:
-                can_mix[setup] = False
+            can_mix[setup] = _can_mix(frame, layout, rate)
         yield frame if can_mix[setup] else _mean(frame, layout)
+
+
+def _can_mix(frame: AudioFrame, layout: str, rate: int) -> bool:
+    """Tried with a frame like the given one, which FFmpeg would change."""
+    try:
+        probe = AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=frame.samples)
+        probe.sample_rate = frame.sample_rate
+        AudioResampler("fltp", layout, rate).resample(probe)
+    except (FFmpegError, ValueError):
+        return False
+    return True
 
 
 def _mean(frame: AudioFrame, layout: str) -> AudioFrame:

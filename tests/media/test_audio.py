@@ -18,6 +18,8 @@ CODECS = [
     ("opus", "libopus", "flt", "mono", 48_000),
     ("flac", "flac", "s16", "stereo", 48_000),
     ("webm", "libopus", "flt", "stereo", 48_000),
+    ("wma", "wmav2", "fltp", "mono", 44_100),
+    ("aiff", "pcm_s16be", "s16", "mono", 22_050),
 ]
 
 
