@@ -189,10 +189,10 @@ class _Seldom:
     """Says yes at most every half second."""
 
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._last_shown = time.monotonic()
 
     def __call__(self) -> bool:
-        if time.monotonic() - self._told < TELL_SECONDS:
+        if time.monotonic() - self._last_shown < TELL_SECONDS:
             return False
-        self._told = time.monotonic()
+        self._last_shown = time.monotonic()
         return True

@@ -226,14 +226,14 @@ class Service:
 
     def _turn(self, ticket: Ticket, should_stop: Callable[[], bool]) -> Generator[Waiting | Stopped, None, bool]:
         """Wait for the ticket's turn; False if it was given up."""
-        told: tuple[int, float | None] | None = None
+        shown: tuple[int, float | None] | None = None
         while not ticket.wait(WAIT_SECONDS):
             if should_stop():
                 yield Stopped()
                 return False
             now = (ticket.place, ticket.seconds)
-            if now != told:
-                told = now
+            if now != shown:
+                shown = now
                 yield Waiting(*now)
         if should_stop():
             yield Stopped()

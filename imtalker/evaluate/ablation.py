@@ -60,6 +60,7 @@ ABLATIONS = MappingProxyType(
                 Setting("no teeth", without="teeth"),
                 Setting("identity not adapted to", without="identity"),
                 Setting("guide not repaired", without="repair"),
+                Setting("landmarks not followed", without="landmarks"),
             ),
         ),
     }
@@ -75,6 +76,7 @@ def parts_of(config: RendererConfig) -> tuple[str, ...]:
     "teeth": the learned rows of teeth stay invisible.
     "identity": motion is not adapted to the person (paper section 3.2.1), the adapter sees the motion alone.
     "repair": guide coordinates are taken as attention gives them.
+    "landmarks": source coordinates are not held to the portrait's landmarks.
     """
     there = {
         "gate": config.pixel_gate,
@@ -83,6 +85,7 @@ def parts_of(config: RendererConfig) -> tuple[str, ...]:
         "teeth": config.teeth_texture,
         "identity": True,
         "repair": config.resampler == "coordinate",
+        "landmarks": config.resampler == "coordinate",
     }
     return tuple(part for part, is_there in there.items() if is_there)
 
@@ -116,6 +119,8 @@ def without(renderer: Renderer, part: str) -> Renderer:
                 layer.weight[:, renderer.config.motion_dim :] = 0
     elif part == "repair":
         copy.transfer.repairs_guide = False
+    elif part == "landmarks":
+        copy.follows_landmarks = False
     return copy
 
 

@@ -61,7 +61,7 @@ class EvaluationReport:
     recorded: dict[str, Summary]  # what the recordings themselves reach
     copied: dict[str, Summary]  # what the portrait reaches that stands still
     unavailable: dict[str, str]  # metric -> why it is not there
-    ruler: dict[str, float]  # mean errors of measuring pose and gaze on clips of known truth, degrees
+    measuring_errors: dict[str, float]  # mean errors of measuring pose and gaze on clips of known truth, degrees
     seconds: float
     setting: str = ""  # which row of an ablation
     environment: dict[str, str] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class EvaluationReport:
                 }
                 for score in self.scores
             ],
-            "measuring_errors": {key: _number(value) for key, value in self.ruler.items()},
+            "measuring_errors": {key: _number(value) for key, value in self.measuring_errors.items()},
         }
 
 
@@ -178,7 +178,7 @@ def run_protocol(
         metric.key: _summary([clip.recorded.get(metric.key, np.nan) for clip in prepared]) for metric in metrics
     }
     copied = {metric.key: _summary([score.copied.get(metric.key, np.nan) for score in scores]) for metric in metrics}
-    rulers = {key for clip in prepared for key in clip.ruler}
+    measured = {key for clip in prepared for key in clip.measuring_errors}
     return EvaluationReport(
         mode,
         dataset.name,
@@ -190,7 +190,7 @@ def run_protocol(
         recorded,
         copied,
         {key: reason for key, reason in evaluator.networks.unavailable.items() if key in summary},
-        {key: _summary([clip.ruler.get(key, np.nan) for clip in prepared]).mean for key in sorted(rulers)},
+        {key: _summary([clip.measuring_errors.get(key, np.nan) for clip in prepared]).mean for key in sorted(measured)},
         time.perf_counter() - start,
         setting.name,
         describe_machine(evaluator.pipeline.device) | {"imtalker": __version__},

@@ -24,8 +24,8 @@ from imtalker.evaluate.scoring import (
     following_scores,
     ghost_share,
     identity_score,
+    measuring_errors,
     motion_curves,
-    ruler_errors,
     speech_scores,
     stability_scores,
 )
@@ -56,7 +56,7 @@ class PreparedClip:
     measures: ClipMeasures
     cues: PhonemeTrack | None  # what its sound asks of the lips
     recorded: dict[str, float]  # the scores the recording itself reaches, where they need no second clip
-    ruler: dict[str, float]  # errors of measuring, where the truth is known
+    measuring_errors: dict[str, float]  # errors of measuring, where the truth is known
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class Evaluator:
             cues = recognise_phonemes(self._waveform(clip))
         recorded = stability_scores(measures) | speech_scores(measures, cues)
         recorded["csim"] = identity_score(measures, measures.embeddings[0])
-        ruler = ruler_errors(measures, clip.truth) if clip.truth else {}
-        return PreparedClip(clip, driver, box, first, measures, cues, recorded, ruler)
+        errors = measuring_errors(measures, clip.truth) if clip.truth else {}
+        return PreparedClip(clip, driver, box, first, measures, cues, recorded, errors)
 
     def score(
         self,

@@ -114,17 +114,18 @@ def _overview(report: EvaluationReport) -> str:
                 f"<td>{paper_cell}</td><td>{plot}</td>"
             )
         rows.append(f'<tr><td title="{escape(metric.definition)}">{label}</td>{cells}</tr>')
-    ruler = ""
-    if report.ruler:
-        errors = ", ".join(f"{name} {value:.1f}" for name, value in report.ruler.items())
-        ruler = f'<p class="soft">These clips are rendered, so the ruler is known too: it errs by {errors} degrees.</p>'
+    measuring = ""
+    if report.measuring_errors:
+        errors = ", ".join(f"{name} {value:.1f}" for name, value in report.measuring_errors.items())
+        known = f"These clips are rendered, so the truth is known too: measuring errs by {errors} degrees."
+        measuring = f'<p class="soft">{known}</p>'
     return (
         '<div class="scroll"><table><tr><th>metric</th><th>mean</th><th>spread</th><th>copy</th><th>recordings</th>'
         f"<th>paper, HDTF</th><th>one dot a clip, bar: median</th></tr>{''.join(rows)}</table></div>"
         '<p class="soft">&#8593; higher is better, &#8595; lower is better. Copy: the portrait standing still. '
         "Recordings: what the clips themselves reach. * measured by other networks in the paper: not comparable. "
         "All the paper's numbers are of other "
-        f"clips and of its own large model.</p>{ruler}"
+        f"clips and of its own large model.</p>{measuring}"
     )
 
 

@@ -48,8 +48,8 @@ def text_table(report: EvaluationReport) -> str:
     lines.append("recorded: what the clips themselves reach.")
     lines.append(f"a {OUR_NETWORKS}; b {OTHER_DATA}. The paper's numbers are of HDTF at 512x512.")
     lines += missing
-    if report.ruler:
-        errors = ", ".join(f"{name} {value:.1f}" for name, value in report.ruler.items())
+    if report.measuring_errors:
+        errors = ", ".join(f"{name} {value:.1f}" for name, value in report.measuring_errors.items())
         lines.append(f"Errors of the measuring itself on these rendered clips, degrees: {errors}.")
     lines += _skipped(report)
     return "\n".join(lines)

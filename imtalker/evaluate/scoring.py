@@ -96,7 +96,7 @@ def stability_scores(measures: ClipMeasures) -> dict[str, float]:
     }
 
 
-def ruler_errors(measures: ClipMeasures, truth: dict) -> dict[str, float]:
+def measuring_errors(measures: ClipMeasures, truth: dict) -> dict[str, float]:
     """How far the measuring itself is off on a rendered clip whose pose and gaze are known exactly, degrees."""
     errors = {}
     for key, names in (("pose", ("yaw", "pitch", "roll")), ("gaze", ("gaze_x", "gaze_y"))):

@@ -48,6 +48,7 @@ class MotionBasis:
     jaw_weight: np.ndarray  # (468,) float32
     lip_operator: np.ndarray  # (468,40) float32, from the lips' handles to the face
     solver: np.ndarray  # (1404,23) float32, displacement in cm -> expression components
+    components: np.ndarray  # (23,1404) float32, expression components -> displacement in cm
 
     @classmethod
     def load(cls, path: str | Path) -> "MotionBasis":
@@ -90,6 +91,11 @@ def read_gaze(head: np.ndarray) -> np.ndarray:
     irises = zip((IRIS_R, IRIS_L), EYE_CORNERS, strict=True)
     offset = np.mean([head[iris[0]] - head[list(corners)].mean(0) for iris, corners in irises], 0)[:2]
     return np.degrees(np.arcsin(np.clip((offset - GAZE_ZERO) / EYE_LEVER, -MAX_GAZE_SINE, MAX_GAZE_SINE)))
+
+
+def head_points(points: np.ndarray, basis: MotionBasis) -> np.ndarray:
+    """Landmarks (478,3), pixels of a square of 512, in the head frame: cm, freed of pose, size and perspective."""
+    return fit_head(points, basis.face, RIGID_WEIGHTS, np.full(2, SQUARE / 2))[-1]
 
 
 def read_head(points: np.ndarray, basis: MotionBasis) -> HeadReading:

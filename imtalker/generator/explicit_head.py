@@ -1,4 +1,4 @@
-"""The head of an explicit motion: what the network is told about it, and bringing it exactly to what is asked."""
+"""The head of an explicit motion: its condition for the network, and bringing it exactly to what is asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,9 +53,9 @@ class ExplicitHead:
         scale: Tensor | None = None,
         amounts: Tensor | None = None,
     ) -> "ExplicitHead":
-        """From the whole controls ``tracks`` of ``length`` frames; ``amounts (9,)`` to tell with ``typical (9,)``.
+        """From the whole controls ``tracks`` of ``length`` frames; ``amounts (9,)`` given with ``typical (9,)``.
 
-        A head that is told frame by frame has the amounts of its own track.
+        A head given frame by frame has the amounts of its own track.
         """
         targets = head_targets(tracks, portrait, length)
         mean, deviation = targets.mean(1), targets.std(1, correction=0)
@@ -64,9 +64,9 @@ class ExplicitHead:
         if typical is not None and amounts is not None:
             mean = torch.where(varying, mean, portrait[:, HEAD_CHANNELS])
             own = torch.cat([deviation[0, POSE_CHANNELS], deviation[0, POSE_CHANNELS.stop :].mean()[None]])
-            told = torch.cat([varying[POSE_CHANNELS], varying[POSE_CHANNELS.stop :].any()[None]])
+            given = torch.cat([varying[POSE_CHANNELS], varying[POSE_CHANNELS.stop :].any()[None]])
             asked = amounts.to(portrait).clone()
-            asked[:4] = torch.where(told, own / typical[:4].to(portrait).clamp(min=1e-6), asked[:4])
+            asked[:4] = torch.where(given, own / typical[:4].to(portrait).clamp(min=1e-6), asked[:4])
             statistics = torch.cat([mean, style_condition(asked)[None]], dim=-1)
         scale = torch.ones(HEAD_DIM) if scale is None else scale
         return cls(portrait, varying, statistics, scale.to(portrait))

@@ -24,7 +24,7 @@ class MotionGenerator(nn.Module):
 
     With statistics, buffers set by training say what a style is measured by (``motion_statistics.py``): ``typical
     (9,)``, the amounts that count as 1; ``readout (32, 4)``, readings of a motion; ``response (9, 5)``, the amounts
-    measured when the network was told those of a grid.
+    measured when the network was given those of a grid.
     """
 
     typical: Tensor
@@ -190,9 +190,9 @@ class MotionGenerator(nn.Module):
             return ExplicitHead.plan(tracks, length, reference, None, None)
         smile = float(reference[0] @ self.readout[:, READOUT_NAMES.index("smile")].to(reference))
         asked = torch.tensor(style.amounts(smile))
-        told, expected = amounts_to_ask(asked, self.response)
+        given, expected = amounts_to_ask(asked, self.response)
         scale = style.still * asked.clamp(min=MIN_AMOUNT) / expected
-        return ExplicitHead.plan(tracks, length, reference, self.typical, scale[HEAD_AMOUNTS], told)
+        return ExplicitHead.plan(tracks, length, reference, self.typical, scale[HEAD_AMOUNTS], given)
 
     def _sample(
         self,

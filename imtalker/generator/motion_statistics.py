@@ -16,29 +16,29 @@ from imtalker.errors import InputError
 from imtalker.generator.motion_layout import HEAD_CHANNELS, POSE_CHANNELS, camera_gaze
 from imtalker.generator.motion_style import LIMITS, MAX_AMOUNT, MIN_AMOUNT, TYPICAL_BLINKS, MotionStyle
 
-RESPONSE_GRID = (0.25, 0.5, 1.0, 2.0, 3.0)  # amounts told when a response is measured
+RESPONSE_GRID = (0.25, 0.5, 1.0, 2.0, 3.0)  # amounts given to the network when a response is measured
 READOUT_NAMES = ("gap", "lids", "brows", "smile")  # linear readings of a motion, columns of ``readout``
 
 
 def style_condition(amounts: Tensor) -> Tensor:
-    """Amounts ``(..., 9)`` -> what the network is told ``(..., 9)``: logarithms, the smile as it is."""
+    """Amounts ``(..., 9)`` -> the condition of the network ``(..., 9)``: logarithms, the smile as it is."""
     logarithms = amounts[..., :-1].clamp(MIN_AMOUNT, MAX_AMOUNT).log()
     return torch.cat([logarithms, amounts[..., -1:]], dim=-1)
 
 
 def amounts_to_ask(asked: Tensor, response: Tensor) -> tuple[Tensor, Tensor]:
-    """What to tell a network so that what is ``asked (9,)`` comes out, and what it will answer, both ``(9,)``.
+    """The amounts to give a network so that what is ``asked (9,)`` comes out, and what it will answer, both ``(9,)``.
 
-    ``response (9, 5)``: amounts measured when the network was told ``RESPONSE_GRID``. Between the grid's amounts the
-    logarithms are interpolated, beyond its ends the end is told. The smile is told as it is.
+    ``response (9, 5)``: amounts measured when the network was given ``RESPONSE_GRID``. Between the grid's amounts the
+    logarithms are interpolated, beyond its ends the end is given. The smile is given as it is.
     """
-    told, expected = asked.clone(), asked.clone()
+    given, expected = asked.clone(), asked.clone()
     grid = np.log(RESPONSE_GRID)
     for i, row in enumerate(response[:-1].cpu().numpy()):
         curve = np.log(np.maximum.accumulate(np.maximum(row, 1e-3)) * (1 + 1e-6 * np.arange(len(row))))
         wish = float(np.interp(math.log(max(float(asked[i]), 1e-3)), curve, grid))
-        told[i], expected[i] = math.exp(wish), math.exp(float(np.interp(wish, grid, curve)))
-    return told, expected
+        given[i], expected[i] = math.exp(wish), math.exp(float(np.interp(wish, grid, curve)))
+    return given, expected
 
 
 def count_blinks(aperture: Tensor) -> int:

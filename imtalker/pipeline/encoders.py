@@ -21,6 +21,7 @@ from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, SourceImage
 from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
 from imtalker.pipeline.rendering import default_batch_size, encode_clip, to_tensor, wide_picture
 from imtalker.pipeline.timing import Timings
+from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.weights.load import Models
 
 
@@ -71,8 +72,9 @@ class Encoders:
             square = crop_and_resize(source.image, source.box, renderer.config.input_size)
         with timings.measure("source_encoding"), torch.no_grad():
             wide = wide_picture(source.image, source.box, size, self._like) if renderer.config.pixel_gate else None
-            motion = self._read_portrait(source)
-            features = renderer.encode_source(to_tensor(square[None], self._like), motion, wide)
+            geometry = self._geometry(source)
+            motion = None if geometry is None else geometry.motion[None].to(self.dtype)
+            features = renderer.encode_source(to_tensor(square[None], self._like), motion, wide, geometry)
         return Portrait(source.image, source.box, source.recipe, features, size)
 
     def encode_driver(
@@ -142,11 +144,13 @@ class Encoders:
         clip = self.encode_driver(video, face=face, crop=crop, timings=timings)
         return self._motion_of_clip(clip, timings)
 
-    def _read_portrait(self, source: SourceImage) -> Tensor | None:
-        """Motion ``(1, 32)`` of the portrait by its landmarks; None: the motion encoder shall read it."""
+    def _geometry(self, source: SourceImage) -> FaceGeometry | None:
+        """The portrait's landmarks and the motion read from them; None: the motion encoder shall read it."""
         basis = self.models.motion_basis
-        face = None if basis is None else square_landmarks(source.image, source.box)
-        return None if basis is None or face is None else self._as_motion([read_portrait(face, basis)])[0]
+        points = None if basis is None else square_landmarks(source.image, source.box)
+        if basis is None or points is None:
+            return None
+        return FaceGeometry.of(points, read_portrait(points, basis), basis).to(self.device)
 
     def _motion_of_clip(self, clip: DrivingClip, timings: Timings) -> Iterator[Tensor]:
         seen = False

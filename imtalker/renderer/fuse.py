@@ -2,7 +2,19 @@
 
 Batch norms are folded into their convolutions, equalised scales and activation gains into the weights, layer norms
 into the projections behind them; convolutions run channels-last. Results agree with the unfused renderer up to
-rounding.
+rounding::
+
+    ConvBlock        double -> conv -> batch norm -> leaky ReLU      4 phase convs (2x2) -> leaky ReLU in place
+    StyledConv       modulate weight per frame -> conv -> demod.     x * style -> one shared conv -> * gain + bias
+    EqualizedLinear  x @ (weight * scale) -> activation * gain       x @ weight' -> activation
+    WindowBlock      layer norm -> q; layer norm -> k, v; attend     layer norm (no scale) -> [q k v] -> attend,
+                     over the whole map                              a slab of window rows at a time
+
+    The four phases of a doubled 3x3 convolution: a (even) row of the result meets rows  k0 | k1+k2  of the small
+    map, the next (odd) row  k0+k1 | k2 ; likewise in x:
+
+        small map   . . a . b . .        result rows      2i:    k0 a(i-1) + (k1 + k2) a(i)
+        doubled     . a a b b . .                         2i+1:  (k0 + k1) a(i) + k2 a(i+1)
 """
 
 from typing import cast

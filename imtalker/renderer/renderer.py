@@ -10,11 +10,12 @@ from imtalker.errors import InputError
 from imtalker.renderer.compose import Layers, compose
 from imtalker.renderer.identity_adapter import IdentityAdapter
 from imtalker.renderer.identity_encoder import IdentityEncoder
+from imtalker.renderer.landmark_guide import FaceGeometry, follow_landmarks
 from imtalker.renderer.motion_decoder import MotionDecoder
 from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.renderer.motion_transfer import Guide, ImplicitMotionTransfer
 from imtalker.renderer.source import SourceFeatures, magnify, widen
-from imtalker.renderer.synthesis import Synthesis, SynthesisNetwork
+from imtalker.renderer.synthesis import GatedSynthesis, Synthesis, synthesis_network
 from imtalker.renderer.teeth import TeethLayer
 
 
@@ -29,11 +30,16 @@ class Renderer(nn.Module):
         self.identity_adapter = IdentityAdapter(config)
         self.motion_decoder = MotionDecoder(config)
         self.transfer = ImplicitMotionTransfer(config)
-        self.synthesis = SynthesisNetwork(config)
+        self.synthesis = synthesis_network(config)
         self.teeth = TeethLayer(config) if config.teeth_texture else None
+        self.follows_landmarks = True  # False only where its worth is measured
 
     def encode_source(
-        self, image: Tensor, motion: Tensor | None = None, wide: tuple[Tensor, float] | None = None
+        self,
+        image: Tensor,
+        motion: Tensor | None = None,
+        wide: tuple[Tensor, float] | None = None,
+        geometry: FaceGeometry | None = None,
     ) -> SourceFeatures:
         """State of the portrait ``image (B, 3, S, S)`` in [0, 1].
 
@@ -41,6 +47,7 @@ class Renderer(nn.Module):
         ``wide``: for the pixel gate, the picture ``(B, 3, W, W)`` in [0, 1] whose middle the image shows, W at least
         the size that is to be rendered, and its side in sides of the image; by default the image, its edge
         repeated beyond the border.
+        ``geometry``: for the pixel gate and explicit motions, the landmarks that the frames shall follow.
         Raises InputError when the image has another size than the configuration asks for.
         """
         self._check(image)
@@ -56,7 +63,7 @@ class Renderer(nn.Module):
         if not self.config.pixel_gate:
             return state
         picture, reach = wide or widen(image)
-        return replace(state, picture=magnify(picture), reach=reach)
+        return replace(state, picture=magnify(picture), reach=reach, geometry=geometry)
 
     def encode_motion(self, frames: Tensor) -> Tensor:
         """Motion latents ``(B, motion_dim)`` of the frames ``(B, 3, S, S)`` in [0, 1]."""
@@ -79,7 +86,9 @@ class Renderer(nn.Module):
     def layers(self, motion: Tensor, source: SourceFeatures) -> tuple[Layers, Tensor | None]:
         """With the pixel gate: frames before they are composed, and where teeth lie in them, ``(B, 2, 2, 3)``."""
         adapted, motion_maps, aligned, guide = self._transferred(motion, source)
+        assert isinstance(self.synthesis, GatedSynthesis)
         logits, coordinates = self.synthesis.draw(aligned, motion_maps, guide, source)
+        coordinates[-1] = self._following(coordinates[-1], motion, source)
         placement = None if self.teeth is None else self.teeth.place(adapted)
         return self.synthesis.layers(logits, coordinates), placement
 
@@ -97,7 +106,17 @@ class Renderer(nn.Module):
         """Adapted motion, its maps, source features aligned to them, and the guide for the finer ones."""
         adapted = self.identity_adapter(motion, source.identity.expand(len(motion), -1))
         motion_maps = self.motion_decoder(adapted)
-        return adapted, motion_maps, *self.transfer(motion_maps, list(source.keys), list(source.values))
+        aligned, guide = self.transfer(motion_maps, list(source.keys), list(source.values))
+        if guide.coordinates is not None:
+            guide = replace(guide, coordinates=self._following(guide.coordinates, motion, source))
+        return adapted, motion_maps, aligned, guide
+
+    def _following(self, coordinates: Tensor, motion: Tensor, source: SourceFeatures) -> Tensor:
+        """Source coordinates ``(B, n, n, 2)`` held to the portrait's landmarks, where they are known."""
+        geometry = source.geometry if self.follows_landmarks else None
+        if geometry is None:
+            return coordinates
+        return follow_landmarks(coordinates, geometry.place(motion), geometry.landmarks)
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""

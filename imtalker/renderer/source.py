@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from imtalker.renderer.landmark_guide import FaceGeometry
+
 MARGIN = 0.125  # of the square's side, kept beyond each border for heads that move away from it
 MAGNIFICATION = 2
 SHARPENING = 0.4  # of the difference to a blur of one pixel
@@ -14,7 +16,7 @@ BLUR_TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor | FaceGeometry):
         return value.to(device=device, dtype=dtype)
     if isinstance(value, tuple):
         return tuple(_convert(v, device, dtype) for v in value)
@@ -35,6 +37,7 @@ class SourceFeatures:
     fine: tuple[Tensor, ...]  # per fine level: features (1, C, n, n), or their block means for "block"
     picture: Tensor | None = None  # (1, 3, P, P) source pixels in [0, 1] for the pixel gate, magnified
     reach: float = 1.0  # side of the picture in sides of the square, whose middle it is
+    geometry: FaceGeometry | None = None  # landmarks to which coordinates are held, where motions name them
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SourceFeatures":
         """The same state on another device or in another floating-point type."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from imtalker.renderer import Renderer, SourceFeatures
 from imtalker.renderer.style_layers import EqualizedConv2d, EqualizedLinear, StyledConv
+from imtalker.renderer.synthesis import GatedSynthesis
 from imtalker.train import renderer_losses as losses
 from imtalker.train.puppet.motion_space import GAZE
 
@@ -91,7 +92,10 @@ class RendererTrainee(nn.Module):
         """
         self.requires_grad_(False)
         synthesis = self.renderer.synthesis
-        for part in (synthesis.fuse[-1], synthesis.attention[-1], *synthesis.offset[-1:], synthesis.final):
+        parts = [synthesis.fuse[-1], synthesis.attention[-1], synthesis.final]
+        if isinstance(synthesis, GatedSynthesis):
+            parts.append(synthesis.offset[-1])
+        for part in parts:
             part.requires_grad_(True)
         if self.renderer.teeth is not None:
             self.renderer.teeth.requires_grad_(True)

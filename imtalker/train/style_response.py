@@ -1,6 +1,6 @@
 """How a trained generator answers to the amounts of a style: measured once, stored in its weights.
 
-A network follows what it is told with an amount of its own. The measured curve lets ``amounts_to_ask`` ask for more or
+A network follows an amount with an amount of its own. The measured curve lets ``amounts_to_ask`` ask for more or
 less, so that what the user asked for comes out.
 """
 
@@ -34,9 +34,9 @@ _COLUMNS = {"head": [0, 1, 2, 3], "brows": [5], "mouth": [6], "blinks": [7]}
 def measure_response(
     generator: MotionGenerator, speeches: Sequence[Tensor], options: SamplingOptions, grid: Sequence[float]
 ) -> Tensor:
-    """(9, len(grid)) mean amounts over ``speeches``, features (1, T, C), for what the network is told.
+    """(9, len(grid)) mean amounts over ``speeches``, features (1, T, C), for each amount given to the network.
 
-    The generator's own response is put aside meanwhile: it is told what the options say.
+    The generator's own response is put aside meanwhile: it is given what the options say.
     """
     generator.response.copy_(torch.tensor(RESPONSE_GRID).repeat(STYLE_DIM, 1))
     table = torch.ones(STYLE_DIM, len(grid))
@@ -52,7 +52,7 @@ def measure_response(
                 motion = torch.cat(list(windows), 1)[0]
                 found.append(motion_amounts(motion, generator.readout, generator.typical))
             table[rows, column] = torch.stack(found).mean(0)[rows]
-        logger.info("%s told %s measured %s", name, grid, np.round(table[rows].numpy(), 2).tolist())
+        logger.info("%s given %s measured %s", name, grid, np.round(table[rows].numpy(), 2).tolist())
     return table
 
 

@@ -236,7 +236,7 @@ def renderer_revision(state: State, path: object) -> str:
     return "v2" if "dense_feature_encoder.down_block_0.conv1.weight" in state else "v1"
 
 
-def generator_revision(state: State, told: str | None, path: object) -> str:
+def generator_revision(state: State, revision: str | None, path: object) -> str:
     """The revisions share all weights and differ in the position buffers alone."""
     if not any(key.startswith("fmt.") for key in state):
         raise WeightsError(f"{path}: holds no generator; give renderer.ckpt first and generator.ckpt second")
@@ -247,13 +247,13 @@ def generator_revision(state: State, told: str | None, path: object) -> str:
         found.add("v2")
     if len(found) == 2:
         raise WeightsError(f"{path}: has the position buffers of both revisions; use the official file")
-    if told is not None and told not in GENERATOR_CONFIGS:
-        raise WeightsError(f"revision {told!r} is unknown; choose one of {', '.join(GENERATOR_CONFIGS)}")
-    if not found and told is None:
+    if revision is not None and revision not in GENERATOR_CONFIGS:
+        raise WeightsError(f"revision {revision!r} is unknown; choose one of {', '.join(GENERATOR_CONFIGS)}")
+    if not found and revision is None:
         raise WeightsError(f"{path}: does not tell its revision (no position buffers); add --revision v1 or v2")
-    if found and told not in (None, *found):
-        raise WeightsError(f"{path}: is revision {found.pop()}, not {told}; leave --revision out")
-    return found.pop() if found else str(told)
+    if found and revision not in (None, *found):
+        raise WeightsError(f"{path}: is revision {found.pop()}, not {revision}; leave --revision out")
+    return found.pop() if found else str(revision)
 
 
 def convert_state(state: State, rules: Rules, target: Mapping[str, Tensor], path: object) -> State:

@@ -21,27 +21,13 @@ from imtalker.bench.stages import EndToEnd, compare_with_reference, run_end_to_e
 from imtalker.bench.stopwatch import PeakMemory, count_flops, machine_limits, time_call, time_calls
 from imtalker.bench.tables import summary_table, text_tables
 from imtalker.cli import run_command
-from imtalker.config import RendererConfig
 from imtalker.errors import InputError, OutputError
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.renderer import Renderer
+from tests.support.small_configs import OFFICIAL_SMALL
 from tests.support.standin import small_models, small_pipeline
 
 CPU = torch.device("cpu")
-OFFICIAL_SMALL = RendererConfig(
-    input_size=128,
-    output_size=128,
-    channels=(16, 16, 16, 8),
-    num_coarse_levels=3,
-    identity_dim=16,
-    num_residuals=1,
-    motion_encoder_channels=(8, 16, 16, 16),
-    adapter_dim=16,
-    motion_map_channels=(16, 16, 16),
-    attention_heads=2,
-    synthesis_heads=2,
-    synthesis_attention=("global", "window", "window"),
-)
 
 
 @pytest.fixture(scope="module")

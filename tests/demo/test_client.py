@@ -20,7 +20,8 @@ from imtalker.media.video import probe_video, read_frames
 from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.recipe import read_recipe
 from imtalker.weights.presets import TINY_SAMPLING
-from tests.support.demo_setup import Inputs, portrait_file, served, speech_file, write_weights
+from tests.support.demo_setup import Inputs, portrait_file, served, speech_file
+from tests.support.standin import save_small_models
 
 
 def connect(url: str, downloads: Path) -> Client:
@@ -39,7 +40,7 @@ class App:
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     root = tmp_path_factory.mktemp("client")
-    preset = write_weights(root / "weights")
+    preset = save_small_models(root / "weights")
     inputs = Inputs.write(root / "inputs")
     with served(root, preset) as url:
         yield App(url, root, preset, inputs)

@@ -18,13 +18,14 @@ from imtalker.evaluate.report_text import ablation_table
 from imtalker.renderer import Painter
 from imtalker.renderer.compose import move_pixels
 from imtalker.renderer.fuse import fuse
+from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.robust_guide import cell_positions, repair, to_coordinates, to_displacement
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
 from tests.support.standin import small_models, small_pipeline
 
-PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair")
+PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair", "landmarks")
 
 
 def lively_renderer(name: str = "tiny"):
@@ -50,7 +51,12 @@ def motion() -> torch.Tensor:
 
 
 def source_of(renderer, portrait, wide=None):
-    return renderer.encode_source(portrait, torch.zeros(1, 32), wide)
+    """With made-up landmarks, so that following them has an effect."""
+    generator = torch.Generator().manual_seed(6)
+    head = 4 * torch.randn(478, 3, generator=generator)
+    landmarks = torch.rand(478, 2, generator=generator) - 0.5
+    geometry = FaceGeometry(landmarks, head, torch.zeros(32), torch.zeros(23, 3 * 468))
+    return renderer.encode_source(portrait, torch.zeros(1, 32), wide, geometry)
 
 
 def test_every_part_changes_the_frames_and_leaves_the_loaded_renderer_as_it_was(portrait, motion):

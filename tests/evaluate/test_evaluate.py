@@ -145,7 +145,7 @@ def test_a_perfect_model_scores_perfectly_in_self_reenactment(folder):
     assert [skip.name for skip in report.skipped] == ["broken.mp4", "short.mp4"]
     assert "at least 12 are needed" in report.skipped[1].reason
     assert set(report.unavailable) == {"lpips", "fid"} and "--weights" in report.unavailable["lpips"]
-    assert 0 <= report.ruler["pose"] < 10
+    assert 0 <= report.measuring_errors["pose"] < 10
     text = text_table(report)
     assert f"{copied['psnr']:.2f}" in text
     assert "LPIPS not available" in text and "not comparable with the paper" in text and "28.458" in text

@@ -1,13 +1,10 @@
 """Laws of the renderer on a small configuration with both of tiny's and the official kinds of parts."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imtalker.config import RendererConfig
 from imtalker.errors import InputError
 from imtalker.renderer import Renderer
 from imtalker.renderer.attention import join_windows, split_windows
@@ -19,36 +16,8 @@ from imtalker.renderer.motion_transfer import (
     window_cells,
 )
 from imtalker.renderer.teeth import TeethLayer
-from imtalker.weights.presets import TINY_RENDERER
+from tests.support.small_configs import OFFICIAL_SMALL, TINY_SMALL
 
-OFFICIAL_SMALL = RendererConfig(
-    input_size=128,
-    output_size=128,
-    channels=(16, 16, 16, 8),
-    num_coarse_levels=3,
-    stem="conv7_down",
-    identity_dim=16,
-    num_residuals=1,
-    motion_encoder_channels=(8, 16, 16, 16),
-    adapter_dim=16,
-    motion_map_channels=(16, 16, 16),
-    attention_heads=2,
-    synthesis_heads=2,
-    synthesis_attention=("global", "window", "window"),
-)
-TINY_SMALL = replace(
-    TINY_RENDERER,
-    input_size=128,
-    output_size=128,
-    channels=(16, 16, 16, 8),
-    identity_dim=16,
-    motion_encoder_channels=(8, 16, 16, 16, 16),
-    adapter_dim=16,
-    adapted_dim=40,
-    motion_map_channels=(16, 16, 16),
-    attention_dims=(8, 8, 8),
-    synthesis_attention=("global", "none", "none"),
-)
 CONFIGS = {"official": OFFICIAL_SMALL, "tiny": TINY_SMALL}
 
 

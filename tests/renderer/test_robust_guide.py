@@ -1,7 +1,5 @@
 """Laws of the guide's repair, of frames at both sizes, and of what lies beyond the source's border."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -22,22 +20,9 @@ from imtalker.renderer.robust_guide import (
     to_displacement,
 )
 from imtalker.renderer.source import SourceFeatures, widen
-from imtalker.weights.presets import TINY_RENDERER
+from tests.support.small_configs import TINY_SMALL
 
 SIDE = 32
-SMALL = replace(
-    TINY_RENDERER,
-    input_size=128,
-    output_size=128,
-    channels=(16, 16, 16, 8),
-    identity_dim=16,
-    motion_encoder_channels=(8, 16, 16, 16, 16),
-    adapter_dim=16,
-    adapted_dim=40,
-    motion_map_channels=(16, 16, 16),
-    attention_dims=(8, 8, 8),
-    synthesis_attention=("global", "none", "none"),
-)
 CELLS = cell_positions(SIDE)
 
 
@@ -45,7 +30,7 @@ CELLS = cell_positions(SIDE)
 def renderer() -> Renderer:
     """Random weights, but visible teeth, and a gate that mixes both kinds of pixels."""
     torch.manual_seed(5)
-    made = Renderer(SMALL).eval().requires_grad_(False)
+    made = Renderer(TINY_SMALL).eval().requires_grad_(False)
     made.synthesis.final.weight.normal_(0, 0.1)
     assert made.synthesis.final.bias is not None
     made.synthesis.final.bias[12:20] = 0
@@ -160,14 +145,14 @@ def sample(renderer: Renderer, seed: int = 0) -> tuple[SourceFeatures, Tensor]:
     return renderer.encode_source(image), torch.randn(3, 32, generator=generator)
 
 
-@pytest.mark.parametrize("size", SMALL.sizes)
+@pytest.mark.parametrize("size", TINY_SMALL.sizes)
 def test_bytes_equal_tensors_at_both_sizes(renderer: Renderer, size: int) -> None:
     """The painter's frames are those of ``render``, and the fused renderer's those of the plain one."""
     source, motion = sample(renderer)
     expected = to_frames(renderer.render(motion, source, size)).astype(int)
     assert expected.shape == (3, size, size, 3) and expected.std() > 10
     assert np.abs(Painter(renderer, source, size)(motion) - expected).max() <= 1
-    other = Renderer(SMALL)
+    other = Renderer(TINY_SMALL)
     other.load_state_dict(renderer.state_dict())
     fused = fuse(other)
     fast = Painter(fused, fused.encode_source(sample_image()), size)(motion)
@@ -181,7 +166,7 @@ def sample_image() -> Tensor:
 
 def test_the_large_frame_made_small_is_the_small_frame(renderer: Renderer) -> None:
     source, motion = sample(renderer)
-    small, large = (renderer.render(motion, source, size) for size in SMALL.sizes)
+    small, large = (renderer.render(motion, source, size) for size in TINY_SMALL.sizes)
     assert (F.avg_pool2d(large, 2) - small).abs().mean() < 0.01
     assert (F.avg_pool2d(large, 2) - small.roll(3, -1)).abs().mean() > 0.02  # a law that can be broken
 

@@ -16,22 +16,10 @@ from imtalker.demo.runs.samples import SampleResults, Samples
 from imtalker.demo.settings import Settings
 from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
-from imtalker.weights.file import save_weights
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.standin import small_models
 
 SKINS = ((224, 180, 150), (120, 84, 60), (190, 140, 110), (240, 205, 185))
-
-
-def write_weights(folder: Path) -> Path:
-    """A folder that ``load_pipeline`` and the command line take."""
-    folder.mkdir()
-    models = small_models()
-    configs = (models.preset.renderer, models.preset.generator, models.preset.audio)
-    networks = (models.renderer, models.generator, models.audio_encoder)
-    for name, network, config in zip(("renderer", "generator", "audio_encoder"), networks, configs, strict=True):
-        save_weights(network, config, folder / f"{name}.safetensors")
-    return folder
 
 
 def random_pipeline(*_: object, **__: object) -> TalkingHeadPipeline:

@@ -18,9 +18,9 @@ from imtalker.train.motion_encoder import (
     train_motion_encoder,
 )
 from imtalker.weights.file import load_module
-from tests.renderer.test_renderer import TINY_SMALL
 from tests.support.puppet_person import save_drawn_people
 from tests.support.resuming import assert_resumed_equals_uninterrupted
+from tests.support.small_configs import TINY_SMALL
 
 
 @pytest.fixture(scope="module")

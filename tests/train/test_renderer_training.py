@@ -27,8 +27,8 @@ from imtalker.train.renderer_objective import as_images
 from imtalker.weights.file import load_module, save_weights
 from imtalker.weights.load import MOTION_BASIS
 from tests.evaluate.test_metrics import save_random_alexnet
-from tests.renderer.test_renderer import TINY_SMALL
 from tests.support.resuming import assert_resumed_equals_uninterrupted
+from tests.support.small_configs import TINY_SMALL
 
 SIZE = TINY_SMALL.input_size
 

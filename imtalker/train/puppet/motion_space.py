@@ -203,7 +203,7 @@ def reading_basis(space: MotionSpace) -> MotionBasis:
     penalty = REGULARISATION * np.diag(1 / space.deviation.astype(np.float64) ** 2)
     solver = (np.linalg.solve(weighted @ weighted.T + penalty, weighted) * weight).T
     model = NEUTRAL_MODEL
-    arrays = (model.face, model.smile, model.jaw_weight, model.lip_operator, solver)
+    arrays = (model.face, model.smile, model.jaw_weight, model.lip_operator, solver, space.decoder)
     return MotionBasis(*(array.astype(np.float32) for array in arrays))
 
 
