@@ -11,14 +11,13 @@ from av.error import FFmpegError
 
 from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
-from imtalker.media.container import decode, open_media, usable_sound
+from imtalker.media.container import MAX_RATE, MIN_RATE, decode, open_media, usable_sound
 from imtalker.media.timeline import Timeline
 
 logger = logging.getLogger(__name__)
 
 MIN_SECONDS = 0.2  # five video frames: less holds no syllable
 MAX_SECONDS = 3600.0
-MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
 JITTER = 0.04  # seconds that timestamps may disagree with the number of samples before silence is put in
 SILENCE = 1e-4  # peak, -80 dB: below it nothing was recorded
 
@@ -115,6 +114,8 @@ def _mixable(frames: Iterable[AudioFrame], layout: str, rate: int) -> Iterator[A
     of a mixing desk), as the mean of all channels."""
     can_mix: dict[tuple[str, str, int], bool] = {}
     for frame in frames:
+        if not MIN_RATE <= frame.sample_rate <= MAX_RATE:  # not at the start, where the track would not be taken
+            raise InputError(f"the sound changes to {frame.sample_rate} Hz midway; export it again")
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if setup not in can_mix:
             can_mix[setup] = _can_mix(frame, layout, rate)

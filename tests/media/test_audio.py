@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from imtalker.errors import InputError
 from imtalker.media.audio import load_waveform
+from imtalker.media.container import sound_track
 from imtalker.media.sound_blocks import SoundBlocks
 from tests.support.sample_media import encode_audio, tone, write_video, write_wav
 
@@ -61,6 +63,17 @@ def test_channels_that_no_layout_names_are_mixed(tmp_path, channels):
     with SoundBlocks(path, 0.0) as sound:
         blocks = np.concatenate([block.to_ndarray() for block in sound.blocks(24_000)], axis=1)
     assert abs(np.abs(blocks[:, 2000:20_000]).max() - np.abs(waveform).max()) < 0.02
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 268_451_456, 2**31 - 1])
+def test_an_impossible_rate_is_a_sound_that_cannot_be_decoded(tmp_path, rate):
+    path = write_wav(tmp_path / "a.wav", tone(0.5))
+    data = bytearray(path.read_bytes())
+    data[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(data)
+    assert sound_track(path) is None
+    with pytest.raises(InputError, match="can be decoded; convert it to WAV"):
+        load_waveform(path)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
