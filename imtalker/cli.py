@@ -5,7 +5,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from imtalker.commands import animate, bench, check, convert, dub, evaluate, info, train
+from imtalker.commands import animate, batch, bench, check, convert, dub, evaluate, info, train
 from imtalker.commands.exit_codes import BAD_INPUT, INTERRUPTED, PARTLY
 from imtalker.commands.parser import Parser
 from imtalker.errors import ImTalkerError, InputError
@@ -13,7 +13,7 @@ from imtalker.version import __version__
 
 logger = logging.getLogger(__name__)
 
-COMMANDS = (animate, dub, convert, info, bench, evaluate, check, train)
+COMMANDS = (animate, dub, batch, convert, info, bench, evaluate, check, train)
 
 
 def build_parser() -> Parser:

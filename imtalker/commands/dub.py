@@ -14,7 +14,7 @@ from imtalker.commands.animate_options import parse_text
 from imtalker.commands.dub_options import add_options, check_options, output_target, parse_options, parse_sampling
 from imtalker.commands.exit_codes import DONE, INTERRUPTED
 from imtalker.commands.output import print_run
-from imtalker.commands.progress import InterruptOnce, with_progress
+from imtalker.commands.progress import InterruptOnce, Watch, with_progress
 from imtalker.errors import InputError
 from imtalker.media.atomic import checked_target
 
@@ -77,7 +77,7 @@ def make(
     pipeline: "TalkingHeadPipeline",
     arguments: argparse.Namespace,
     target: Path,
-    watch: "Callable[[Animation], Iterable[FrameChunk]]",
+    watch: Watch,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Make one video; returns the facts about it.

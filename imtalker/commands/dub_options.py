@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from imtalker.commands.animate_jobs import check_target
 from imtalker.commands.animate_options import (
     add_text_options,
     check_left_to_recipe,
@@ -15,7 +16,6 @@ from imtalker.commands.animate_options import (
 )
 from imtalker.config import SamplingOptions, Solver
 from imtalker.errors import InputError
-from imtalker.media.atomic import checked_target
 
 LEVELS = {"keep": 1.0, "drop": 0.0}
 SAMPLING = {"steps": "num_steps", "guidance": "guidance_scale", "solver": "solver", "seed": "seed"}
@@ -116,11 +116,7 @@ def output_target(arguments: argparse.Namespace) -> Path:
         said = Path(arguments.audio or arguments.text_file or "dubbed").stem
         sources, name = [arguments.video, arguments.audio], f"{Path(arguments.video).stem}_{said}.mp4"
     target = Path(arguments.output or name)
-    target = checked_target(target / name if target.is_dir() else target, (".mp4",))
-    for source in (Path(source) for source in sources if source):
-        if target.exists() and source.exists() and target.samefile(source):
-            raise InputError(f"output {target} is also an input; choose another name")
-    return target
+    return check_target(target / name if target.is_dir() else target, [Path(source) for source in sources if source])
 
 
 def _number(text: str, name: str, choice: str) -> float:

@@ -299,6 +299,8 @@ def test_a_reload_in_the_middle_of_a_run_brings_it_back(open_page, files):
         recent.first.click()
         page.wait_for_function("location.search.includes('result=')", polling=POLL)
         wait_for_video(page, "#audio-video")
+        video = VIDEO.format(selector="#audio-video")
+        page.wait_for_function(f"{video}.currentTime > 0.1", polling=POLL)  # it shows itself, nobody has clicked
         assert page.url == address
         page.goto(address.split("?")[0] + "?result=" + "0" * 32)
         page.get_by_text("results are kept for an hour").first.wait_for()

@@ -36,6 +36,23 @@ WHERE = """
 ]
 """
 
+# A result found again shows itself; where a browser forbids sound before the first touch, without it.
+PLAY_FOUND = """
+() => new Promise((resolve) => {
+  if (!new URLSearchParams(location.search).get('result')) return resolve([]);
+  let tries = 0;
+  const play = () => {
+    const results = [...document.querySelectorAll('.it-big video, #compare-video video')];
+    const found = results.find((video) => video.offsetParent && video.src);
+    if (!found) return tries++ < 50 ? setTimeout(play, 100) : resolve([]);
+    const silently = () => { found.muted = true; return found.play(); };
+    if (found.paused) found.play().catch(silently).catch(() => {});
+    resolve([]);
+  };
+  play();
+})
+"""
+
 
 class Page(gr.Blocks):
     """Blocks in which every error, whoever raised it, reaches visitors and programs in words."""
@@ -113,9 +130,10 @@ def build_page(service: Service) -> Page:
 
         page.load(loaded, None, [engine, *fitted, *nobody], **CHECKED)
         changed = [component for life in lives.values() for component in (*life.outputs, *life.inputs)]
-        page.load(
+        again = page.load(
             found, [address, wanted, recent.state], [address, tabs, *recent.outputs, *changed], js=WHERE, **CHECKED
         )
+        again.success(None, js=PLAY_FOUND, **PRIVATE)
         page.load(
             lambda where: hero_html(greeting.wait(HERO_SECONDS), where),
             address,

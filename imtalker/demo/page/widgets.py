@@ -104,14 +104,20 @@ def one_click(samples: Samples, chosen: list[tuple[Path, Path]], heading: str) -
     return buttons
 
 
-# On a phone the result is below the inputs: bring what happens into view, unless it is already.
+# On a phone the result is below the inputs: bring what happens into view, unless it is already. The inputs above grow
+# while a sample fills them, so this is looked at several times, until the visitor scrolls.
 SHOW_RUN = """
 () => {
+  let tries = 4;
+  const leave = () => { tries = 0; };
+  for (const kind of ['wheel', 'touchmove']) addEventListener(kind, leave, {once: true, passive: true});
   const show = () => {
     const row = document.querySelector('#NAME');
-    if (row && row.getBoundingClientRect().top > 0.5 * innerHeight) row.scrollIntoView({behavior: 'smooth'});
+    if (!row || tries-- <= 0) return;
+    if (row.getBoundingClientRect().top > 0.5 * innerHeight) row.scrollIntoView({behavior: 'smooth'});
+    if (tries > 0) setTimeout(show, 900);
   };
-  setTimeout(show, 600);  // the inputs above grow when a sample fills them
+  setTimeout(show, 600);
 }
 """
 
