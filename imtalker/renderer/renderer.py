@@ -116,7 +116,7 @@ class Renderer(nn.Module):
         geometry = source.geometry if self.follows_landmarks else None
         if geometry is None:
             return coordinates
-        return follow_landmarks(coordinates, geometry.place(motion), geometry.landmarks)
+        return follow_landmarks(coordinates, *geometry.place(motion), geometry.landmarks)
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""

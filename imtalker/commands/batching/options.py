@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imtalker.commands import animate_options, dub
+from imtalker.commands import animate_options, dub_options
 from imtalker.errors import InputError
 
 OF_THE_BATCH = {"help", "output", "json", "device"}  # said once for all rows, or by a column of its own
@@ -42,7 +42,7 @@ class Command:
 
 def commands() -> dict[str, Command]:
     """Both commands."""
-    both = {"animate": animate_options.add_options, "dub": dub.add_options}
+    both = {"animate": animate_options.add_options, "dub": dub_options.add_options}
     return {name: Command.of(name, add_options) for name, add_options in both.items()}
 
 

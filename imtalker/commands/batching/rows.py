@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from imtalker.commands import dub
+from imtalker.commands import dub_options
 from imtalker.commands.animate_jobs import Job, check_target, video_name
 from imtalker.commands.animate_options import parse_sampling
 from imtalker.commands.animator import AnimateSettings
@@ -173,9 +173,9 @@ def _check(command: str, arguments: argparse.Namespace) -> str:
     from imtalker.generator.flow import check_options
 
     if command == "dub":
-        dub.parse_options(arguments)
+        dub_options.check_options(arguments)
         preset, weights = _weights(arguments.preset)
-        check_options(dub.parse_sampling(arguments, preset.sampling))
+        check_options(dub_options.parse_sampling(arguments, preset.sampling))
         return weights
     settings = AnimateSettings.read(arguments)
     name, _, size = settings.models

@@ -11,6 +11,7 @@ from imtalker.demo.api import Endpoints
 from imtalker.demo.errors import explained
 from imtalker.demo.page.audio_video_tabs import AudioTab, VideoTab, sample_request
 from imtalker.demo.page.compare_tab import CompareTab
+from imtalker.demo.page.dub_tab import DubTab, can_dub
 from imtalker.demo.page.recent import Recent
 from imtalker.demo.page.run_lifecycle import Around
 from imtalker.demo.page.theme import ABOUT, HEADER, NAMES
@@ -83,14 +84,18 @@ def build_page(service: Service) -> Page:
                 audio = AudioTab(service, around)
             with gr.Tab("Video-driven", id="video", elem_id="video-tab"):
                 video = VideoTab(service, around)
+            with gr.Tab(
+                "Dub a video", id="dub", elem_id="dub-tab", visible=can_dub(service.host.expected.generator)
+            ) as dubs:
+                dub = DubTab(service, around)
             with gr.Tab("Compare", id="compare", elem_id="compare-tab"):
                 compare = CompareTab(service, around)
         with gr.Accordion("What to expect, privacy, fair use", open=False):
             limits = {"min_seconds": f"{MIN_SECONDS:g}", "max_seconds": f"{settings.max_seconds:g}"}
             gr.Markdown(ABOUT.format(**limits))
         Endpoints(service)
-        lives = {tab.life.tab: tab.life for tab in (audio, video, compare)}
-        fitted = [*audio.sampling.tuned, *audio.head.fitted, *audio.style.fitted]
+        lives = {life.tab: life for life in (audio.run.life, video.run.life, dub.run.life, compare.life)}
+        fitted = [*audio.sampling.tuned, *audio.head.fitted, *audio.style.fitted, *dub.sampling.tuned, dubs]
         nobody = [*audio.nobody.outputs, *video.nobody.outputs]
 
         def loaded() -> list[Any]:
@@ -107,6 +112,8 @@ def build_page(service: Service) -> Page:
                 *audio.sampling.tune(preset.sampling),
                 *audio.head.fit(preset.generator),
                 *audio.style.fit(preset.generator),
+                *dub.sampling.tune(preset.sampling),
+                gr.Tab(visible=can_dub(preset.generator)),
             ]
             return [_engine(facts), *changes, *buttons]
 
@@ -130,7 +137,7 @@ def build_page(service: Service) -> Page:
         page.load(
             lambda where: hero_html(greeting.wait(HERO_SECONDS), where),
             address,
-            audio.result.empty,
+            audio.run.result.empty,
             js=WHERE,
             **CHECKED,
         )

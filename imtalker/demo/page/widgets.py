@@ -9,7 +9,7 @@ from PIL import Image
 from imtalker.demo.page.tables import status
 from imtalker.demo.runs.files import new_folder
 from imtalker.demo.runs.options import Option
-from imtalker.demo.runs.samples import Samples
+from imtalker.demo.runs.samples import PICTURES, Samples
 from imtalker.demo.settings import MAX_UPLOAD
 from imtalker.media.image import load_portrait
 
@@ -89,7 +89,7 @@ def clip_input(option: Option, samples: Samples, height: int = 300) -> gr.Video:
 
 
 def one_click(samples: Samples, chosen: list[tuple[Path, Path]], heading: str) -> list[tuple[gr.Button, Path, Path]]:
-    """Buttons that run a sample: picture, then what is said or done."""
+    """Buttons that run a sample: picture or clip, then what is said or done."""
     if not chosen:
         return []
     gr.HTML(f"<p class='it-step'>{heading}</p>", padding=False)
@@ -97,7 +97,9 @@ def one_click(samples: Samples, chosen: list[tuple[Path, Path]], heading: str) -
     with gr.Row(elem_classes="it-samples"):
         for picture, other in chosen:
             words = f"{samples.caption(picture)}: {samples.caption(other)}"
-            button = gr.Button(words, icon=picture, variant="secondary", min_width=150, size="md")
+            words = words[:1].upper() + words[1:]
+            icon = picture if picture.suffix.lower() in PICTURES else None  # a clip is none
+            button = gr.Button(words, icon=icon, variant="secondary", min_width=150, size="md")
             buttons.append((button, picture, other))
     return buttons
 
