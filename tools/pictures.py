@@ -55,7 +55,7 @@ def make_teaser() -> Path:
         "a driving clip": driver.squares(size),
         "drives a portrait": pipeline.animate_from_video(ASSETS / "portraits" / "mei.jpg", driver).frames(),
         "a painting speaks": pipeline.animate_from_audio(ASSETS / "portraits" / "painting.jpg", speech).frames(),
-        "its head directed": pipeline.animate_from_audio(ASSETS / "portraits" / "ada.jpg", speech, lively).frames(),
+        "a head led by curves": pipeline.animate_from_audio(ASSETS / "portraits" / "ada.jpg", speech, lively).frames(),
     }
     tiles = {
         words: list(islice(_thinned(frames), round(SECONDS * FRAME_RATE / KEEP))) for words, frames in parts.items()

@@ -95,7 +95,7 @@ def test_all_mistakes_are_told_before_anything_is_made(things, tmp_path, capsys)
         ({"output": "same.mp4"}, ""),
         ({"output": "same.mp4"}, "column output: same.mp4 is made by row 16"),
         ({"keep-pauses": "yes"}, "column keep-pauses: this option is of dub"),
-        ({"portrait": ""}, "column video: nothing stands here"),
+        ({"portrait": ""}, "there is no clip; give --video"),
         ({"frobnicate": "1"}, "column frobnicate: this option is of neither"),
         ({"device": "cpu"}, "column device: this option is of neither"),
     ]

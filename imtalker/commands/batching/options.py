@@ -35,10 +35,6 @@ class Command:
             values.setdefault(action.dest, action.default)
         return values
 
-    def missing(self, values: Mapping[str, Any]) -> list[str]:
-        """Options that the command cannot do without and that are not given."""
-        return [name for name, action in self.options.items() if action.required and values.get(action.dest) is None]
-
 
 def commands() -> dict[str, Command]:
     """Both commands."""

@@ -22,6 +22,7 @@ from imtalker.media.container import existing_file, usable_sound
 from imtalker.media.folders import expanded
 from imtalker.media.image import probe_picture
 from imtalker.media.video import probe_video
+from imtalker.pipeline.recipe import read_recipe
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class _Reader:
 
     def read(self, cells: Cells) -> Row:
         """Raises _BadRowError."""
-        command = self._commands["dub" if cells.values.keys().isdisjoint({"portrait", "recipe"}) else "animate"]
+        command = self._commands["dub" if self._is_dubbed(cells.values) else "animate"]
         values = command.defaults()
         problems: list[Problem] = []
         files: dict[str, list[str]] = {}
@@ -103,22 +104,27 @@ class _Reader:
                     values.update(self._cell(command, name, cell, files))
             except ImTalkerError as error:
                 problems.append(Problem(cells.number, name, str(error)))
-        if not problems:
-            what = "is needed for a row without a portrait (dubbing)" if command.name == "dub" else "is needed"
-            missing = command.missing(values)
-            problems = [Problem(cells.number, name, f"nothing stands here, but {name} {what}") for name in missing]
         if problems:
             raise _BadRowError(problems)
         arguments = argparse.Namespace(**values)
         try:
+            weights = _check(command.name, arguments)
             output = self._target(str(cells.values.get("output") or _name_of(arguments)), (".mp4",))
             if arguments.save_motion:
                 arguments.save_motion = str(self._target(arguments.save_motion, (".safetensors",)))
-            weights = _check(command.name, arguments)
         except ImTalkerError as error:
-            message = str(error)
+            message = str(error) + (" (a row without a portrait is dubbed)" if command.name == "dub" else "")
             raise _BadRowError([Problem(cells.number, _column(message, cells), message)]) from error
         return Row(cells.number, command.name, arguments, output, _key(command, values, files, weights))
+
+    def _is_dubbed(self, cells: dict[str, Any]) -> bool:
+        if "recipe" not in cells:
+            return "portrait" not in cells
+        try:
+            recipe = read_recipe(self._base / expanded(str(cells["recipe"])))
+        except InputError:  # told with its cell
+            return False
+        return (recipe or {}).get("mode") == "dub"
 
     def _cell(self, command: Command, name: str, cell: Any, files: dict[str, list[str]]) -> dict[str, Any]:
         action = command.options.get(name)
