@@ -6,9 +6,10 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from imtalker.media.folders import ensure_home
+from imtalker.media.folders import ensure_gradio_folder, ensure_home
 
 ensure_home()  # the next import ends where there is none
+ensure_gradio_folder()  # what is imported next looks for it
 
 import spaces  # noqa: F401, I001  (before torch: on ZeroGPU it replaces CUDA)
 
@@ -21,7 +22,6 @@ from imtalker.demo.memory import share_memory_pools
 from imtalker.demo.models import ModelHost
 from imtalker.demo.page.page import build_page
 from imtalker.demo.page.theme import CSS, HEAD, make_theme
-from imtalker.demo.runs.files import use_private_folder_if_needed
 from imtalker.demo.runs.samples import SampleResults, Samples
 from imtalker.demo.runs.segments import can_stream
 from imtalker.demo.service import Service
@@ -52,7 +52,6 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every address
     share_memory_pools()
-    use_private_folder_if_needed()
     settings = Settings.from_environment()
     host, samples = ModelHost(settings), Samples.find(Path(__file__).parent / "assets")
     can_stream()

@@ -2,8 +2,10 @@
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from imtalker.commands import animate, batch, bench, check, convert, dub, evaluate, info, train
 from imtalker.commands.exit_codes import BAD_INPUT, INTERRUPTED, PARTLY
@@ -13,6 +15,7 @@ from imtalker.version import __version__
 
 logger = logging.getLogger(__name__)
 
+CHECKOUT = Path(__file__).resolve().parents[1]  # of the repository, unless a wheel was installed
 COMMANDS = (animate, dub, batch, convert, info, bench, evaluate, check, train)
 
 
@@ -58,12 +61,18 @@ def run_command(argv: Sequence[str]) -> int:
             logging.getLogger("imtalker").setLevel(logging.INFO)
         return arguments.run(arguments)
     except ModuleNotFoundError as error:
-        extra = next((module.EXTRA for module in COMMANDS if argv and argv[0] in module.NAMES), None)
-        if extra is None or (error.name or "").startswith("imtalker"):
+        if not error.name or error.name.startswith("imtalker"):  # a fault of ours is not the user's
             raise
-        raise InputError(
-            f"{argv[0]} needs {error.name}, which is not installed; run: pip install 'imtalker[{extra}]'"
-        ) from error
+        command = next((word for word in argv if not word.startswith("-")), "")
+        extra = next((module.EXTRA for module in COMMANDS if command in module.NAMES), None)
+        raise InputError(f"{command} needs {error.name}, which is not installed; run: {_installs(extra)}") from error
+
+
+def _installs(extra: str | None) -> str:
+    """The command that installs everything an extra of pyproject.toml names, or, None, all that is always needed."""
+    if (CHECKOUT / "pyproject.toml").is_file():
+        return f"make -C {shlex.quote(str(CHECKOUT))} {'setup-dev' if extra else 'setup'}"
+    return f"pip install 'imtalker[{extra}]'" if extra else "pip install imtalker"
 
 
 def _complain(message: str, code: int) -> int:

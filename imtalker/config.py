@@ -169,11 +169,11 @@ class Limits:
 
     def check(self, name: str, value: object, hint: str = "") -> None:
         """Raise ``InputError`` for a value that is no number of this range."""
-        shown = repr(value)
+        shown = f"{value!r:.60}"
         if isinstance(value, int | float) and not isinstance(value, bool):
             if self.least <= value <= self.most and (isinstance(value, int) or not self.whole):
                 return
-            shown = f"{value:g}"
+            shown = f"{value:g}" if abs(value) < 1e18 else shown  # whole numbers may be larger than any float
         kind = "whole number" if self.whole else "number"
         raise InputError(f"{name} is {shown}; give a {kind} from {self.least:g} to {_shown(self.most)}{hint}")
 

@@ -58,7 +58,7 @@ class AnimateSettings:
         recipe = motion = None
         if arguments.recipe:
             from imtalker.pipeline.recipe import read_recipe
-            from imtalker.pipeline.remake import check_recipe
+            from imtalker.pipeline.recipe_check import check_recipe
 
             recipe = read_recipe(arguments.recipe)
             if recipe is None:

@@ -191,7 +191,9 @@ def _field(option: Option, default: Any = MISSING) -> Any:
         case "text":
             return gr.Textbox(value, label=f"{label}: {', '.join(option.choices)}" if option.choices else label)
     whole = option.limits is not None and option.limits.whole
-    return gr.Number(value, label=label, precision=0 if whole else None)
+    number = gr.Number(value, label=label, precision=0 if whole else None)
+    number.preprocess = lambda payload: payload  # whatever was sent: the option checks it, and says what is wrong
+    return number
 
 
 class _Seldom:

@@ -10,7 +10,8 @@ from imtalker.dubbing.options import DubOptions
 from imtalker.errors import InputError
 from imtalker.pipeline.animation import Animation
 from imtalker.pipeline.inputs import Speech
-from imtalker.pipeline.remake import InputFiles, check_recipe, check_weights
+from imtalker.pipeline.recipe_check import check_recipe
+from imtalker.pipeline.remake import InputFiles, check_weights
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.weights.config_json import config_from_dict

@@ -138,9 +138,10 @@ class RendererEngine:
 class RestGeometry(FaceGeometry):
     """Landmarks of a rest frame as they differ from its own, however exactly its head has been read."""
 
-    def place(self, motion: Tensor) -> Tensor:
+    def place(self, motion: Tensor) -> tuple[Tensor, Tensor]:
         """See ``FaceGeometry.place``."""
-        return self.landmarks + super().place(motion) - super().place(self.motion[None])
+        places, weights = super().place(motion)
+        return self.landmarks + places - super().place(self.motion[None])[0], weights
 
 
 def source_shares(landmarks: FaceTrack, references: References) -> np.ndarray:

@@ -256,8 +256,9 @@ def _checked_curve(name: str, value: object, limit: float, unit: str) -> Curve:
 
 def _numbers(name: str, value: object, limit: float, unit: str) -> FloatArray:
     try:
-        numbers = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        with np.errstate(over="ignore"):  # infinite then, which is refused below
+            numbers = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} is {value!r:.60}; give numbers") from error
     if not numbers.size:
         raise InputError(f"{name} has no values; give one number or one per frame")

@@ -39,7 +39,7 @@ SOLVERS: dict[str, tuple[Solver, int]] = {  # step and its network evaluations
 def check_options(options: SamplingOptions) -> None:
     """Raise ``InputError`` for the first option that cannot be used."""
     if options.solver not in SOLVERS:
-        raise InputError(f"solver {options.solver!r} is unknown; choose one of {', '.join(SOLVERS)}")
+        raise InputError(f"solver {options.solver!r:.60} is unknown; choose one of {', '.join(SOLVERS)}")
     for name, limits in SAMPLING_LIMITS.items():
         limits.check(name, getattr(options, name), " (1 is off)" if "guidance" in name else "")
     evaluations = SOLVERS[options.solver][1]
@@ -49,7 +49,7 @@ def check_options(options: SamplingOptions) -> None:
             f"step; give a multiple of {evaluations}"
         )
     if options.noise not in ("stream", "repeat"):
-        raise InputError(f"noise is {options.noise!r}; choose 'stream' or 'repeat'")
+        raise InputError(f"noise is {options.noise!r:.60}; choose 'stream' or 'repeat'")
 
 
 def time_grid(num_steps: int, solver: str = "euler") -> Tensor:

@@ -39,7 +39,7 @@ def check_parts(parts: Part | Iterable[Part]) -> frozenset[Part]:
     """
     named: tuple[Part, ...] = (parts,) if isinstance(parts, str) else tuple(parts)
     if not named or not set(named) <= set(PARTS):
-        raise InputError(f"parts is {parts!r}; give some of {', '.join(PARTS)}")
+        raise InputError(f"parts is {parts!r:.60}; give some of {', '.join(PARTS)}")
     whole: dict[Part, set[Part]] = {"all": {"lips", "eyes", "head"}, "expression": {"lips", "eyes"}}
     taken: set[Part] = set()
     for part in named:

@@ -45,7 +45,7 @@ class MotionStyle:
                 continue
             number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
             if not low <= number <= high:
-                raise InputError(f"{name} is {value!r}; give one number from {low:g} to {high:g}")
+                raise InputError(f"{name} is {value!r:.60}; give one number from {low:g} to {high:g}")
             object.__setattr__(self, name, float(number))
 
     @classmethod

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.error import FFmpegError
 
 from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
-from imtalker.media.container import decode, open_media, usable_sound
+from imtalker.media.container import MAX_RATE, MIN_RATE, decode, open_media, usable_sound
 from imtalker.media.timeline import Timeline
 
 logger = logging.getLogger(__name__)
 
 MIN_SECONDS = 0.2  # five video frames: less holds no syllable
 MAX_SECONDS = 3600.0
-MIN_RATE, MAX_RATE = 1000, 768_000  # Hz
 JITTER = 0.04  # seconds that timestamps may disagree with the number of samples before silence is put in
 SILENCE = 1e-4  # peak, -80 dB: below it nothing was recorded
 
@@ -81,7 +81,7 @@ def timed_samples(frames: Iterable[AudioFrame], layout: str, rate: int) -> Itera
     timeline = Timeline()
     start = anchor = fed = 0.0  # seconds: of the first sound, of the last alignment, of sound taken since that
     done = surplus = 0  # samples given, and samples to leave out because their time has passed
-    for index, frame in enumerate(frames):
+    for index, frame in enumerate(_mixable(frames, layout, rate)):
         length = frame.samples / frame.sample_rate
         begin = timeline.place(frame.time, length)
         start = begin if index == 0 else start
@@ -107,6 +107,41 @@ def timed_samples(frames: Iterable[AudioFrame], layout: str, rate: int) -> Itera
             done += kept.shape[1]
             yield kept
     yield from _converted(resampler, None)
+
+
+def _mixable(frames: Iterable[AudioFrame], layout: str, rate: int) -> Iterator[AudioFrame]:
+    """The frames; those whose channels FFmpeg cannot mix, as no layout names them (9 of an ambisonic microphone, 32
+    of a mixing desk), as the mean of all channels."""
+    can_mix: dict[tuple[str, str, int], bool] = {}
+    for frame in frames:
+        if not MIN_RATE <= frame.sample_rate <= MAX_RATE:  # not at the start, where the track would not be taken
+            raise InputError(f"the sound changes to {frame.sample_rate} Hz midway; export it again")
+        setup = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if setup not in can_mix:
+            can_mix[setup] = _can_mix(frame, layout, rate)
+        yield frame if can_mix[setup] else _mean(frame, layout)
+
+
+def _can_mix(frame: AudioFrame, layout: str, rate: int) -> bool:
+    """Tried with a frame like the given one, which FFmpeg would change."""
+    try:
+        probe = AudioFrame(format=frame.format.name, layout=frame.layout.name, samples=frame.samples)
+        probe.sample_rate = frame.sample_rate
+        AudioResampler("fltp", layout, rate).resample(probe)
+    except (FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _mean(frame: AudioFrame, layout: str) -> AudioFrame:
+    """All channels as one, as loud in each channel of ``layout``."""
+    samples = frame.to_ndarray()
+    if frame.format.is_packed:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    mean = np.repeat(_as_float(samples).mean(axis=0, keepdims=True), 1 if layout == "mono" else 2, axis=0)
+    mixed = AudioFrame.from_ndarray(mean, format="fltp", layout=layout)
+    mixed.sample_rate, mixed.pts, mixed.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return mixed
 
 
 def _converted(resampler: AudioResampler | None, frame: AudioFrame | None) -> Iterator[np.ndarray]:

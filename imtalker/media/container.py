@@ -24,6 +24,7 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,gif,wav,w64,aiff,mp3,aac,ac3,eac3,"
     "ogg,flac,amr,caf,asf,au,h264,hevc,ivf,av1,wv,tta"
 )
+MIN_RATE, MAX_RATE = 1000, 768_000  # Hz of sound; a damaged header may claim any, and resampling it takes minutes
 MAX_BAD_PACKETS = 100  # damaged packets skipped before a file is given up
 
 DecodeError = (FFmpegError, ValueError, EOFError)
@@ -146,7 +147,8 @@ def _first_sound(container: InputContainer, index: int) -> AudioFrame | None:
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():
-                    return frame if isinstance(frame, AudioFrame) else None
+                    is_sound = isinstance(frame, AudioFrame) and MIN_RATE <= frame.sample_rate <= MAX_RATE
+                    return frame if is_sound else None
             except DecodeError:
                 bad += 1
                 if bad > MAX_BAD_PACKETS:

@@ -11,6 +11,7 @@ from imtalker.errors import InputError
 
 MIN_CROP = 16  # pixels
 MAX_CROP = 4  # times the longer side of the picture: beyond, the square would show next to nothing of it
+MAX_PLACE = 2**31  # pixels; beyond, a box is a mistake
 MAX_SHRINK = 0.9  # the networks have seen faces this much closer in training
 MARGIN = 3  # pixels round a part that is cut out, for the interpolation at its border
 
@@ -62,8 +63,10 @@ class CropBox:
     def __post_init__(self) -> None:
         if self.side < MIN_CROP:
             raise InputError(f"crop box side {self.side} is too small; it needs at least {MIN_CROP} pixels")
+        if max(abs(self.left), abs(self.top), self.side) > MAX_PLACE:
+            raise InputError(f"a crop box lies outside of every picture; give numbers within {MAX_PLACE}")
         if not -360.0 <= self.angle <= 360.0:
-            raise InputError(f"crop box angle {self.angle:g} is out of range; give degrees from -360 to 360")
+            raise InputError(f"crop box angle {self.angle!r:.20} is out of range; give degrees from -360 to 360")
 
     @property
     def placement(self) -> Placement:

@@ -98,9 +98,11 @@ class FaceDetector:
 
     def _search(self, image: np.ndarray, scale: float) -> list[Face]:
         assert self._yunet is not None
-        height, width = (max(16, round(length * scale)) for length in image.shape[:2])
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if scale < 1.0 else image
-        self._yunet.setInputSize((width, height))
+        small = image
+        if scale < 1.0:
+            height, width = (max(16, round(length * scale)) for length in image.shape[:2])
+            small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        self._yunet.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self._yunet.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         faces = []
         for row in rows if rows is not None else ():

@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import tempfile
+from collections.abc import MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from imtalker.errors import OutputError
 logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "IMTALKER_CACHE"
+GRADIO_VARIABLE = "GRADIO_TEMP_DIR"
 
 
 def home_folder() -> Path | None:
@@ -67,6 +69,20 @@ def ensure_home() -> Path | None:
     os.environ["HOME"] = str(folder)
     logger.warning("this user has no home; %s is used", folder)
     return folder
+
+
+def ensure_gradio_folder(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Where Gradio's temporary folder cannot be written, perhaps as it belongs to somebody else, choose one of our own.
+
+    Call it before Gradio is imported: some of its modules look once and for all.
+
+    Raises:
+        OutputError: no temporary folder can be written.
+    """
+    usual = environment.get(GRADIO_VARIABLE) or str(Path(tempfile.gettempdir()) / "gradio")
+    folder = str(writable_folder(usual, "gradio"))
+    if folder != usual:
+        environment[GRADIO_VARIABLE] = folder
 
 
 def writable_folder(preferred: str | Path, name: str) -> Path:

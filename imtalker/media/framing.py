@@ -122,7 +122,7 @@ def parse_crop(text: str) -> Crop:
         angle = float(parts[3]) if len(parts) == 4 else 0.0
     except ValueError as error:
         raise InputError(
-            f"crop {text!r} is not left,top,side in whole pixels (and perhaps an angle in degrees); "
+            f"crop {text!r:.60} is not left,top,side in whole pixels (and perhaps an angle in degrees); "
             "for example 120,40,512"
         ) from error
     return CropBox(left, top, side, angle)

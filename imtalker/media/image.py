@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 MAX_PIXELS = 100_000_000  # refused by the header alone, before anything is decoded
 _LIMIT = f"more than {MAX_PIXELS // 1_000_000} million pixels"
 MIN_SIDE = 32  # pixels
+STRIP = 256  # rows copied at a time
 WHITE = (255, 255, 255)
 ORIENTATION = 0x0112  # EXIF tag
 
@@ -89,7 +90,16 @@ def _convert(image: Image.Image, name: str, background: tuple[int, int, int], pa
         image = canvas
     if profile and image.mode in ("RGB", "CMYK"):
         image = _to_srgb(image, profile, name)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return _as_array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _as_array(image: Image.Image) -> np.ndarray:
+    """The pixels, copied in strips: at once, Pillow would make two more copies of a large picture on the way."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, STRIP):
+        bottom = min(top + STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _to_srgb(image: Image.Image, profile: bytes, name: str) -> Image.Image:

@@ -18,7 +18,8 @@ NAMES = "JPEG, PNG, WebP, AVIF, HEIC, BMP, TIFF or GIF"
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
 PHOTOMETRIC, YCBCR = 262, 6  # TIFF tag and value
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, RuntimeError)
+# what the readers raise on damaged files
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, RuntimeError, LookupError, ArithmeticError)
 
 
 @contextmanager

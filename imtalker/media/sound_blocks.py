@@ -12,7 +12,8 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
-from imtalker.media.audio import array_frames, timed_samples
+from imtalker.errors import InputError
+from imtalker.media.audio import MAX_SECONDS, array_frames, timed_samples
 from imtalker.media.container import decode, open_media, usable_sound
 
 AUDIO_BLOCK = 1024  # samples in one AAC frame
@@ -41,10 +42,12 @@ class SoundBlocks:
         offset: seconds by which the sound starts after the first picture; negative: its beginning is left out.
 
     Raises:
-        InputError: there is no sound that can be decoded.
+        InputError: there is no sound that can be decoded, or it starts more than an hour before or after.
     """
 
     def __init__(self, audio: AudioTrack, offset: float):
+        if not abs(offset) <= MAX_SECONDS:  # nor NaN
+            raise InputError(f"the sound starts {offset!r:.20} s after the first picture; give up to {MAX_SECONDS:g} s")
         self._resources = ExitStack()
         try:
             samples = self._samples_of(audio)

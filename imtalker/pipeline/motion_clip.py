@@ -62,7 +62,9 @@ def load_motion(path: str | Path) -> MotionClip:
                 raise InputError(f"{path} is not a motion file ({FORMAT}); save one with --save-motion")
             motion = file.get_tensor("motion")
         recipe = json.loads(metadata.get("recipe", "{}"))
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        if not isinstance(recipe, dict):
+            raise ValueError("its recipe is no JSON object")
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise InputError(f"motion file {path} is damaged ({error}); save it again") from error
     return MotionClip(check_motion(motion, f"motion file {path}"), recipe, describe_file(path))
 

@@ -84,7 +84,7 @@ def read_recipe(path: str | Path) -> Recipe | None:
     if Path(path).suffix.lower() == ".json":
         try:
             content = json.loads(existing_file(path, "recipe").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"recipe {path} cannot be read: {error}; give the recipe of a run") from error
         if not isinstance(content, dict):
             raise InputError(f"recipe {path} is not a JSON object; give the recipe of a run")
@@ -94,17 +94,22 @@ def read_recipe(path: str | Path) -> Recipe | None:
     if not comment.startswith(AI_NOTICE):
         return None
     try:
-        return json.loads(comment[len(AI_NOTICE) :])
-    except json.JSONDecodeError:
+        content = json.loads(comment[len(AI_NOTICE) :])
+    except (ValueError, RecursionError):
         return None
+    return content if isinstance(content, dict) else None
 
 
 def requested_controls(recipe: Recipe | None) -> dict[str, Any]:
     """The controls a video was made with, its motion's own where it was made from saved motion."""
     asked = recipe or {}
     if asked.get("mode") == "motion":
-        asked = (asked.get("motion") or {}).get("recipe") or {}
-    return asked.get("controls") or {}
+        asked = _object(_object(asked.get("motion")).get("recipe"))
+    return _object(asked.get("controls"))
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _plain(value: Any) -> Any:

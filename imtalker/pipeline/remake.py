@@ -5,8 +5,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from imtalker.config import SamplingOptions
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls
@@ -17,7 +15,8 @@ from imtalker.media.framing import Crop
 from imtalker.pipeline.animation import Animation
 from imtalker.pipeline.inputs import DrivingClip, Portrait, Speech, describe_file
 from imtalker.pipeline.motion_clip import load_motion
-from imtalker.pipeline.recipe import VERSION, Recipe
+from imtalker.pipeline.recipe import Recipe
+from imtalker.pipeline.recipe_check import check_recipe
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.weights.config_json import config_from_dict
@@ -139,21 +138,6 @@ def remake(
     return portrait, None, run
 
 
-def check_recipe(recipe: Recipe) -> None:
-    """Raise InputError for a recipe that cannot be made again."""
-    if recipe.get("version") != VERSION:
-        raise InputError(
-            f"this recipe is of version {recipe.get('version', 1)}, not {VERSION}; "
-            "make the video with the software that wrote it, or give the options yourself"
-        )
-    needed = {"audio": ("portrait", "speech", "sampling"), "video": ("portrait", "driving")}
-    needed |= {"motion": ("portrait", "motion"), "dub": ("edited", "speech", "sampling", "dubbing")}
-    mode = recipe.get("mode")
-    missing = [entry for entry in needed.get(str(mode), ("mode",)) if not isinstance(recipe.get(entry), dict)]
-    if missing:
-        raise InputError(f"the recipe has no usable {missing[0]}; give the recipe of a run")
-
-
 def check_weights(pipeline: TalkingHeadPipeline, recipe: Recipe, force: bool) -> None:
     """Raise InputError for other weights than the recipe's, unless forced."""
     expected = (recipe.get("weights") or {}).get("sha256")
@@ -177,7 +161,7 @@ def _controls(values: Recipe | None) -> MotionControls | None:
     unknown = sorted(set(values) - {f.name for f in fields(MotionControls)})
     if unknown:
         raise InputError(f"the recipe asks for {', '.join(unknown)}, which this version does not know; update imtalker")
-    curves: dict[str, Any] = {n: np.asarray(v, np.float32) if isinstance(v, list) else v for n, v in values.items()}
+    curves = dict(values)
     if "style" in curves:
         curves["style"] = config_from_dict(MotionStyle, curves["style"], "style of the recipe")
     return MotionControls(**curves)
@@ -191,5 +175,5 @@ def _rgb(colour: Any) -> tuple[int, int, int]:
     try:
         red, green, blue = bytes.fromhex(str(colour).removeprefix("#"))
     except ValueError as error:
-        raise InputError(f"background {colour!r} of the recipe is no colour #rrggbb; mend the recipe") from error
+        raise InputError(f"background {colour!r:.60} of the recipe is no colour #rrggbb; mend the recipe") from error
     return red, green, blue

@@ -29,7 +29,7 @@ def check_text(text: str, voice: str = DEFAULT_VOICE, speed: float = 1.0) -> str
         InputError: empty or overlong text, nothing in it that is spoken, another script, unknown voice or speed.
     """
     if voice not in VOICES:
-        raise InputError(f"voice is {voice!r}; choose one of {', '.join(VOICES)}")
+        raise InputError(f"voice is {voice!r:.60}; choose one of {', '.join(VOICES)}")
     SPEED.check("speed", speed)
     if not isinstance(text, str):
         raise InputError(f"the text is of type {type(text).__name__}; give a string")

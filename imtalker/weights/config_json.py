@@ -24,7 +24,7 @@ def config_from_dict(config_type: type[Config], values: Any, source: str, base: 
     hints = typing.get_type_hints(config_type)
     fields = [field.name for field in dataclasses.fields(config_type)]  # pyright: ignore[reportArgumentType]
     if not isinstance(values, Mapping):
-        raise InputError(f"{source}: {values!r} is no JSON object; use the fields {', '.join(fields)}")
+        raise InputError(f"{source}: {values!r:.60} is no JSON object; use the fields {', '.join(fields)}")
     base = _defaults(config_type) if base is None else base
     unknown = [name for name in values if name not in fields]
     if unknown:
@@ -39,7 +39,7 @@ def config_from_dict(config_type: type[Config], values: Any, source: str, base: 
             continue
         changed[name] = _tuples(value)
         if not _matches(changed[name], hints[name]):
-            wrong.append(f"{name} is {value!r}, not {_shown(hints[name])}")
+            wrong.append(f"{name} is {value!r:.60}, not {_shown(hints[name])}")
     if wrong:
         raise InputError(f"{source}: {', '.join(wrong)}; mend these fields of {config_type.__name__}")
     if base is not None:

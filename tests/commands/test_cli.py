@@ -1,16 +1,19 @@
 """The command line: what it writes, what it prints, how it ends."""
 
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from imtalker import cli
 from imtalker.cli import COMMANDS, main
 from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.motion_clip import load_motion
@@ -203,9 +206,18 @@ def test_a_missing_package_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.delitem(sys.modules, "imtalker.train.renderer")
     monkeypatch.setitem(sys.modules, "accelerate", None)
     monkeypatch.delitem(sys.modules, "imtalker.train.loop", raising=False)
-    assert main(["train-renderer", "--out", str(tmp_path)]) == 2
-    err = capsys.readouterr().err
-    assert "accelerate" in err and "pip install 'imtalker[train]'" in err and err.count("\n") == 1
+    root = Path(cli.__file__).parents[1]
+    assert "setup-dev:" in (root / "Makefile").read_text() and "setup:" in (root / "Makefile").read_text()
+    for checkout, command in ((root, f"make -C {root} setup-dev"), (tmp_path, "pip install 'imtalker[train]'")):
+        monkeypatch.setattr(cli, "CHECKOUT", checkout)  # the other is a folder of installed packages
+        assert main(["-v", "train-renderer", "--out", str(tmp_path)]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("imtalker: train-renderer needs accelerate, which is not installed; run: ")
+        assert err.endswith(f"{command}\n") and err.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.setattr(cli, "build_parser", lambda: importlib.import_module("av"))
+    assert main(["dub"]) == 2
+    assert capsys.readouterr().err == "imtalker: dub needs av, which is not installed; run: pip install imtalker\n"
 
 
 def test_same_command_same_video(things, tmp_path):

@@ -53,7 +53,7 @@ def test_all_options_reach_the_recipe(things, tmp_path, capsys):
     facts = json.loads(capsys.readouterr().out)
     assert facts["frames"] == 12 and facts["video_frame_rate"] == 20 and facts["size"] == [256, 256]
     recipe = read_recipe(tmp_path / "o.mp4")
-    assert recipe == facts["recipe"]
+    assert recipe is not None and recipe == facts["recipe"]
     assert recipe["dubbing"] == {
         "face": 0,
         "length": "video",

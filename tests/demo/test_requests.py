@@ -84,6 +84,21 @@ def test_values_out_of_range_are_refused_by_name(changes, words):
         replace(SPEAK, **changes)
 
 
+@pytest.mark.parametrize("name", SpeechRequest.options())
+def test_values_of_another_type_are_refused_by_name(name):
+    option, wrong = SpeechRequest.options()[name], (["a"], {"a": 1}, "many", 10**400, float("nan"))
+    if option.is_file:
+        return
+    for value in wrong:
+        if option.kind == "text" and isinstance(value, str) and not option.choices:
+            continue
+        with pytest.raises(InputError, match=f"^{name} is ") as told:
+            SpeechRequest(**{"portrait": "p.png", "speech": "s.wav"} | {name: value})
+        assert len(str(told.value)) < 250
+    if option.kind == "number":
+        assert _field(option, None).preprocess("many") == "many"  # what clients send gets that far
+
+
 def test_numbers_of_a_page_are_floats_and_nothing_given_is_the_default():
     request = SpeechRequest("a.png", "b.wav", steps=4.0, seed=7.0, crop="", yaw=3, expressiveness=None)  # pyright: ignore
     assert (request.steps, request.seed, request.crop, request.expressiveness) == (4, 7, "auto", 100.0)

@@ -12,7 +12,7 @@ import yaml
 from imtalker.demo.page.audio_video_tabs import sample_request
 from imtalker.demo.page.page import hero_html
 from imtalker.demo.runs.credentials import Signer, manifest
-from imtalker.demo.runs.files import result_name, use_private_folder_if_needed
+from imtalker.demo.runs.files import result_name
 from imtalker.demo.runs.hero import Greeting
 from imtalker.demo.runs.run import Finished
 from imtalker.demo.runs.samples import SampleResults, Samples, pairs, title
@@ -121,19 +121,6 @@ def test_settings_come_from_the_environment():
 )  # fmt: skip
 def test_faces_of_nobody_are_offered_on_a_space_or_on_demand(environment, address):
     assert Settings.from_environment(environment).nobody == address
-
-
-def test_a_temporary_folder_of_somebody_else_is_replaced(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    environment: dict[str, str] = {}
-    use_private_folder_if_needed(environment)
-    assert environment == {} and (tmp_path / "gradio").is_dir()
-    (tmp_path / "gradio").rmdir()
-    (tmp_path / "gradio").write_text("in the way")  # as unusable as a folder of another user, for root too
-    use_private_folder_if_needed(environment)
-    assert Path(environment["GRADIO_TEMP_DIR"]).is_dir() and "cannot be written" in caplog.text
-    use_private_folder_if_needed(environment := {"GRADIO_TEMP_DIR": "/mine"})
-    assert environment == {"GRADIO_TEMP_DIR": "/mine"}
 
 
 def test_content_credentials_need_both_files(tmp_path):

@@ -125,9 +125,9 @@ def test_a_rest_frame_asked_for_its_own_motion_keeps_its_landmarks():
     points = find_faces(draw_face(DrawnFace(), 512))[0].points
     own = np.random.default_rng(0).normal(0, 0.3, 32).astype(np.float32)  # however badly its head was read
     geometry = RestGeometry.of(points, own, basis)
-    torch.testing.assert_close(geometry.place(torch.from_numpy(own)[None])[0], geometry.landmarks)
+    torch.testing.assert_close(geometry.place(torch.from_numpy(own)[None])[0][0], geometry.landmarks)
     open_wide = torch.from_numpy(own)[None].clone()
     gap = torch.from_numpy(mouth_space().gap)
     open_wide[:, EXPRESSION_CHANNELS] += gap / gap.norm() ** 2  # a centimetre between the lips
-    apart = geometry.place(open_wide)[0] - geometry.landmarks
+    apart = geometry.place(open_wide)[0][0] - geometry.landmarks
     assert apart[14, 1] - apart[13, 1] > 0.03  # of the inner lips, half sides of the square; down is positive

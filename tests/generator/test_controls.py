@@ -154,6 +154,8 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
         ({"pitch": float("inf")}, "pitch has values that are not finite"),
         ({"roll": "left"}, "roll is 'left'"),
         ({"roll": []}, "roll has no values"),
+        ({"yaw": 10**400}, "yaw is 10{50,};"),
+        ({"yaw": {"a": 1}}, "yaw is"),
         ({"yaw": [[1.0, 2.0]]}, "yaw has the shape"),
         ({"camera": [1.0, 2.0]}, "camera has the shape"),
         ({"style": 1.6}, "style is 1.6"),

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from imtalker.errors import InputError
 from imtalker.media.audio import load_waveform
+from imtalker.media.container import sound_track
+from imtalker.media.sound_blocks import SoundBlocks
 from tests.support.sample_media import encode_audio, tone, write_video, write_wav
 
 CODECS = [
@@ -17,6 +20,8 @@ CODECS = [
     ("opus", "libopus", "flt", "mono", 48_000),
     ("flac", "flac", "s16", "stereo", 48_000),
     ("webm", "libopus", "flt", "stereo", 48_000),
+    ("wma", "wmav2", "fltp", "mono", 44_100),
+    ("aiff", "pcm_s16be", "s16", "mono", 22_050),
 ]
 
 
@@ -47,6 +52,28 @@ def test_channels_are_mixed_and_5_1_does_not_exceed_one(tmp_path):
     loud = np.clip(tone(0.5, 48_000, 6) * 2, -1, 1)
     waveform = load_waveform(write_wav(tmp_path / "a.wav", loud, 48_000))
     assert np.abs(waveform).max() <= 1.0
+
+
+@pytest.mark.parametrize("channels", [3, 7, 9, 20, 33])
+def test_channels_that_no_layout_names_are_mixed(tmp_path, channels):
+    """Ambisonic microphones and mixing desks: FFmpeg mixes the channels it has names for, and no others."""
+    path = write_wav(tmp_path / "a.wav", tone(0.5, 48_000, channels), 48_000)
+    waveform = load_waveform(path)
+    assert np.abs(waveform[1000:7000] - tone(0.5)[1000:7000, 0] * (np.abs(waveform).max() / 0.5)).max() < 0.02
+    with SoundBlocks(path, 0.0) as sound:
+        blocks = np.concatenate([block.to_ndarray() for block in sound.blocks(24_000)], axis=1)
+    assert abs(np.abs(blocks[:, 2000:20_000]).max() - np.abs(waveform).max()) < 0.02
+
+
+@pytest.mark.parametrize("rate", [1, 999, 768_001, 268_451_456, 2**31 - 1])
+def test_an_impossible_rate_is_a_sound_that_cannot_be_decoded(tmp_path, rate):
+    path = write_wav(tmp_path / "a.wav", tone(0.5))
+    data = bytearray(path.read_bytes())
+    data[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(data)
+    assert sound_track(path) is None
+    with pytest.raises(InputError, match="can be decoded; convert it to WAV"):
+        load_waveform(path)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])

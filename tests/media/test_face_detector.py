@@ -42,6 +42,11 @@ def test_size_of_the_picture_does_not_matter(detector):
     assert np.abs(np.array(large.box) / 4 - small.box).max() < 8
 
 
+@pytest.mark.parametrize("size", [(15, 1280), (1280, 1), (7, 9), (3, 4000)])
+def test_strips_hold_no_face(detector, size):
+    assert detector.detect(np.full((*size, 3), 90, np.uint8)) == []
+
+
 def test_the_largest_comes_first_and_others_can_be_chosen(detector):
     faces = detector.detect(two_faces())
     assert len(faces) == 2 and faces[0].box[0] < 256 < faces[1].box[0]

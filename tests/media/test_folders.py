@@ -1,6 +1,8 @@
 """Folders in containers and on shared servers: no home, a temporary folder of somebody else, a read-only disk."""
 
+import ast
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -99,3 +101,24 @@ print(cache_folder()); print(ensure_home()); print(writable_folder({str(temporar
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd="/")
     assert done.returncode == 0, done.stderr
     assert all(Path(line).is_relative_to(temporary / "imtalker-54321") for line in done.stdout.split()), done.stdout
+
+
+@pytest.mark.parametrize("chosen", [None, "chosen"])
+def test_a_temporary_folder_of_gradio_that_cannot_be_written_is_replaced(temporary, chosen, caplog):
+    usual = temporary / (chosen or "gradio")
+    environment = {"GRADIO_TEMP_DIR": str(usual)} if chosen else {}
+    before = dict(environment)
+    folders.ensure_gradio_folder(environment)
+    assert environment == before and usual.is_dir()
+    usual.rmdir()
+    usual.write_text("in the way")  # as unusable as a folder of another user, for root too
+    folders.ensure_gradio_folder(environment)
+    assert Path(environment["GRADIO_TEMP_DIR"]).is_dir() and "cannot be written" in caplog.text
+
+
+def test_the_app_chooses_its_folders_before_it_imports_gradio():
+    """Gradio's modules read the variable when they are imported; ``spaces`` ends where there is no home."""
+    tree = ast.parse((Path(__file__).parents[2] / "app.py").read_text(encoding="utf-8"))
+    code = [ast.unparse(node) for node in tree.body]
+    foreign = next(i for i, line in enumerate(code) if re.match(r"(import|from) (spaces|gradio|imtalker\.demo)", line))
+    assert {"ensure_home()", "ensure_gradio_folder()"} <= set(code[:foreign])

@@ -130,14 +130,26 @@ def test_heic_photographs(tmp_path, picture):
     (tmp_path / "named.jpg").write_bytes((tmp_path / "IMG_0001.HEIC").read_bytes())
     for name in ("IMG_0001.HEIC", "named.jpg"):  # phones and messengers name them as they like
         assert close(load_portrait(tmp_path / name), tall)
-    (tmp_path / "half.heic").write_bytes((tmp_path / "IMG_0001.HEIC").read_bytes()[:400])
-    with pytest.raises(InputError, match="damaged"):
-        load_portrait(tmp_path / "half.heic")
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = Image.fromarray(tall).transpose(Image.Transpose.ROTATE_90)
     pillow_heif.from_pillow(turned).save(tmp_path / "turned.heic", quality=95, exif=exif.tobytes())
     assert close(load_portrait(tmp_path / "turned.heic"), tall)
+
+
+def test_heic_that_cannot_be_read_is_refused_in_one_line(tmp_path, picture):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.fromarray(picture)).save(tmp_path / "whole.heic")
+    whole, path = (tmp_path / "whole.heic").read_bytes(), tmp_path / "IMG_0002.HEIC"
+    for data in (
+        whole[:70],
+        whole[:400],
+        *(whole.replace(box, b"free") for box in (b"meta", b"hvcC", b"pitm", b"iloc")),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=r"^picture .*IMG_0002\.HEIC is damaged .*; save it again") as told:
+            load_portrait(path)
+        assert "\n" not in str(told.value)
 
 
 def test_a_missing_reader_is_named(tmp_path, picture, monkeypatch):

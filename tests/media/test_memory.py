@@ -32,6 +32,7 @@ def peak():
 base = peak()
 """
 CASES = {
+    "48 megapixels are read": ((8064, 6048), "load_portrait(path)", 420),
     "48 megapixels": ((8064, 6048), "finish(load_portrait(path), CropBox(3000, 1500, 2400), paste_back=True)", 800),
     "48 megapixels, turned": (
         (8064, 6048),

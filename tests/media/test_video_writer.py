@@ -72,6 +72,13 @@ def test_sound_keeps_its_own_quality(tmp_path):
     assert (facts["audio_rate"], facts["channels"]) == (48_000, 2)
 
 
+@pytest.mark.parametrize("offset", [float("nan"), float("inf"), 4000.0, -1e12])
+def test_sound_of_another_hour_is_refused(tmp_path, offset):
+    with pytest.raises(InputError, match="the sound starts"):
+        write(tmp_path / "v.mp4", 2, audio=(16_000, np.ones(1600, np.float32)), audio_offset=offset)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("offset", [0.2, -0.2])
 def test_sound_can_start_later_or_earlier(tmp_path, offset):
     sound = np.concatenate([tone(0.4)[:, 0], np.zeros(6400, np.float32)])

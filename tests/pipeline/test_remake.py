@@ -15,9 +15,14 @@ from imtalker.demo.runs.jobs import make_job
 from imtalker.demo.runs.requests import ClipRequest, SpeechRequest
 from imtalker.demo.runs.run import Finished, run_clip
 from imtalker.errors import InputError
-from imtalker.pipeline.recipe import VERSION, read_recipe
-from imtalker.pipeline.remake import InputFiles, check_recipe, remake
+from imtalker.generator.controls import MotionControls
+from imtalker.media.crop import CropBox
+from imtalker.media.video_writer import VideoWriter
+from imtalker.pipeline.recipe import VERSION, read_recipe, requested_controls
+from imtalker.pipeline.recipe_check import check_recipe
+from imtalker.pipeline.remake import InputFiles, remake
 from imtalker.pipeline.talking_head import load_pipeline
+from imtalker.speech import speak_again
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import decode_video, tone, write_video, write_wav
 from tests.support.standin import save_small_models
@@ -168,9 +173,50 @@ def test_a_damaged_recipe_is_an_input_error(things, pipeline, damage):
         remake(pipeline, recipe | damage, InputFiles({}, (things,)))
 
 
+STRANGE = (None, True, -1, 10**400, float("nan"), 1e308, "", "\0/..", [], [[1], 2], {}, {"file": 3})
+
+
+@pytest.mark.parametrize("mode", ["audio", "video"])
+def test_whatever_is_changed_in_a_recipe_is_used_or_refused_in_words(things, pipeline, mode):
+    portrait = pipeline.encode_source(things / "ann.png", crop=CropBox(10, 10, 200))
+    if mode == "audio":
+        controls = MotionControls(yaw=np.arange(3.0), gaze_x=2)
+        recipe = pipeline.animate_from_audio(portrait, things / "speech.wav", controls, paste_back=True).recipe
+    else:
+        recipe = pipeline.animate_from_video(portrait, things / "clip.mp4", crop=None).recipe
+    recipe = json.loads(json.dumps(recipe)) | {"audio_offset": 0.0}
+    monkey = np.random.default_rng(5)
+    places = list(_places(recipe))
+    for path, value in zip(places, monkey.integers(len(STRANGE), size=len(places)), strict=True):
+        changed = json.loads(json.dumps(recipe))
+        parent = changed
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = STRANGE[value]
+        try:
+            requested_controls(changed)
+            speak_again(changed)
+            remake(pipeline, changed, InputFiles({}, (things,), force=True))
+        except InputError as error:
+            assert len(str(error)) < 400, error
+    assert len(places) > 15
+
+
+def _places(values, path=()):
+    """Where something stands in a recipe."""
+    if path:
+        yield path
+    for key in values if isinstance(values, dict) else ():
+        yield from _places(values[key], (*path, key))
+
+
 def test_a_recipe_out_of_nothing(things, tmp_path, capsys):
     (tmp_path / "r.json").write_text("[1]")
-    for path in (things / "clip.mp4", things / "speech.wav", tmp_path / "r.json", tmp_path / "nowhere.json"):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with VideoWriter(tmp_path / "list.mp4", (48, 64), recipe=[1]) as writer:  # pyright: ignore[reportArgumentType]
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    made = (tmp_path / name for name in ("r.json", "deep.json", "list.mp4", "nowhere.json"))
+    for path in (things / "clip.mp4", things / "speech.wav", *made):
         assert animate(things, "--recipe", path, "-o", tmp_path / "v.mp4") == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "v.mp4").exists()

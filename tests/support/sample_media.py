@@ -31,7 +31,8 @@ def encode_audio(
 ) -> Path:
     """A tone in any codec the container's suffix allows."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout, format=fmt, options={"strict": "-2"})
+        options = {"strict": "-2"} | ({"b": "64000"} if codec.startswith("wma") else {})
+        stream = container.add_stream(codec, rate=rate, layout=layout, format=fmt, options=options)
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(tone(seconds, rate).T), format="fltp", layout="mono")
         frame.sample_rate = rate
         resampler = av.AudioResampler(format=fmt, layout=layout, rate=rate)

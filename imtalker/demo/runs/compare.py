@@ -99,7 +99,7 @@ def make_variants(
         if other is None:
             raise InputError("there is no second portrait; add a picture or choose a sample")
         return [Variant("first portrait", job), Variant("second portrait", other, borrows_motion=True)]
-    raise InputError(f"unknown comparison {kind!r}; choose one of {', '.join(KINDS)}")
+    raise InputError(f"unknown comparison {kind!r:.60}; choose one of {', '.join(KINDS)}")
 
 
 def run_comparison(

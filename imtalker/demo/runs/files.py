@@ -1,19 +1,16 @@
 """Where results lie until they are fetched: folders inside Gradio's temporary folder, so that it clears them."""
 
-import os
 import re
 import shutil
-import tempfile
 import time
 import uuid
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gradio.utils import get_upload_folder
 
 from imtalker.demo.settings import KEEP_SECONDS
-from imtalker.media.folders import writable_folder
 
 PREFIX = "imtalker-"
 
@@ -39,15 +36,6 @@ def run_folder() -> Iterator[Path]:
         raise
     with suppress(OSError):  # not empty: what it is for
         folder.rmdir()
-
-
-def use_private_folder_if_needed(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Where Gradio's usual temporary folder belongs to somebody else, choose one of our own; call before the page."""
-    if environment.get("GRADIO_TEMP_DIR"):
-        return
-    folder = writable_folder(Path(tempfile.gettempdir()) / "gradio", "gradio")
-    if folder != Path(tempfile.gettempdir()) / "gradio":
-        environment["GRADIO_TEMP_DIR"] = str(folder)
 
 
 def result_name(portrait: str | None, source: str | None) -> str:

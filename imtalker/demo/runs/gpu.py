@@ -16,7 +16,7 @@ from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 
-START_SECONDS = 10  # until a lent GPU holds the weights
+START_SECONDS = 6  # until a lent GPU holds the weights, one gigabyte
 MAX_GPU_SECONDS = 80  # of one run: where a GPU is counted one and a half times, a visitor's 120 a day are just enough
 
 

@@ -73,21 +73,25 @@ class Option:
         """The value in its proper type; ``default`` where nothing is given.
 
         Raises:
-            InputError: out of range, or missing although it is needed.
+            InputError: out of range, of another type, or missing although it is needed.
         """
         if value is None or value == "":
             if default is MISSING:
                 raise InputError(self.missing or f"{name} is missing; give it")
             return default
         if self.kind == "switch":
+            if value not in (True, False):
+                raise InputError(f"{name} is {value!r:.60}; give true or false")
             return bool(value)
+        if self.kind == "text" and not isinstance(value, str):
+            raise InputError(f"{name} is {value!r:.60}; give a text")
         if self.limits is not None:
             if self.limits.whole and isinstance(value, float) and value.is_integer():
                 value = int(value)  # numbers of a page are floats
             self.limits.check(name, value)
             value = value if self.limits.whole else float(value)
         if self.choices and value not in self.choices:
-            raise InputError(f"{name} is {value!r}; choose one of {', '.join(self.choices)}")
+            raise InputError(f"{name} is {value!r:.60}; choose one of {', '.join(self.choices)}")
         return value
 
 
