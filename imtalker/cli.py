@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imtalker.commands import animate, bench, check, convert, dub, evaluate, info, train
+from imtalker.commands import animate, batch, bench, check, convert, dub, evaluate, info, train
 from imtalker.commands.exit_codes import BAD_INPUT, INTERRUPTED, PARTLY
 from imtalker.commands.parser import Parser
 from imtalker.errors import ImTalkerError, InputError
@@ -16,7 +16,7 @@ from imtalker.version import __version__
 logger = logging.getLogger(__name__)
 
 CHECKOUT = Path(__file__).resolve().parents[1]  # of the repository, unless a wheel was installed
-COMMANDS = (animate, dub, convert, info, bench, evaluate, check, train)
+COMMANDS = (animate, dub, batch, convert, info, bench, evaluate, check, train)
 
 
 def build_parser() -> Parser:

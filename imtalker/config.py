@@ -73,6 +73,12 @@ class RendererConfig:
         network's own resolution."""
         return (self.output_size, 2 * self.output_size) if self.pixel_gate else (self.output_size,)
 
+    def check_size(self, size: int | None) -> None:
+        """Raise InputError for a side of frames that cannot be made; None asks for none in particular."""
+        if size is not None and size not in self.sizes:
+            known = " or ".join(map(str, self.sizes))
+            raise InputError(f"size {size}: this renderer makes frames of {known} pixels")
+
     def level_size(self, level: int) -> int:
         """Side of a level's feature map, cells."""
         return 8 * 2**level

@@ -1,6 +1,7 @@
 """Options of ``imtalker animate`` and what they mean to the pipeline."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -29,10 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--portrait", nargs="+", default=[], metavar="P", help="picture(s) or a folder of them")
     add("--audio", nargs="+", default=[], metavar="A", help="speech: audio or video file(s), or a folder")
     add("--video", nargs="+", default=[], metavar="V", help="driving clip(s), or a folder")
-    add("--text", metavar="WORDS", help="what a synthetic voice says: English, up to 10,000 characters")
-    add("--text-file", metavar="F", help="the same, read from a file in UTF-8")
-    add("--voice", choices=VOICES, help="of --text; heart (the default) works offline, others are fetched once")
-    add("--speed", type=float, metavar="X", help="of the voice, 0.5 to 2")
+    add_text_options(add)
     add("--motion", metavar="F", help="motion saved before (.safetensors); --audio then only gives the sound")
     add("--recipe", metavar="R", help="make a video again: its recipe (.json), or the finished video itself")
     add("-o", "--output", metavar="OUT.mp4", help="the video; for a batch a folder")
@@ -106,6 +104,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--background", default="white", metavar="COLOUR", help="behind transparent parts: a name or #rrggbb")
 
 
+def add_text_options(add: Callable[..., Any]) -> None:
+    """A text in the place of speech, and its voice; ``add`` is the ``add_argument`` of a group."""
+    add("--text", metavar="WORDS", help="what a synthetic voice says: English, up to 10,000 characters")
+    add("--text-file", metavar="F", help="the same, read from a file in UTF-8")
+    add("--voice", choices=VOICES, help="of --text; heart (the default) works offline, others are fetched once")
+    add("--speed", type=float, metavar="X", help="of the voice, 0.5 to 2")
+
+
 def check_options(arguments: argparse.Namespace) -> None:
     """Raise InputError for options that contradict each other."""
     if arguments.recipe:
@@ -115,9 +121,9 @@ def check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--force is for --recipe; leave it out")
     if not arguments.portrait:
         raise InputError("there is no portrait; give --portrait, or the --recipe of a video")
-    _check_text_options(arguments)
+    check_text_options(arguments)
     given = [name for name in ("audio", "video", "motion") if getattr(arguments, name)]
-    texts = _texts(arguments)
+    texts = given_texts(arguments)
     if not given and not texts:
         raise InputError("nothing to animate with; give --audio, --text, --video or --motion")
     if given and texts:
@@ -133,13 +139,14 @@ def check_options(arguments: argparse.Namespace) -> None:
         raise InputError("--relative is for --video; leave it out")
 
 
-def _texts(arguments: argparse.Namespace) -> list[str]:
+def given_texts(arguments: argparse.Namespace) -> list[str]:
     """The options given that say a text; an empty one is one, too."""
     return [f"--{n.replace('_', '-')}" for n in ("text", "text_file") if getattr(arguments, n) is not None]
 
 
-def _check_text_options(arguments: argparse.Namespace) -> None:
-    texts = _texts(arguments)
+def check_text_options(arguments: argparse.Namespace) -> None:
+    """Raise InputError for options of a text that contradict each other."""
+    texts = given_texts(arguments)
     if len(texts) > 1:
         raise InputError("--text cannot be used with --text-file; choose one")
     for name in ("voice", "speed"):
@@ -149,7 +156,7 @@ def _check_text_options(arguments: argparse.Namespace) -> None:
 
 def parse_text(arguments: argparse.Namespace) -> tuple[str, str, float] | None:
     """Text, voice and speed as asked for and checked; None if there is no text to say."""
-    if not _texts(arguments):
+    if not given_texts(arguments):
         return None
     text = read_text(arguments.text_file) if arguments.text is None else arguments.text
     voice, speed = arguments.voice or DEFAULT_VOICE, 1.0 if arguments.speed is None else arguments.speed
@@ -157,16 +164,27 @@ def parse_text(arguments: argparse.Namespace) -> tuple[str, str, float] | None:
 
 
 def _check_recipe_options(arguments: argparse.Namespace) -> None:
-    parser = argparse.ArgumentParser()
-    add_options(parser)
-    open_to_choice = {"recipe", "preset", "device", "dtype", "output", "save_motion", "side_by_side", "json", "force"}
-    open_to_choice |= {"portrait", "audio", "video", "motion", "head_from"}
-    for name, default in vars(parser.parse_args([])).items():
-        if name not in open_to_choice and getattr(arguments, name) != default:
-            raise InputError(f"--{name.replace('_', '-')} is set by the recipe; leave it out")
+    check_left_to_recipe(arguments, add_options, {"portrait", "audio", "video", "motion", "head_from"})
     for name in ("portrait", "audio", "video"):
         if len(getattr(arguments, name)) > 1:
             raise InputError(f"a recipe has one {name}; give one --{name}")
+
+
+def check_left_to_recipe(
+    arguments: argparse.Namespace, add: Callable[[argparse.ArgumentParser], None], files: set[str]
+) -> None:
+    """Raise InputError for an option that the recipe sets.
+
+    Args:
+        add: adds the command's options to a parser.
+        files: names of those that say where a file of the recipe is.
+    """
+    parser = argparse.ArgumentParser()
+    add(parser)
+    open_to_choice = {"recipe", "preset", "device", "dtype", "output", "save_motion", "side_by_side", "json", "force"}
+    for name, default in vars(parser.parse_args([])).items():
+        if name not in open_to_choice | files and getattr(arguments, name) != default:
+            raise InputError(f"--{name.replace('_', '-')} is set by the recipe; leave it out")
 
 
 def recipe_files(arguments: argparse.Namespace) -> dict[str, str]:

@@ -3,156 +3,173 @@
 import argparse
 import json
 import logging
-import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from imtalker.commands.animate_options import parse_text
+from imtalker.commands.dub_options import add_options, check_options, output_target, parse_options, parse_sampling
 from imtalker.commands.exit_codes import DONE, INTERRUPTED
 from imtalker.commands.output import print_run
-from imtalker.commands.progress import InterruptOnce, with_progress
+from imtalker.commands.progress import InterruptOnce, Watch, with_progress
 from imtalker.errors import InputError
 from imtalker.media.atomic import checked_target
+
+if TYPE_CHECKING:  # networks are loaded when there is something to dub
+    from imtalker.dubbing.clip import DubClip
+    from imtalker.pipeline.animation import Animation, FrameChunk
+    from imtalker.pipeline.inputs import Speech
+    from imtalker.pipeline.talking_head import TalkingHeadPipeline
+    from imtalker.pipeline.timing import Timings
 
 logger = logging.getLogger(__name__)
 
 NAMES, EXTRA = ("dub",), None
-LEVELS = {"keep": 1.0, "drop": 0.0}
+Progress = Callable[[int, int], None] | None
 
 
 def add_parser(commands: Any) -> None:
     """Describe the command."""
     parser = commands.add_parser("dub", help="give a person in a video new lips for new speech")
-    add = parser.add_argument_group("input and output").add_argument
-    add("--video", required=True, metavar="V", help="the clip; its pictures, size and frame rate are kept")
-    add("--audio", required=True, metavar="A", help="the new speech: an audio or video file")
-    add("-o", "--output", metavar="OUT.mp4", help="the video, or a folder for it")
-    add("--save-motion", metavar="F", help="also save the motion of the lips (.safetensors)")
-    add("--label", action="store_true", help="write 'AI-generated' into a corner")
-    add("--json", action="store_true", help="print one JSON object with timings and versions")
-
-    add = parser.add_argument_group("dubbing").add_argument
-    add("--face", type=int, metavar="N", help="whose lips, 0 the largest face; needed where several people are seen")
-    add(
-        "--length",
-        choices=("audio", "video"),
-        default="audio",
-        help="as long as the speech, the clip running back and forth; or as long as the clip, its rest untouched",
-    )
-    add("--keep-pauses", action="store_true", help="keep the old mouth where the speech is silent for over 0.6 s")
-    add("--articulation", default="own", metavar="own|X", help="how far the mouth opens: as in the clip, or 0.6 to 1.4")
-    add("--reference", default="auto", metavar="auto|S", help="a moment of the clip, seconds, with the lips at rest")
-    add("--engine", choices=("renderer",), default="renderer", help="what draws the mouth (default: %(default)s)")
-    add("--background-sound", default="drop", metavar="keep|drop|LEVEL", help="the clip's own sound under the speech")
-
-    add = parser.add_argument_group("models and sampling (the preset's values by default)").add_argument
-    add("--preset", default="tiny", metavar="tiny|DIR", help="models to use (default: tiny)")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    add("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
-    add("--steps", type=int, metavar="N", help="network evaluations per window")
-    add("--guidance", type=float, metavar="W", help="guidance by the speech; 1 is off")
-    add("--solver", choices=("euler", "midpoint", "heun"), help="of the flow's differential equation")
-    add("--seed", type=int, metavar="S", help="same seed, same video")
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the video; returns the exit code."""
-    options = parse_options(arguments)  # before the models: a typing mistake should show at once
-    target = _target(arguments)
+    check_options(arguments)  # before the models: a typing mistake should show at once
+    target = output_target(arguments)
     if arguments.save_motion:
         checked_target(arguments.save_motion, (".safetensors",))
+    pipeline = load(arguments, arguments.device)
+    with InterruptOnce() as stop, ExitStack() as first_pass:
+        progress = first_pass.enter_context(_following())
 
-    from imtalker.dubbing.dub import dub
-    from imtalker.pipeline.animation import save_video
-    from imtalker.pipeline.motion_clip import save_motion
-    from imtalker.pipeline.talking_head import load_pipeline
-    from imtalker.pipeline.timing import Timings
+        def watch(animation: "Animation") -> Iterable["FrameChunk"]:
+            first_pass.close()  # its bar gives way to the next one
+            return with_progress(animation, stop)
 
-    pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, progress=logger.warning)
-    given = {
-        "num_steps": arguments.steps,
-        "guidance_scale": arguments.guidance,
-        "solver": arguments.solver,
-        "seed": arguments.seed,
-    }
-    sampling = replace(pipeline.preset.sampling, **{name: value for name, value in given.items() if value is not None})
-    timings = Timings()
-    with InterruptOnce() as stop:
-        with _following() as progress:
-            animation = dub(
-                pipeline, arguments.video, arguments.audio, options, sampling,
-                engine=arguments.engine, timings=timings, progress=progress,
-            )  # fmt: skip
-        save_video(
-            with_progress(animation, stop), target, animation.audio, animation.recipe, animation.audio_offset, timings,
-            fps=animation.fps,
-        )  # fmt: skip
-    if arguments.save_motion and timings.frames:
-        save_motion(arguments.save_motion, animation.motion)
-    seconds = float(timings.frames / animation.fps)
-    facts = {
-        "output": str(target) if timings.frames else None,
-        "motion": arguments.save_motion if timings.frames else None,
-        "stopped": stop.requested,
-        "size": [animation.size[1], animation.size[0]],
-        "video_frame_rate": round(float(animation.fps), 4),
-        "duration_seconds": round(seconds, 3),
-        "preset": pipeline.preset.name,
-        "device": str(pipeline.device),
-        "recipe": animation.recipe,
-        **timings.as_dict(),
-        "times_real_time": round(seconds / timings.total, 3),
-    }
+        facts = make(pipeline, arguments, target, watch, progress)
+    facts["stopped"] = stop.requested
     _report(arguments.json, facts)
     return INTERRUPTED if stop.requested else DONE
 
 
-def parse_options(arguments: argparse.Namespace) -> Any:
-    """``DubOptions`` from the command line; raises InputError."""
+def load(arguments: argparse.Namespace, device: str) -> "TalkingHeadPipeline":
+    """The models, in the recipe's precision where one is given.
+
+    Raises:
+        InputError, WeightsError: see ``load_working_pipeline``; or the recipe is not one of a dubbed video.
+    """
+    from imtalker.pipeline.loading import load_working_pipeline
+
+    dtype = arguments.dtype
+    if dtype == "auto" and arguments.recipe:
+        dtype = _recipe(arguments).get("dtype", "auto")
+    report = logger.warning  # shown without -v: what had to be given up
+    return load_working_pipeline(arguments.preset, device, dtype, keep_preset=True, progress=report).pipeline
+
+
+def make(
+    pipeline: "TalkingHeadPipeline",
+    arguments: argparse.Namespace,
+    target: Path,
+    watch: Watch,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Make one video; returns the facts about it.
+
+    Args:
+        watch: gives the chunks on; may end the run early, which leaves a shorter video.
+        progress: of the first pass: frames followed, frames to follow.
+    """
+    from imtalker.dubbing.dub import original_beside, plan_of
     from imtalker.dubbing.options import DubOptions
+    from imtalker.pipeline.animation import save_video
+    from imtalker.pipeline.motion_clip import save_motion
+    from imtalker.pipeline.timing import Timings
 
-    articulation = arguments.articulation
-    if articulation != "own":
-        articulation = _number(articulation, "articulation", "own, or a number such as 1.1")
-    level = LEVELS.get(arguments.background_sound)
-    if level is None:
-        level = _number(arguments.background_sound, "background sound", "keep, drop, or a level such as 0.3")
-    reference = None
-    if arguments.reference != "auto":
-        reference = _number(arguments.reference, "reference", "auto, or seconds such as 1.5")
-    return DubOptions(
-        face=arguments.face,
-        length=arguments.length,
-        keep_pauses=arguments.keep_pauses,
-        articulation=articulation,
-        reference=reference,
-        background_sound=level,
-        label=arguments.label,
-    )
+    timings = Timings()
+    start = _again if arguments.recipe else _anew
+    clip, speech, animation = start(pipeline, arguments, timings, progress)
+    for remark in animation.remarks:
+        logger.warning("%s: %s", clip.path.name, remark)
+    sound = {"audio": animation.audio, "audio_offset": animation.audio_offset, "recipe": animation.recipe}
+    beside = []
+    if arguments.side_by_side:
+        plan = plan_of(clip, speech, DubOptions(length=animation.recipe["dubbing"]["length"]))
+        beside = [original_beside(target.with_name(f"{target.stem}-side-by-side.mp4"), clip, plan, **sound)]
+    save_video(watch(animation), target, **sound, timings=timings, also=beside, fps=animation.fps)
+    if arguments.save_motion and timings.frames:
+        save_motion(arguments.save_motion, animation.motion)
+    seconds = float(timings.frames / animation.fps)
+    return {
+        "output": str(target) if timings.frames else None,
+        "side_by_side": str(beside[0].path) if beside and timings.frames else None,
+        "motion": arguments.save_motion if timings.frames else None,
+        "remarks": [asdict(remark) for remark in animation.remarks],
+        "size": [animation.size[1], animation.size[0]],
+        "video_frame_rate": round(float(animation.fps), 4),
+        "duration_seconds": round(seconds, 3),
+        "preset": pipeline.preset.name,
+        "revision": pipeline.models.revision,
+        "device": str(pipeline.device),
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "recipe": animation.recipe,
+        **timings.as_dict(),
+        "times_real_time": round(seconds / timings.total, 3),
+    }
 
 
-def _number(text: str, name: str, choice: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"{name} is {text!r}; give {choice}")
-    return value
+def _anew(
+    pipeline: "TalkingHeadPipeline", arguments: argparse.Namespace, timings: "Timings", progress: Progress
+) -> "tuple[DubClip, Speech, Animation]":
+    """A run as the options say."""
+    from imtalker.dubbing.clip import DubClip
+    from imtalker.dubbing.dub import dub
+    from imtalker.pipeline.inputs import Speech
+    from imtalker.speech import speak
+
+    said = parse_text(arguments)
+    clip = DubClip.read(arguments.video)
+    with timings.measure("speaking" if said else "audio_encoding"):
+        speech = speak(*said) if said else Speech.read(arguments.audio)
+    options, sampling = parse_options(arguments), parse_sampling(arguments, pipeline.preset.sampling)
+    run = dub(
+        pipeline, clip, speech, options, sampling, engine=arguments.engine, timings=timings, progress=progress
+    )  # fmt: skip
+    return clip, speech, run
 
 
-def _target(arguments: argparse.Namespace) -> Path:
-    name = f"{Path(arguments.video).stem}_{Path(arguments.audio).stem}.mp4"
-    target = Path(arguments.output) if arguments.output else Path(name)
-    target = checked_target(target / name if target.is_dir() else target, (".mp4",))
-    for source in (Path(arguments.video), Path(arguments.audio)):
-        if target.exists() and source.exists() and target.samefile(source):
-            raise InputError(f"output {target} is also an input; choose another name")
-    return target
+def _again(
+    pipeline: "TalkingHeadPipeline", arguments: argparse.Namespace, timings: "Timings", progress: Progress
+) -> "tuple[DubClip, Speech, Animation]":
+    """The run of a recipe once more."""
+    from imtalker.dubbing.remake import remake_dub
+    from imtalker.pipeline.remake import InputFiles
+    from imtalker.speech import speak_again
+
+    recipe = _recipe(arguments)
+    given = {"edited": arguments.video, "speech": arguments.audio}
+    given = {entry: path for entry, path in given.items() if path is not None}
+    files = InputFiles(given, (Path(arguments.recipe).parent, Path()), arguments.force)
+    with timings.measure("speaking"):
+        spoken = speak_again(recipe, files.force)
+    return remake_dub(pipeline, recipe, files, timings, spoken, progress)
+
+
+def _recipe(arguments: argparse.Namespace) -> dict[str, Any]:
+    from imtalker.dubbing.remake import check_dub_recipe
+    from imtalker.pipeline.recipe import read_recipe
+
+    recipe = read_recipe(arguments.recipe)
+    if recipe is None:
+        raise InputError(f"{arguments.recipe} carries no recipe; give a video made by imtalker or its JSON")
+    check_dub_recipe(recipe)
+    return recipe
 
 
 @contextmanager

@@ -2,9 +2,11 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any
+
+Watch = Callable[[Any], Iterable]  # an animation -> its chunks, seen and perhaps cut short
 
 
 class InterruptOnce:

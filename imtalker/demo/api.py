@@ -14,9 +14,10 @@ import numpy as np
 
 from imtalker.demo.page.crop_preview import describe_faces, draw
 from imtalker.demo.page.widgets import pass_file_through
+from imtalker.demo.runs.common_options import PORTRAIT
 from imtalker.demo.runs.compare import CompareProgress, Comparison
 from imtalker.demo.runs.options import Option, Request
-from imtalker.demo.runs.requests import PORTRAIT, ClipRequest, CompareRequest, MotionRequest, SpeechRequest
+from imtalker.demo.runs.requests import ClipRequest, CompareRequest, DubRequest, MotionRequest, SpeechRequest
 from imtalker.demo.runs.run import Finished, Progress, Waiting
 from imtalker.demo.service import Service
 from imtalker.demo.settings import GPU_QUEUE
@@ -45,9 +46,11 @@ class Endpoints:
             whole = [video, motion, report]
             self._offer(SpeechRequest, self.animate_audio, whole)
             self._offer(ClipRequest, self.animate_video, whole)
+            self._offer(DubRequest, self.dub_video, whole)
             self._offer(MotionRequest, self.apply_motion, whole)
             self._offer(SpeechRequest, self.animate_audio_stream, [piece, report], IN_PIECES)
             self._offer(ClipRequest, self.animate_video_stream, [piece, report], IN_PIECES)
+            self._offer(DubRequest, self.dub_video_stream, [piece, report], IN_PIECES)
             self._offer(CompareRequest, self.compare, [video, report])
             looks: dict[str, Any] = {"concurrency_id": "look", "concurrency_limit": 4}
             self._trigger.click(
@@ -63,6 +66,10 @@ class Endpoints:
         """A clip moves a portrait."""
         yield from self._whole(request, progress)
 
+    def dub_video(self, request: DubRequest, progress: gr.Progress) -> Rows:
+        """New speech gives a person in a clip new lips."""
+        yield from self._whole(request, progress)
+
     def apply_motion(self, request: MotionRequest, progress: gr.Progress) -> Rows:
         """Motion saved before moves a portrait."""
         yield from self._whole(request, progress)
@@ -73,6 +80,10 @@ class Endpoints:
 
     def animate_video_stream(self, request: ClipRequest, progress: gr.Progress) -> Rows:
         """``animate_video`` in pieces."""
+        yield from self._pieces(request, progress)
+
+    def dub_video_stream(self, request: DubRequest, progress: gr.Progress) -> Rows:
+        """``dub_video`` in pieces."""
         yield from self._pieces(request, progress)
 
     def compare(self, request: CompareRequest, progress: gr.Progress) -> Rows:
@@ -111,7 +122,7 @@ class Endpoints:
                 event.recipe.unlink()  # the report has it
                 yield str(event.video), str(event.motion), event.report
             elif isinstance(event, Progress) and often():
-                progress((event.done, event.total), unit="frames", desc="drawing")
+                progress((event.done, event.total), unit="frames", desc="looking" if event.looking else "drawing")
                 yield None, None, {"frames": event.done, "total": event.total}
             elif isinstance(event, Waiting):
                 yield None, None, {"frames": 0, "total": 0, "before": event.place, "expected_seconds": event.seconds}

@@ -10,8 +10,11 @@ from imtalker.config import SAMPLE_RATE
 from imtalker.demo.models import ModelHost
 from imtalker.demo.runs.compare import CompareProgress, Comparison, make_variants, run_comparison
 from imtalker.demo.runs.credentials import Signer
+from imtalker.demo.runs.dub_job import make_dub_job
+from imtalker.demo.runs.dub_request import DubRequest
 from imtalker.demo.runs.files import run_folder
 from imtalker.demo.runs.gpu import RenderClip, check_gpu_seconds, make_renderer
+from imtalker.demo.runs.job import Job
 from imtalker.demo.runs.jobs import make_job, motion_controls
 from imtalker.demo.runs.line import Line, Ticket
 from imtalker.demo.runs.live import Event, LiveRun, LiveRuns
@@ -106,7 +109,7 @@ class Service:
                     return
                 timings = Timings()
                 with timings.measure("reading"):
-                    job = make_job(request, self.host.pipeline(), self.settings.max_seconds)
+                    job = self._job(request)
                 if self.settings.zero_gpu and render is None:
                     check_gpu_seconds(job)
                 for event in run_clip(
@@ -122,7 +125,7 @@ class Service:
                     if isinstance(event, Progress):
                         ticket.share = event.done / max(event.total, 1)
                     elif isinstance(event, Finished):
-                        self._signer.sign(event.video)
+                        self._signer.sign(event.video, edited=isinstance(request, DubRequest))
                         if self.results is not None:
                             self.results.keep(key, event)
                         outcome(event.report, "stopped" if event.report["stopped"] else "finished")
@@ -185,7 +188,7 @@ class Service:
                 "solver": sampling.solver,
             },
             "abilities": {
-                name: able[option.needs]
+                name if name in request.optional() else request.endpoint: able[option.needs]
                 for request in REQUESTS
                 for name, option in request.options().items()
                 if option.needs
@@ -223,6 +226,12 @@ class Service:
     def close(self) -> None:
         """End all runs and remove their files."""
         self.live.close()
+
+    def _job(self, request: Request) -> Job:
+        pipeline, longest = self.host.pipeline(), self.settings.max_seconds
+        if isinstance(request, DubRequest):
+            return make_dub_job(request, pipeline, longest)
+        return make_job(request, pipeline, longest)
 
     def _turn(self, ticket: Ticket, should_stop: Callable[[], bool]) -> Generator[Waiting | Stopped, None, bool]:
         """Wait for the ticket's turn; False if it was given up."""

@@ -1,10 +1,10 @@
 """``dub``: a video and new speech -> the same video with a new mouth, frame by frame."""
 
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,49 +12,37 @@ from torch import Tensor
 
 from imtalker.config import SAMPLE_RATE, SamplingOptions
 from imtalker.dubbing.blending import Blender
+from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.engine import MouthEngine
 from imtalker.dubbing.lips import articulated, onto_clip, own_articulation, resampled, speech_motion
-from imtalker.dubbing.mouth_reading import read_mouth
 from imtalker.dubbing.options import DubOptions
-from imtalker.dubbing.references import References, choose_references
 from imtalker.dubbing.renderer_engine import RendererEngine
-from imtalker.dubbing.rest_frames import RestFrames
-from imtalker.dubbing.timing import MAX_YAW, Plan, lost_seconds, make_plan, pauses, strength
-from imtalker.dubbing.tracking import FaceTrack, Sighting, TrackRecorder, watch
-from imtalker.errors import InputError, NoFaceError
+from imtalker.dubbing.timing import Plan, make_plan, pauses, strength
+from imtalker.dubbing.understanding import Followed, Understood, understand
+from imtalker.errors import InputError
 from imtalker.generator.audio_encoder import num_video_frames
-from imtalker.media.audio import Audio, load_waveform
+from imtalker.generator.voice_activity import sound_remarks
+from imtalker.media.audio import Audio
 from imtalker.media.frame_order import frames_in_order
 from imtalker.media.labels import AI_LABEL, Label
+from imtalker.media.side_by_side import SideBySide, SideBySideWriter
 from imtalker.media.sound_blocks import AudioTrack, SoundMix
-from imtalker.media.video import VideoInfo, count_frames, native_rate, probe_video, read_frames
 from imtalker.pipeline.animation import Animation, FrameChunk
 from imtalker.pipeline.finishing import CHUNK_BYTES
-from imtalker.pipeline.rendering import record, to_tensor
+from imtalker.pipeline.inputs import Speech
+from imtalker.pipeline.recipe import make_recipe
+from imtalker.pipeline.rendering import record
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
-from imtalker.version import __version__
-
-logger = logging.getLogger(__name__)
 
 ENGINES = ("renderer",)
-LOOK_SECONDS = 8.0  # of the clip that are looked at for frames with the mouth at rest, however short the speech is
 Progress = Callable[[int, int], None]  # frames followed, frames to follow
-
-
-@dataclass(frozen=True, eq=False)
-class _Understood:
-    """What the first pass over the clip has found."""
-
-    plan: Plan
-    track: FaceTrack
-    references: References
 
 
 def dub(
     pipeline: TalkingHeadPipeline,
-    video: str | Path,
-    audio: Audio,
+    video: str | Path | DubClip,
+    audio: Audio | Speech,
     options: DubOptions | None = None,
     sampling: SamplingOptions | None = None,
     *,
@@ -66,12 +54,13 @@ def dub(
 
     The clip is read twice: here the face is followed, while iterating the frames are drawn. Neither keeps frames, so
     memory does not depend on the clip's length. Where the face is lost or turned beyond 30 degrees the original is
-    shown, faded in and out.
+    shown, faded in and out; ``Animation.remarks`` says for how long.
 
     Args:
         pipeline: with a preset whose motion has named parts ("tiny").
         video: the clip.
-        audio: path, samples at 16 kHz, or ``(sample_rate, samples)``; the video keeps its quality.
+        audio: path, samples at 16 kHz, ``(sample_rate, samples)``, or ``Speech``, which ``speak`` makes of a text; the
+            video keeps its quality.
         options: see ``DubOptions``.
         sampling: of the motion; the preset's by default.
         engine: "renderer", or an object that draws mouths.
@@ -81,106 +70,118 @@ def dub(
         NoFaceError: no face, or none that can be dubbed.
         InputError: unusable clip, speech, options or preset; several people and none chosen.
     """
-    options = options or DubOptions()
+    steps = dub_in_steps(pipeline, video, audio, options, sampling, engine=engine, timings=timings)
+    while True:
+        try:
+            followed = next(steps)
+        except StopIteration as end:
+            return end.value
+        if progress is not None:
+            progress(*followed)
+
+
+def dub_in_steps(
+    pipeline: TalkingHeadPipeline,
+    video: str | Path | DubClip,
+    audio: Audio | Speech,
+    options: DubOptions | None = None,
+    sampling: SamplingOptions | None = None,
+    *,
+    engine: MouthEngine | str = "renderer",
+    timings: Timings | None = None,
+) -> Generator[Followed, None, Animation]:
+    """``dub`` for a caller who goes on with other things while the face is followed, or gives up."""
+    options, sampling = options or DubOptions(), sampling or pipeline.preset.sampling
     timings = timings or Timings()
     engine = _engine(pipeline, engine)
-    info = probe_video(video)
-    fps = native_rate(video)
+    clip = video if isinstance(video, DubClip) else DubClip.read(video)
     with timings.measure("audio_encoding"):
-        waveform = load_waveform(audio)
-    with timings.measure("decoding"):
-        plan = make_plan(count_frames(video, float(fps)), fps, len(waveform) / SAMPLE_RATE, options.length)
-    found = _understand(pipeline, video, plan, options, timings, progress)
-    silent = pauses(waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
-    shown = strength(plan, found.track, silent)
+        speech = audio if isinstance(audio, Speech) else Speech.read(audio)
+    sound = dubbed_sound(clip, speech, options.background_sound)
+    plan = plan_of(clip, speech, options)
+    found = yield from understand(pipeline, clip, plan, options, timings)
+    silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
+    shown = strength(found.plan, found.track, silent)
     kept: list[Tensor] = []
-    windows, factor = _lips(pipeline, video, waveform, found, options, sampling, timings)
-    size = (info.height, info.width)
-    chunks = _draw(pipeline, engine, video, found, record(windows, kept), shown, options.label, size, timings)
-    recipe = _recipe(pipeline, video, audio, options, sampling or pipeline.preset.sampling, factor)
-    sound = _sound(audio, video, info, options.background_sound)
-    return Animation(chunks, plan.total, size, recipe, timings, sound, fps=fps, windows=kept)
+    windows, factor = _lips(pipeline, clip, speech.waveform, found, options, sampling, timings)
+    chunks = _draw(pipeline, engine, clip, found, record(windows, kept), shown, options.label, timings)
+    recipe = make_recipe(
+        pipeline.models,
+        pipeline.dtype,
+        "dub",
+        None,
+        sampling,
+        edited=clip.recipe,
+        speech=speech.recipe,
+        dubbing={**asdict(options), "articulation": factor},
+    )
+    remarks = (*clip.remarks, *sound_remarks(speech.waveform), *found.remarks)
+    return Animation(
+        chunks, plan.total, clip.size, recipe, timings, sound, remarks=remarks, windows=kept, fps=clip.fps
+    )  # fmt: skip
 
 
-def _engine(pipeline: TalkingHeadPipeline, engine: MouthEngine | str) -> MouthEngine:
+def plan_of(clip: DubClip, speech: Speech, options: DubOptions) -> Plan:
+    """Which frame of the clip is shown when, from the first frame of the result to its last."""
+    return make_plan(clip.num_frames, clip.fps, len(speech.waveform) / SAMPLE_RATE, options.length)
+
+
+def dubbed_sound(clip: DubClip, speech: Speech, level: float) -> AudioTrack:
+    """Speech, with the clip's own sound under it at a level from 0 (none) to 1.
+
+    Raises:
+        InputError: the clip has no sound.
+    """
+    if level == 0:
+        return speech.track
+    if not clip.info.has_audio:
+        raise InputError(f"clip {clip.path} has no sound to keep; leave the background sound out")
+    assert not isinstance(speech.track, SoundMix)
+    return SoundMix(speech.track, clip.path, level, clip.info.audio_offset)
+
+
+def original_beside(path: Path, clip: DubClip, plan: Plan, **video: Any) -> SideBySideWriter:
+    """A second video: the original on the left, the dubbed frames on the right, in step.
+
+    Args:
+        video: sound and recipe, see ``VideoWriter``.
+    """
+    original = frames_in_order(clip.path, float(clip.fps), plan.index)
+    return SideBySideWriter(path, SideBySide(("original", "dubbed"), clip.size), original, fps=clip.fps, **video)
+
+
+def check_can_dub(pipeline: TalkingHeadPipeline) -> None:
+    """Raise InputError for a preset that cannot dub."""
     if pipeline.models.generator.config.motion_layout != "explicit":
         raise InputError(
             f"preset {pipeline.preset.name!r} cannot dub: its motion does not tell the mouth from the rest; "
             "use preset tiny"
         )
+
+
+def _engine(pipeline: TalkingHeadPipeline, engine: MouthEngine | str) -> MouthEngine:
+    check_can_dub(pipeline)
     if not isinstance(engine, str):
         return engine
     if engine not in ENGINES:
         raise InputError(f"unknown engine {engine!r}; choose {' or '.join(ENGINES)}")
-    return RendererEngine(pipeline.models.renderer)
-
-
-def _understand(
-    pipeline: TalkingHeadPipeline,
-    video: str | Path,
-    plan: Plan,
-    options: DubOptions,
-    timings: Timings,
-    progress: Progress | None,
-) -> _Understood:
-    """First pass: follow the face, read its motion, find the references."""
-    what = f"clip {video}"
-    recorder, rest = TrackRecorder(), RestFrames()
-    wanted = max(plan.used, round(LOOK_SECONDS * plan.fps))
-    frames = timings.iterate("decoding", islice(read_frames(video, float(plan.fps)), wanted))
-    side = pipeline.models.renderer.config.input_size
-    sightings = timings.iterate("tracking", watch(frames, side, options.face, what))
-    done = 0
-    while group := list(islice(sightings, pipeline.batch_size)):
-        with timings.measure("motion_encoding"):
-            _record(pipeline, recorder, group)
-        for index, sighting in enumerate(group, done):
-            rest.add(index, sighting)
-        done += len(group)
-        if progress is not None:
-            progress(done, max(done, plan.used))
-    track = recorder.result(what)
-    if done < plan.used:  # the file ends before its timestamps say so
-        plan = replace(plan, index=plan.index.clip(0, done - 1))
-    used = track.take(np.arange(plan.used))
-    if not (used.seen & (np.abs(used.yaw) <= MAX_YAW)).any():
-        raise NoFaceError(f"the head in {what} is turned beyond {MAX_YAW:g} degrees throughout; take a frontal clip")
-    lost, turned = lost_seconds(used, plan.fps)
-    for seconds, why in ((lost, "shows no face"), (turned, f"shows the head turned beyond {MAX_YAW:g} degrees")):
-        if seconds:
-            logger.warning("%s %s for %.1f s; there the original is kept", what, why, seconds)
-    neutral = None if options.reference is None else round(options.reference * plan.fps)
-    references = choose_references(track, neutral)
-    track = replace(track, motion=read_mouth(track, references))
-    return _Understood(plan, track, references.with_rest(rest.result(), track))
-
-
-@torch.inference_mode()
-def _record(pipeline: TalkingHeadPipeline, recorder: TrackRecorder, group: list[Sighting]) -> None:
-    squares = [sighting.square for sighting in group if sighting.square is not None]
-    motion = iter(())
-    if squares:
-        renderer = pipeline.models.renderer
-        like = next(renderer.parameters())
-        motion = iter(renderer.encode_motion(to_tensor(np.stack(squares), like)).float().cpu().numpy())
-    for sighting in group:
-        recorder.add(sighting, next(motion) if sighting.square is not None else None)
+    return RendererEngine(pipeline.models.renderer, pipeline.models.motion_basis)
 
 
 def _lips(
     pipeline: TalkingHeadPipeline,
-    video: str | Path,
+    clip: DubClip,
     waveform: np.ndarray,
-    found: _Understood,
+    found: Understood,
     options: DubOptions,
-    sampling: SamplingOptions | None,
+    sampling: SamplingOptions,
     timings: Timings,
 ) -> tuple[Iterator[Tensor], float]:
     """Motion windows of the mouth at 25 frames per second, and the amplitude they have."""
     plan, track, references = found.plan, found.track, found.references
     if options.articulation == "own":
         with timings.measure("motion_generation"):
-            factor = own_articulation(pipeline, video, track.motion, float(plan.fps), references, sampling)
+            factor = own_articulation(pipeline, clip.path, track.motion, float(plan.fps), references, sampling)
     else:
         factor = float(options.articulation)
     head = track.motion[plan.clip_frames_at(num_video_frames(len(waveform)))]
@@ -191,22 +192,22 @@ def _lips(
 def _draw(
     pipeline: TalkingHeadPipeline,
     engine: MouthEngine,
-    video: str | Path,
-    found: _Understood,
+    clip: DubClip,
+    found: Understood,
     windows: Iterator[Tensor],
     shown: np.ndarray,
     labelled: bool,
-    size: tuple[int, int],
     timings: Timings,
 ) -> Iterator[FrameChunk]:
     """Second pass: read, draw, blend, a few frames at a time."""
     plan, track = found.plan, found.track
+    height, width = clip.size
     fps = float(plan.fps)
-    pictures = timings.iterate("decoding", frames_in_order(video, fps, plan.index))
+    pictures = timings.iterate("decoding", frames_in_order(clip.path, fps, plan.index))
     lips = resampled(windows, fps, plan.speech_frames)
-    label = Label(AI_LABEL, size[0], "lower right") if labelled else None
+    label = Label(AI_LABEL, height, "lower right") if labelled else None
     blender = Blender()
-    step = max(1, min(pipeline.batch_size, CHUNK_BYTES // (3 * size[0] * size[1])))
+    step = max(1, min(pipeline.batch_size, CHUNK_BYTES // (3 * height * width)))
     start = 0
     while group := list(islice(pictures, step)):
         mouths = list(islice(lips, len(group)))
@@ -228,33 +229,3 @@ def _draw(
                 label.stamp(frame)
         yield FrameChunk(frames, start, plan.total, plan.fps)
         start += len(group)
-
-
-def _recipe(
-    pipeline: TalkingHeadPipeline,
-    video: str | Path,
-    audio: Audio,
-    options: DubOptions,
-    sampling: SamplingOptions,
-    factor: float,
-) -> dict:
-    """JSON-able facts: an edited video, and what it was edited with. Of paths only the file names are kept."""
-    return {
-        "software": f"imtalker {__version__}",
-        "torch": str(torch.__version__),
-        "preset": pipeline.preset.name,
-        "mode": "dub",
-        "edited": Path(video).name,
-        "speech": Path(audio).name if isinstance(audio, str | Path) else "samples",
-        "dubbing": {**asdict(options), "articulation": round(factor, 4)},
-        "sampling": asdict(sampling),
-    }
-
-
-def _sound(audio: Audio, video: str | Path, info: VideoInfo, level: float) -> AudioTrack:
-    sound = (SAMPLE_RATE, audio) if isinstance(audio, np.ndarray) else audio
-    if level == 0:
-        return sound
-    if not info.has_audio:
-        raise InputError(f"clip {video} has no sound to keep; leave the background sound out")
-    return SoundMix(sound, video, level, info.audio_offset)

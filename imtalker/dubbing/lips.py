@@ -76,7 +76,7 @@ def own_articulation(
     generated = torch.cat([lip_gap(window[0].float().cpu()) for window in windows]).numpy()
     if generated.std() < LEAST_MOTION:
         return 1.0
-    return float(np.clip(seen.std() / generated.std(), *OWN_RANGE))
+    return round(float(np.clip(seen.std() / generated.std(), *OWN_RANGE)), 3)  # as it can be written down
 
 
 def articulated(windows: Iterator[Tensor], references: References, factor: float) -> Iterator[Tensor]:

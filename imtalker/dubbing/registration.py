@@ -47,6 +47,14 @@ def square_to_image(to_image: np.ndarray, side: int) -> np.ndarray:
     return np.column_stack([linear, to_image[:, :2] @ scale[:, 2] + to_image[:, 2]])
 
 
+def landmarks_in_square(points: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
+    """Landmarks ``(N, 3)`` of a picture, pixels, in the pixels of its registered square; depth by the same scale."""
+    to_picture = square_to_image(to_image, side)
+    back = np.linalg.inv(to_picture[:, :2])
+    depth = points[:, 2:] * np.sqrt(abs(np.linalg.det(back)))
+    return np.column_stack([(points[:, :2] - to_picture[:, 2]) @ back.T, depth])
+
+
 def pixels_per_cm(to_image: np.ndarray) -> float:
     """Size of the face in the picture."""
     return float(np.sqrt(abs(np.linalg.det(to_image[:, :2]))))

@@ -21,9 +21,12 @@ from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_i
 from imtalker.dubbing.rest_frames import RestFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
+from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.renderer import Renderer, SourceFeatures
+from imtalker.renderer.compose import compose
+from imtalker.renderer.landmark_guide import FaceGeometry
 
 MARGIN_CM = 1.5  # of the patch round the landmarks of the lower face
 OWN = 8.0  # degrees: rest frames further away in pose are worse than the frame itself
@@ -35,14 +38,18 @@ LEAST = 0.08  # share of a source that is worth drawing
 class RendererEngine:
     """A ``MouthEngine`` on the networks of the ``tiny`` preset.
 
+    Args:
+        basis: how landmarks follow from the motion; with it what is drawn is held to the rest frame's landmarks, so
+            that the lips come to lie where they are asked to.
+
     Raises:
         InputError: the renderer does not say where its pixels come from.
     """
 
-    def __init__(self, renderer: Renderer):
+    def __init__(self, renderer: Renderer, basis: MotionBasis | None = None):
         if not renderer.config.pixel_gate:
             raise InputError("these models cannot dub: their renderer keeps no pixels of the picture; use preset tiny")
-        self._renderer = renderer
+        self._renderer, self._basis = renderer, basis
         self._like = next(renderer.parameters())
         self._known: WeakKeyDictionary[RestFrame, SourceFeatures] = WeakKeyDictionary()
 
@@ -84,8 +91,12 @@ class RendererEngine:
         rest = references.rest[source]
         own = torch.from_numpy(references.rest_motion[source])[None]
         if rest not in self._known:
+            geometry = None
+            if self._basis is not None:
+                geometry = RestGeometry.of(rest.points, references.rest_motion[source], self._basis)
+                geometry = geometry.to(self._like.device)
             self._known[rest] = self._renderer.encode_source(
-                to_tensor(rest.square[None], self._like), own.to(self._like)
+                to_tensor(rest.square[None], self._like), own.to(self._like), geometry=geometry
             )
         asked = onto_clip(motion, own.expand(len(motion), -1))
         asked[:, HEAD_CHANNELS] = motion[:, HEAD_CHANNELS]
@@ -113,13 +124,23 @@ class RendererEngine:
 
     def _layers(self, motion: Tensor, source: SourceFeatures) -> list[tuple[np.ndarray, np.ndarray]]:
         """Per frame: drawn pixels times their share ``(S, S, 3)``; gate and shift of the kept ones ``(S, S, 3)``."""
-        synthesis, _ = self._renderer.synthesize(motion.to(self._like), source)
-        assert synthesis.gate is not None and synthesis.resampled is not None
-        drawn = 255 * (synthesis.frame.float() - synthesis.gate.float() * synthesis.resampled.float())
-        size = synthesis.frame.shape[-1]
-        shift = (synthesis.coordinates[-1].float() - _identity(size, drawn)) * (size / 2)
-        maps = torch.cat([synthesis.gate.float(), shift.permute(0, 3, 1, 2)], 1)
+        layers, placement = self._renderer.layers(motion.to(self._like), source)
+        teeth = None if placement is None or self._renderer.teeth is None else self._renderer.teeth(placement)
+        size = layers.drawn.shape[-1]
+        frame, moved = compose(layers, source, teeth, size)
+        gate = layers.gate.float()
+        drawn = 255 * (frame.float() - gate * moved.float())
+        shift = (layers.coordinates.float() - _identity(size, drawn)) * (size / 2)
+        maps = torch.cat([gate, shift.permute(0, 3, 1, 2)], 1)
         return list(zip(_on_cpu(drawn), _on_cpu(maps), strict=True))
+
+
+class RestGeometry(FaceGeometry):
+    """Landmarks of a rest frame as they differ from its own, however exactly its head has been read."""
+
+    def place(self, motion: Tensor) -> Tensor:
+        """See ``FaceGeometry.place``."""
+        return self.landmarks + super().place(motion) - super().place(self.motion[None])
 
 
 def source_shares(landmarks: FaceTrack, references: References) -> np.ndarray:

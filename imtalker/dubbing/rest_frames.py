@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.registration import pixels_per_cm, register
+from imtalker.dubbing.registration import landmarks_in_square, pixels_per_cm, register
 from imtalker.dubbing.tracking import Sighting
+from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import head_frame, mouth_opening
 
 CELL = 4.0  # degrees of yaw and pitch
@@ -28,6 +29,7 @@ class RestFrame:
     index: int  # frame of the clip
     opening: float  # cm between the lips
     square: np.ndarray  # (S, S, 3) uint8, registered
+    points: np.ndarray  # (478, 3) landmarks in it, pixels of a square of 512
     picture: np.ndarray  # (h, w, 3) uint8, the lower face at full resolution
     to_picture: np.ndarray  # (2, 3) registration in pixels of ``picture``
 
@@ -57,7 +59,8 @@ class RestFrames:
         to_picture = place.to_image.copy()
         to_picture[:, 2] -= [left, top]
         picture = sighting.frame[top:bottom, left:right].copy()
-        self._cells[cell] = RestFrame(index, opening, square, picture, to_picture)
+        points = landmarks_in_square(face.points, place.to_image, SQUARE)
+        self._cells[cell] = RestFrame(index, opening, square, points, picture, to_picture)
 
     def result(self) -> tuple[RestFrame, ...]:
         """The frames that are at rest; none where no face was seen."""

@@ -1,7 +1,7 @@
 """Follow one face through a clip: what later steps need of every frame in a few hundred numbers, not the frames."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
@@ -55,6 +55,7 @@ class Sighting:
     face: FaceLandmarks | None
     square: np.ndarray | None  # uint8 (side, side, 3)
     first: bool
+    people: int = 0  # faces seen; 0 where only the chosen one was followed
 
 
 def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str) -> Iterator[Sighting]:
@@ -77,11 +78,11 @@ def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str)
             face = follow_face(frame, before)
         found = find_faces(frame, MAX_FACES) if face is None else []
         if found:
-            face = _choose(found, index, what) if last is None else _nearest(found, last)
+            face = _choose(found, index, what) if last is None else nearest(found, last)
         first = face is not None and (before is None or _jumped(before, face))
         last = face or last
         square = None if face is None else cut_square(frame, register(face).to_image, side)
-        yield Sighting(frame, face, square, first)
+        yield Sighting(frame, face, square, first, len(found))
 
 
 class TrackRecorder:
@@ -167,10 +168,14 @@ def _bridged(track: FaceTrack, known: np.ndarray) -> FaceTrack:
     return replace(track, seen=seen, first=first)
 
 
+def rivals(found: Sequence[FaceLandmarks]) -> bool:
+    """Whether faces, largest first, leave open who is meant: the second one is of similar size."""
+    return len(found) > 1 and _size(found[1]) >= RIVAL * _size(found[0])
+
+
 def _choose(found: list[FaceLandmarks], index: int | None, what: str) -> FaceLandmarks:
-    sizes = [_size(face) for face in found]
     if index is None:
-        if len(found) > 1 and sizes[1] >= RIVAL * sizes[0]:
+        if rivals(found):
             raise InputError(
                 f"{what} shows {len(found)} people of similar size; say who speaks, 0 is the largest: --face 0"
             )
@@ -180,7 +185,8 @@ def _choose(found: list[FaceLandmarks], index: int | None, what: str) -> FaceLan
     return found[index]
 
 
-def _nearest(found: list[FaceLandmarks], last: FaceLandmarks) -> FaceLandmarks:
+def nearest(found: Sequence[FaceLandmarks], last: FaceLandmarks) -> FaceLandmarks:
+    """The face that is most where another one was."""
     return min(found, key=lambda face: float(np.abs(face.box - last.box).sum()))
 
 

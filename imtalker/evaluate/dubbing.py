@@ -125,7 +125,7 @@ def evaluate_dubbing(
 def _evaluate_clip(
     pipeline: TalkingHeadPipeline, clip: Clip, other: Clip, seconds: float
 ) -> dict[str, dict[str, float]]:
-    engine = RendererEngine(pipeline.models.renderer)
+    engine = RendererEngine(pipeline.models.renderer, pipeline.models.motion_basis)
     fps = float(native_rate(clip.path))
     frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
     recorded = measure_clip(frames, fps)

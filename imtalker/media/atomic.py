@@ -1,6 +1,7 @@
 """Files that appear complete or not at all: written under a hidden name beside the target, then renamed."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,15 @@ def checked_target(path: str | Path, suffixes: tuple[str, ...]) -> Path:
 def hidden_sibling(target: Path) -> Path:
     """An unused hidden name in the same folder, with the same suffix (so that a rename is atomic)."""
     return target.with_name(f".{target.stem[:100]}-{secrets.token_hex(4)}{target.suffix}")
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove what writers of this file have left that were killed; none may be at work."""
+    pattern = re.compile(re.escape(f".{target.stem[:100]}-") + "[0-9a-f]{8}" + re.escape(target.suffix))
+    for file in target.parent.glob(".*"):
+        if pattern.fullmatch(file.name):
+            with suppress(OSError):
+                file.unlink()
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import io
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +46,22 @@ def load_portrait(
         return _from_array(source, background)
     if isinstance(source, Image.Image):
         return _convert(source, "the picture", background)
+    with _opened(source) as (path, image):
+        return _convert(image, f"picture {path}", background, path)
+
+
+def probe_picture(path: str | Path) -> None:
+    """Raise InputError as ``load_portrait`` does, as far as a file's header tells."""
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(source: str | Path) -> Iterator[tuple[Path, Image.Image]]:
     path = existing_file(source, "picture")
     try:
         with open_picture(path, _check_size) as image:
-            return _convert(image, f"picture {path}", background, path)
+            yield path, image
     except Image.DecompressionBombError as error:
         raise InputError(f"picture {path} is too large, {_LIMIT}; reduce it") from error
     except InputError:

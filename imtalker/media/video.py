@@ -18,6 +18,7 @@ from imtalker.config import FRAME_RATE
 from imtalker.errors import InputError
 from imtalker.media.container import decode, open_media, sound_track
 from imtalker.media.frame_conversion import FrameConverter
+from imtalker.media.hdr import needs_conversion
 from imtalker.media.timeline import RESTART, Timeline
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class VideoInfo:
     has_audio: bool  # there is a sound track that can be decoded
     audio_offset: float  # seconds by which the sound starts after the first picture
     has_unusable_audio: bool = False  # there are sound tracks, but none can be decoded
+    is_hdr: bool = False  # or of wide colours: its pictures are converted to those of a screen
 
 
 def probe_video(path: str | Path) -> VideoInfo:
@@ -56,6 +58,7 @@ def probe_video(path: str | Path) -> VideoInfo:
             duration = _seconds(container.duration, Fraction(1, av.time_base))
         converter = FrameConverter(stream, path)
         height, width = converter(frame).shape[:2]
+        is_hdr = needs_conversion(frame)
         tracks = len(container.streams.audio)
         rate = float(stream.average_rate) if stream.average_rate else None
         codec = stream.codec_context.name
@@ -63,7 +66,8 @@ def probe_video(path: str | Path) -> VideoInfo:
     offset = 0.0 if sound is None else sound.start - (frame.time or 0.0)
     if tracks and sound is None:
         logger.warning("%s: its sound cannot be decoded and is left out", path)
-    return VideoInfo(width, height, duration, rate, codec, sound is not None, offset, bool(tracks) and sound is None)
+    unusable = bool(tracks) and sound is None
+    return VideoInfo(width, height, duration, rate, codec, sound is not None, offset, unusable, is_hdr)
 
 
 def read_frames(path: str | Path, fps: float = FRAME_RATE, max_seconds: float = MAX_SECONDS) -> Iterator[np.ndarray]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, TypedDict
 
 import cv2
 import numpy as np
@@ -29,8 +29,17 @@ class FinishOptions:
 
     paste_back: bool = False  # whole pictures instead of the square
     label: bool = False  # write "AI-generated" into a corner
-    max_side: int = MAX_SIDE  # longer side of a whole picture at most, pixels
+    max_side: int = MAX_SIDE  # longer side of a whole picture at most, 128..4096 pixels
     bare: bool = False  # nothing at all: for a caller that finishes them itself, perhaps in another process
+
+
+class Finishing(TypedDict, total=False):
+    """``FinishOptions`` as keyword arguments."""
+
+    paste_back: bool
+    label: bool
+    max_side: int
+    bare: bool
 
 
 class Finisher:

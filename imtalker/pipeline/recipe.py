@@ -4,8 +4,9 @@ A JSON object, the same from command line, app and API:
 
 - ``version``: of this format; ``software``, ``torch``: what made it
 - ``preset``, ``motion_layout``, ``weights`` (revision, sha256), ``dtype`` of the renderer
-- ``mode``: "audio", "video" or "motion"
+- ``mode``: "audio", "video", "motion" or "dub"
 - ``portrait``: file, sha256, crop, face, background
+- ``edited``: file, sha256 of the video that was dubbed; ``dubbing``: every option, the articulation as it was found
 - ``speech``: file, sha256 (audio; with motion the sound), or text, voice, speed, engine of speech made from a text
 - ``driving``, ``head_from``: file, sha256, crop, face of a clip
 - ``motion``: file, sha256, and the recipe it was made by
@@ -34,7 +35,7 @@ from imtalker.weights.load import Models
 
 VERSION = 2  # 1, up to version 0.1, summed curves up and did not name the inputs; it cannot be made again
 
-Mode = Literal["audio", "video", "motion"]
+Mode = Literal["audio", "video", "motion", "dub"]
 Recipe = dict[str, Any]
 
 
@@ -42,7 +43,7 @@ def make_recipe(
     models: Models,
     dtype: torch.dtype,
     mode: Mode,
-    portrait: Recipe,
+    portrait: Recipe | None,
     options: SamplingOptions | None = None,
     controls: MotionControls | None = None,
     **inputs: Any,
@@ -51,7 +52,7 @@ def make_recipe(
 
     Args:
         dtype: of the renderer.
-        portrait: what ``SourceImage.recipe`` says.
+        portrait: what ``SourceImage.recipe`` says; None: a video is dubbed.
         inputs: further entries as listed above; None leaves one out.
     """
     recipe: Recipe = {
@@ -63,8 +64,9 @@ def make_recipe(
         "weights": {"revision": models.revision, "sha256": models.sha256},
         "dtype": str(dtype).removeprefix("torch."),
         "mode": mode,
-        "portrait": portrait,
     }
+    if portrait is not None:
+        recipe["portrait"] = portrait
     if options is not None:
         recipe["sampling"] = asdict(options)
     if controls is not None:

@@ -21,13 +21,15 @@ from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.weights.config_json import config_from_dict
 
+NAMES = {"edited": "edited video", "driving": "driving clip", "head_from": "clip of the head"}  # for people
+
 
 @dataclass(frozen=True)
 class InputFiles:
     """Where the files of a recipe are.
 
     Args:
-        given: entry of the recipe ("portrait", "speech", "driving", "head_from", "motion") -> path.
+        given: entry of the recipe ("portrait", "speech", "driving", "head_from", "motion", "edited") -> path.
         folders: searched for the names in the recipe.
         force: take files that differ from those of the recipe.
     """
@@ -45,23 +47,35 @@ class InputFiles:
         about = recipe.get(entry)
         if about is None or "text" in about:  # what was said is in the recipe itself
             return None
-        path = self.given.get(entry)
+        path, what = self.given.get(entry), NAMES.get(entry, entry)
         if path is None:
             name = about.get("file")
             if name is None:
-                raise InputError(f"the recipe names no file for {entry}: it was given in memory; say where one is")
+                raise InputError(f"the recipe names no file for {what}: it was given in memory; say where one is")
             found = [folder / Path(name).name for folder in self.folders if (folder / Path(name).name).is_file()]
             if not found:
                 places = " or ".join(str(folder) for folder in self.folders)
-                raise InputError(f"{entry} {name} of the recipe is not in {places}; say where it is")
+                raise InputError(f"{what} {name} of the recipe is not in {places}; say where it is")
             path = found[0]
-        path = existing_file(path, entry)
+        path = existing_file(path, what)
         expected = about.get("sha256")
         if expected is not None and not self.force and describe_file(path)["sha256"] != expected:
             raise InputError(
-                f"{path} is not the {entry} of the recipe (its SHA-256 differs); give that file, or --force"
+                f"{path} is not the {what} of the recipe (its SHA-256 differs); give that file, or --force"
             )
         return path
+
+    def find_all(self, recipe: Recipe, entries: Sequence[str]) -> dict[str, Path | None]:
+        """The files of several entries.
+
+        Raises:
+            InputError: as ``find``; also for a file that is given for an entry the recipe does not have.
+        """
+        paths = {entry: self.find(recipe, entry) for entry in entries}
+        unknown = sorted(set(self.given) - {entry for entry, path in paths.items() if path is not None})
+        if unknown:
+            raise InputError(f"the recipe names no file for {unknown[0]}; leave that file out")
+        return paths
 
 
 def remake(
@@ -81,11 +95,10 @@ def remake(
     """
     timings = timings or Timings()
     check_recipe(recipe)
-    _check_weights(pipeline, recipe, files.force)
-    paths = {entry: files.find(recipe, entry) for entry in FILES}
-    unknown = sorted(set(files.given) - {entry for entry, path in paths.items() if path is not None})
-    if unknown:
-        raise InputError(f"the recipe names no file for {unknown[0]}; leave that file out")
+    if recipe["mode"] == "dub":
+        raise InputError("this recipe is of a dubbed video; make it again with imtalker dub --recipe")
+    check_weights(pipeline, recipe, files.force)
+    paths = files.find_all(recipe, FILES)
     picture = recipe["portrait"]
     assert paths["portrait"] is not None
     portrait = pipeline.encode_source(
@@ -124,7 +137,8 @@ def remake(
     return portrait, None, run
 
 
-def _check_weights(pipeline: TalkingHeadPipeline, recipe: Recipe, force: bool) -> None:
+def check_weights(pipeline: TalkingHeadPipeline, recipe: Recipe, force: bool) -> None:
+    """Raise InputError for other weights than the recipe's, unless forced."""
     expected = (recipe.get("weights") or {}).get("sha256")
     if expected is not None and expected != pipeline.models.sha256 and not force:
         revision = recipe["weights"].get("revision")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from imtalker.media.remark import Remark
 from imtalker.media.sound_blocks import AudioTrack
 from imtalker.pipeline.animation import Animation
 from imtalker.pipeline.encoders import Encoders
-from imtalker.pipeline.finishing import MAX_SIDE, Finisher, FinishOptions
+from imtalker.pipeline.finishing import Finisher, Finishing, FinishOptions
 from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, Speech, as_track, describe_file
 from imtalker.pipeline.motion_clip import MotionClip, check_motion, describe_motion
 from imtalker.pipeline.recipe import Mode, make_recipe
@@ -71,11 +71,8 @@ class TalkingHeadPipeline(Encoders):
         options: SamplingOptions | None = None,
         *,
         head_from: str | Path | DrivingClip | None = None,
-        paste_back: bool = False,
-        label: bool = False,
-        max_side: int = MAX_SIDE,
-        bare: bool = False,
         timings: Timings | None = None,
+        **finishing: Unpack[Finishing],
     ) -> Animation:
         """Let a portrait speak.
 
@@ -86,10 +83,7 @@ class TalkingHeadPipeline(Encoders):
             options: sampling; the preset's by default.
             head_from: a clip whose head motion and gaze are taken, repeated back and forth if it is shorter
                 than the speech. Needs a preset whose motion has named channels ("tiny").
-            paste_back: give whole pictures instead of the square.
-            label: write "AI-generated" into a corner.
-            max_side: longer side of whole pictures at most, 128..4096 pixels.
-            bare: give the rendered squares untouched, to be finished by a ``Finisher`` later.
+            finishing: ``paste_back``, ``label``, ``max_side``, ``bare``, see ``FinishOptions``
 
         Raises:
             InputError: unusable input; raised here, before anything is generated.
@@ -109,7 +103,7 @@ class TalkingHeadPipeline(Encoders):
         if controls is not None and self._motion_layout == "explicit":
             remarks += pose_remarks(controls, portrait.features.motion[0].float().cpu().numpy())
         windows = self.motion_from_audio(portrait, speech, controls, options, timings=timings)
-        finish = FinishOptions(paste_back, label, max_side, bare)
+        finish = FinishOptions(**finishing)
         total = speech.num_frames
         return self._animation(portrait, windows, total, recipe, timings, finish, speech.track, remarks=remarks)
 
@@ -123,11 +117,8 @@ class TalkingHeadPipeline(Encoders):
         relative: bool = False,
         parts: Part | Iterable[Part] = "all",
         keep_sound: bool = True,
-        paste_back: bool = False,
-        label: bool = False,
-        max_side: int = MAX_SIDE,
-        bare: bool = False,
         timings: Timings | None = None,
+        **finishing: Unpack[Finishing],
     ) -> Animation:
         """Let a portrait move like the person in a clip; the clip's sound is kept.
 
@@ -157,7 +148,7 @@ class TalkingHeadPipeline(Encoders):
             "video", portrait, driving=clip.recipe, relative=relative, parts=sorted(taken), keep_sound=keep_sound
         )
         audio, offset = clip.track if keep_sound else None, clip.info.audio_offset
-        finish = FinishOptions(paste_back, label, max_side, bare)
+        finish = FinishOptions(**finishing)
         total = clip.num_frames
         return self._animation(portrait, windows, total, recipe, timings, finish, audio, offset, clip.remarks)
 
@@ -169,11 +160,8 @@ class TalkingHeadPipeline(Encoders):
         total: int | None = None,
         audio: Audio | AudioTrack | None = None,
         audio_offset: float = 0.0,
-        paste_back: bool = False,
-        label: bool = False,
-        max_side: int = MAX_SIDE,
-        bare: bool = False,
         timings: Timings | None = None,
+        **finishing: Unpack[Finishing],
     ) -> Animation:
         """Apply motion made before to any portrait, at the cost of rendering.
 
@@ -198,7 +186,7 @@ class TalkingHeadPipeline(Encoders):
             windows = [check_motion(motion, "the motion")[None]]
             total = windows[0].shape[1]
         track = None if audio is None else as_track(audio)
-        finish = FinishOptions(paste_back, label, max_side, bare)
+        finish = FinishOptions(**finishing)
         return self._animation(portrait, iter(windows), total or 0, recipe, timings, finish, track, audio_offset)
 
     # ---- inside ----
@@ -298,7 +286,3 @@ def load_pipeline(
     models = load_models(preset_or_dir, where, torch.float32, progress)
     renderer = fuse(models.renderer).to(precision)  # fused in full precision, then rounded once
     return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size, size)
-
-
-def _name(path: str | Path | None) -> str | None:
-    return None if path is None else Path(path).name

@@ -36,6 +36,9 @@ LIMIT = 0.1  # half sides of the square; more than that is an error of the landm
 FACE_LEVELS = ((0.1, 1.0), (0.03, 0.3))
 IRIS_LEVELS = ((0.02, 0.1), (0.01, 0.02))
 CELLS_PER_DEVIATION = 2  # of the grid on which weights are computed
+# Towards its outline a face is hidden by hair or cloth as often as not, and the depth of its landmarks is a guess.
+HEAD_AXIS = -6.0  # cm, depth of the axis that the face is bent round
+FACING = (0.05, 0.35)  # cosine between a landmark's normal and the view: not counted below, counted fully above
 _IRISES = [*IRIS_R, *IRIS_L]
 
 
@@ -58,8 +61,9 @@ class FaceGeometry:
         """The same on another device. The precision stays: half of it is too coarse for coordinates."""
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
-    def place(self, motion: Tensor) -> Tensor:
-        """Where the landmarks lie, ``(B, N, 2)`` in [-1, 1], when the face moves by ``motion (B, 32)``.
+    def place(self, motion: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the landmarks lie, ``(B, N, 2)`` in [-1, 1], when the face moves by ``motion (B, 32)``; and how far
+        each is to be believed, ``(B, N)`` in [0, 1].
 
         The portrait's own motion gives back its landmarks.
         """
@@ -68,7 +72,14 @@ class FaceGeometry:
         head = self.head.repeat(len(motion), 1, 1)
         head[:, :NUM_FACE] += change.view(len(motion), NUM_FACE, 3)
         head[:, _IRISES, :2] += EYE_LEVER * (_gaze_sine(motion) - _gaze_sine(self.motion[None]))[:, None]
-        return project(head, motion)
+        return project(head, motion), self._facing(motion) * self._facing(self.motion[None])
+
+    def _facing(self, motion: Tensor) -> Tensor:
+        """How far each landmark faces the camera under ``motion (B, 32)``, ``(B, N)`` in [0, 1]."""
+        normal = F.normalize(self.head - self.head.new_tensor([0.0, 0.0, HEAD_AXIS]), dim=-1)
+        cosine = normal @ _rotation(motion[:, :3] * ANGLE_UNIT)[:, 2, :].mT
+        low, high = FACING
+        return ((cosine.mT - low) / (high - low)).clamp(0, 1)
 
 
 def _gaze_sine(motion: Tensor) -> Tensor:
@@ -98,10 +109,11 @@ def _rotation(degrees: Tensor) -> Tensor:
     return z @ x @ y
 
 
-def follow_landmarks(coordinates: Tensor, targets: Tensor, landmarks: Tensor) -> Tensor:
+def follow_landmarks(coordinates: Tensor, targets: Tensor, weights: Tensor, landmarks: Tensor) -> Tensor:
     """Coordinates ``(B, n, n, 2)`` that lead from ``targets (B, N, 2)`` to ``landmarks (N, 2)``, all in [-1, 1].
 
-    Levels finer than the cells of the coordinates are left out.
+    ``weights (B, N)`` in [0, 1]: how far each landmark is to be believed, see :meth:`FaceGeometry.place`. Levels finer
+    than the cells of the coordinates are left out.
     """
     side = coordinates.shape[1]
     for levels, chosen in ((FACE_LEVELS, slice(0, NUM_FACE)), (IRIS_LEVELS, _IRISES)):
@@ -113,7 +125,7 @@ def follow_landmarks(coordinates: Tensor, targets: Tensor, landmarks: Tensor) ->
             length = residual.norm(dim=-1, keepdim=True)
             residual = residual * (LIMIT / length.clamp(min=LIMIT))
             cells = min(side, round(2 * CELLS_PER_DEVIATION / deviation))
-            field = _spread(at, residual, deviation, fading, cells)
+            field = _spread(at, residual, weights[:, chosen], deviation, fading, cells)
             field = F.interpolate(field, (side, side), mode="bilinear", align_corners=False)
             coordinates = coordinates + field.permute(0, 2, 3, 1)
     return coordinates
@@ -124,11 +136,12 @@ def _sample(coordinates: Tensor, at: Tensor) -> Tensor:
     return F.grid_sample(maps, at[:, None], padding_mode="border", align_corners=False)[:, :, 0].mT
 
 
-def _spread(at: Tensor, values: Tensor, deviation: float, fading: float, cells: int) -> Tensor:
-    """Weighted means ``(B, 2, cells, cells)`` of ``values (B, N, 2)`` at ``at (B, N, 2)``; separable weights."""
+def _spread(at: Tensor, values: Tensor, weights: Tensor, deviation: float, fading: float, cells: int) -> Tensor:
+    """Means ``(B, 2, cells, cells)`` of ``values (B, N, 2)`` at ``at (B, N, 2)`` with ``weights (B, N)`` and the
+    separable ones of the distance."""
     centres = (torch.arange(cells, device=at.device) + 0.5) / cells * 2 - 1
-    weights = torch.exp(-0.5 * ((at[..., None] - centres) / deviation).square())  # (B, N, 2, cells)
-    x, y = weights.unbind(2)
+    near = torch.exp(-0.5 * ((at[..., None] - centres) / deviation).square())  # (B, N, 2, cells)
+    x, y = near[:, :, 0] * weights[..., None], near[:, :, 1]
     total = y.mT @ x
     sums = [(y * values[..., i : i + 1]).mT @ x for i in range(2)]
     return torch.stack(sums, 1) / (total + fading)[:, None]

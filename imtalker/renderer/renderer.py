@@ -116,7 +116,7 @@ class Renderer(nn.Module):
         geometry = source.geometry if self.follows_landmarks else None
         if geometry is None:
             return coordinates
-        return follow_landmarks(coordinates, geometry.place(motion), geometry.landmarks)
+        return follow_landmarks(coordinates, *geometry.place(motion), geometry.landmarks)
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""
@@ -124,9 +124,7 @@ class Renderer(nn.Module):
 
     def check_size(self, size: int | None) -> int:
         """The size itself, the network's own for None. Raises InputError when it cannot be rendered."""
-        if size is not None and size not in self.config.sizes:
-            known = " or ".join(map(str, self.config.sizes))
-            raise InputError(f"size {size}: this renderer makes frames of {known} pixels")
+        self.config.check_size(size)
         return size or self.config.output_size
 
     def _check(self, image: Tensor) -> None:

@@ -14,12 +14,12 @@ from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.renderer import Renderer
-from imtalker.weights.file import load_module, load_weights, read_metadata, save_weights
+from imtalker.weights.file import load_module, load_weights, parse_config, read_metadata, save_weights
 from imtalker.weights.presets import PRESET_NAMES, Preset, get_preset
 
 MOTION_BASIS = "motion_basis.npz"  # beside the weights of presets with an explicit motion
 
-__all__ = ["Models", "find_weights", "load_models", "load_weights", "save_weights"]
+__all__ = ["Models", "describe_weights", "find_weights", "load_models", "load_weights", "save_weights"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +74,15 @@ def load_models(
         metadata,
         MotionBasis.load(folder / MOTION_BASIS) if (folder / MOTION_BASIS).is_file() else None,
     )
+
+
+def describe_weights(preset: str | os.PathLike, progress: Callable[[str], None] | None = None) -> tuple[Preset, str]:
+    """The preset that ``load_models`` would load, and its ``Models.sha256``; reads headers only, raises the same."""
+    known, folder = find_weights(preset, progress)
+    parts = ("renderer", "generator", "audio_encoder")
+    metadata = {part: read_metadata(folder / f"{part}.safetensors") for part in parts}
+    config = parse_config(metadata["renderer"]["config"], RendererConfig, folder / "renderer.safetensors")
+    return dataclasses.replace(known, renderer=config), _joint_checksum(metadata)
 
 
 def _revision(metadata: Mapping[str, Mapping[str, str]]) -> str:

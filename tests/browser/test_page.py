@@ -38,7 +38,8 @@ def files(tmp_path_factory) -> Path:
     speech_file(folder / "welcome.wav", 1.2)
     speech_file(folder / "long_story.wav", 40.0, pitch=150)
     clip_file(folder / "nod.mp4", 1.0, folder / "hello.wav")
-    (folder / "notes.txt").write_text("no picture at all")
+    for name in ("notes.txt", "notes.txt.mp4"):
+        (folder / name).write_text("no picture at all")
     return folder
 
 
@@ -152,7 +153,7 @@ def test_the_page_is_complete_and_quiet(open_page):
     with open_page() as page:
         assert page.title().startswith("IMTalker")
         tabs = page.get_by_role("tab").all_inner_texts()
-        assert tabs[:3] == ["Audio-driven", "Video-driven", "Compare"]
+        assert tabs[:4] == ["Audio-driven", "Video-driven", "Dub a video", "Compare"]
         unnamed = page.evaluate(
             """() => [...document.querySelectorAll('button, input, textarea, select')]
             .filter(e => e.offsetParent !== null && e.type !== 'file')
@@ -207,6 +208,29 @@ def test_a_clip_moves_a_portrait(open_page):
         facts = wait_for_video(page, "#video-video")
         assert facts["duration"] == pytest.approx(1.0, abs=0.1) and facts["sound"] > 0
         shoot(page, "video_done")
+
+
+def test_a_clip_gets_new_lips(open_page, files):
+    with open_page() as page:
+        panel = open_tab(page, "Dub a video")
+        expect(panel.get_by_label("Visible label")).to_be_checked()
+        panel.get_by_role("button", name="Dub it").click()
+        page.get_by_text("There is no clip to dub").first.wait_for()
+        panel.locator("input[type=file]").first.set_input_files(str(files / "notes.txt.mp4"))
+        panel.get_by_text("Not a good fit").first.wait_for()
+        panel.get_by_role("button", name=re.compile("^Nod: ")).first.click()
+        facts = wait_for_video(page, "#dub-video")
+        assert facts["duration"] == pytest.approx(1.2, abs=0.1) and facts["sound"] > 0 and facts["width"] == 256
+        panel.get_by_text("25 frames per second: the result has the same").wait_for()  # the preview
+        assert wait_for_video(page, "#dub-beside")["width"] == 512
+        shoot(page, "dub_done")
+        open_tab(page, "Numbers").get_by_role("rowheader", name="Following the face").wait_for()
+        open_tab(page, "Code").get_by_text("imtalker dub").first.wait_for(state="attached")
+        page.wait_for_function("location.search.includes('result=')", polling=POLL)
+        page.reload()
+        page.get_by_text("Ready: 1.2 s").wait_for()  # found again, in its tab
+        assert wait_for_video(page, "#dub-video")["sound"] > 0
+        page.locator("#recent a").first.get_by_text("nod-").wait_for()
 
 
 def test_settings_are_compared(open_page, files):
@@ -275,6 +299,8 @@ def test_a_reload_in_the_middle_of_a_run_brings_it_back(open_page, files):
         recent.first.click()
         page.wait_for_function("location.search.includes('result=')", polling=POLL)
         wait_for_video(page, "#audio-video")
+        video = VIDEO.format(selector="#audio-video")
+        page.wait_for_function(f"{video}.currentTime > 0.1", polling=POLL)  # it shows itself, nobody has clicked
         assert page.url == address
         page.goto(address.split("?")[0] + "?result=" + "0" * 32)
         page.get_by_text("results are kept for an hour").first.wait_for()
@@ -400,7 +426,7 @@ def test_controls_are_drawn_saved_and_loaded_again(open_page, files):
 def test_it_fits_phones_in_dark_rooms(open_page):
     with open_page(360, 780, dark=True) as page:
         assert page.evaluate("document.body.classList.contains('dark')")
-        for tab in ("Audio-driven", "Video-driven", "Compare"):
+        for tab in ("Audio-driven", "Video-driven", "Dub a video", "Compare"):
             open_tab(page, tab)
             shoot(page, f"{tab.split('-')[0].lower()}_phone_dark")
             assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -410,5 +436,5 @@ def test_it_fits_phones_in_dark_rooms(open_page):
         shoot(page, "audio_done_phone_dark")
         button, result = (page.locator(name).bounding_box() for name in ("#audio-run", "#audio-video"))
         assert button and result and 0 <= result["y"] - button["y"] - button["height"] < 80  # directly below
-        for name in ("Side by side", "Numbers", "Another face", "Code", "Video-driven", "Compare"):
+        for name in ("Side by side", "Numbers", "Another face", "Code", "Video-driven", "Dub a video", "Compare"):
             expect(page.get_by_role("tab", name=name, exact=True)).to_be_visible()  # not behind "..."

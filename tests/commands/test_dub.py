@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from imtalker.cli import main
+from imtalker.pipeline.inputs import Speech
 from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.recipe import read_recipe
 from tests.support.dubbing import talking_clip
@@ -101,7 +103,52 @@ def test_an_input_is_never_overwritten(things, capsys):
     assert (things / "clip.mp4").read_bytes() == before
 
 
-def test_without_speech_or_clip_the_usage_is_named(capsys):
-    with pytest.raises(SystemExit) as end:
-        main(["dub", "--video", "v.mp4"])
-    assert end.value.code == 2 and "--audio" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--video", "v.mp4"], "no new speech; give --audio or --text"),
+        (["--audio", "a.wav"], "no clip; give --video"),
+        (["--video", "v.mp4", "--audio", "a.wav", "--text", "Hello"], "--text cannot be used with --audio"),
+        (["--video", "v.mp4", "--audio", "a.wav", "--voice", "emma"], "--voice is for --text"),
+        (["--video", "v.mp4", "--audio", "a.wav", "--force"], "--force is for --recipe"),
+        (["--recipe", "r.json", "--articulation", "1.2"], "--articulation is set by the recipe"),
+        (["--video", "v.mp4", "--text", " "], "text"),
+    ],
+)
+def test_what_is_missing_or_contradicts_is_named(capsys, options, message):
+    assert main(["dub", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_recipe_in_the_video_gives_the_same_frames_again(things, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(things)
+    first, again = tmp_path / "first.mp4", tmp_path / "again.mp4"
+    assert run_dub(things, "-o", first, "--side-by-side", "--background-sound", 0.3, "--seed", 5) == 0
+    remake = ["dub", "--recipe", str(first), "--preset", str(things / "weights")]
+    assert main([*remake, "-o", str(again), "--json"]) == 0
+    np.testing.assert_array_equal(decode_video(first)[0], decode_video(again)[0])
+    assert read_recipe(again) == read_recipe(first)
+    beside = decode_video(tmp_path / "first-side-by-side.mp4")[0]
+    assert beside[0].shape[1] == 2 * 256 and len(beside) == 8
+    for wrong, message in (
+        ([*remake, "-o", str(again), "--video", str(things / "speech.wav")], "is not the edited video"),
+        (["animate", *remake[1:], "-o", str(again)], "imtalker dub --recipe"),
+        (["dub", "--recipe", str(things / "clip.mp4")], "carries no recipe"),
+    ):
+        assert main(wrong) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_text_is_spoken(things, tmp_path, monkeypatch):
+    """The voice is stood in for, as the clip is: what is tested is that its words reach the run."""
+    said = []
+
+    def speak(*words):
+        said.append(words)
+        return Speech.read((24_000, np.repeat(tone(0.3)[:, 0], 3)[::2]))
+
+    monkeypatch.setattr("imtalker.speech.text_to_video.speak", speak)
+    options = ["--text", "Good morning!", "--voice", "emma", "--speed", "1.2", "-o", str(tmp_path / "o.mp4")]
+    video = ["--video", str(things / "clip.mp4"), "--preset", str(things / "weights")]
+    assert main(["dub", *video, *options]) == 0
+    assert said == [("Good morning!", "emma", 1.2)] and len(decode_video(tmp_path / "o.mp4")[0]) == 6

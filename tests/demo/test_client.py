@@ -60,8 +60,8 @@ def frames_of(path) -> np.ndarray:
 
 def test_every_endpoint_is_documented(app):
     endpoints = app.client.view_api(return_format="dict")["named_endpoints"]
-    names = {"animate_audio", "animate_video", "compare", "detect_faces", "apply_motion", "info"}
-    streams = {"animate_audio_stream", "animate_video_stream"}
+    names = {"animate_audio", "animate_video", "dub_video", "compare", "detect_faces", "apply_motion", "info"}
+    streams = {"animate_audio_stream", "animate_video_stream", "dub_video_stream"}
     assert set(endpoints) == {f"/{name}" for name in names | streams}
     for name, endpoint in endpoints.items():
         assert endpoint["description"], name
@@ -76,6 +76,8 @@ def test_parameters_that_programs_use_already_keep_their_names_and_places(app):
         "/animate_audio": "portrait speech steps guidance seed solver yaw pitch roll gaze_x gaze_y expressiveness "
         "head_clip crop face paste_back label",
         "/animate_video": "portrait driving relative keep_sound crop face driving_crop paste_back label",
+        "/dub_video": "video speech text voice speed length articulation background keep_pauses face reference "
+        "steps guidance seed solver label",
         "/apply_motion": "portrait motion sound crop face paste_back label",
         "/compare": "portrait speech kind second_portrait yaw pitch roll steps guidance seed crop",
         "/detect_faces": "portrait",
@@ -85,14 +87,14 @@ def test_parameters_that_programs_use_already_keep_their_names_and_places(app):
     for name, words in promised.items():
         parameters = [p["parameter_name"] for p in endpoints[name]["parameters"]]
         assert parameters[: len(words.split())] == words.split(), name
-    for name in ("/animate_audio", "/animate_video"):
+    for name in ("/animate_audio", "/animate_video", "/dub_video"):
         stream = endpoints[f"{name}_stream"]["parameters"]
         assert [p["parameter_name"] for p in stream] == [p["parameter_name"] for p in endpoints[name]["parameters"]]
 
 
 def test_info_says_what_is_in_use(app):
     info = app.client.predict(api_name="/info")
-    assert {"expressiveness", "head_clip"} <= set(info["abilities"]) and all(info["abilities"].values())
+    assert {"expressiveness", "head_clip", "dub_video"} <= set(info["abilities"]) and all(info["abilities"].values())
     assert info["preset"] == "tiny" and info["device"] == "CPU" and info["limits"]["max_seconds"] == 60
     assert info["defaults"]["guidance"] == TINY_SAMPLING.guidance_scale
 
@@ -146,6 +148,24 @@ def test_a_clip_moves_a_portrait_and_keeps_its_sound(app):
     silent, _, _ = app.client.predict(**files, keep_sound=False, paste_back=True, api_name="/animate_video")
     info = probe_video(silent)
     assert not info.has_audio and (info.width, info.height) == (256, 256)
+
+
+def test_a_clip_is_dubbed_as_on_the_command_line(app):
+    files = {"video": handle_file(str(app.inputs.clip)), "speech": handle_file(str(app.inputs.speech))}
+    asked = {**files, "steps": 2, "seed": 3, "label": True}
+    video, motion, report = app.client.predict(**asked, api_name="/dub_video")
+    target = app.root / "dubbed.mp4"
+    options = ["--steps", "2", "--seed", "3", "--label", "--preset", str(app.preset), "--device", "cpu"]
+    inputs = ["--video", str(app.inputs.clip), "--audio", str(app.inputs.speech)]
+    assert command_line(["dub", *inputs, *options, "-o", str(target)]) == 0
+    assert np.array_equal(frames_of(video), frames_of(target)) and report["frames"] == 25
+    assert len(load_motion(motion).motion) == 25 and probe_video(video).has_audio
+    recipe = read_recipe(video)
+    assert recipe is not None and recipe["mode"] == "dub" and recipe["edited"]["file"] == "clip.mp4"
+    *pieces, (_, whole) = list(app.client.submit(**asked, api_name="/dub_video_stream"))
+    assert pieces and whole["frames"] == 25
+    with pytest.raises(AppError, match="no video stream"):
+        app.client.predict(**{**asked, "video": files["speech"]}, api_name="/dub_video")
 
 
 def test_motion_moves_another_portrait(app):

@@ -13,20 +13,10 @@ from imtalker.demo.api import _endpoint, _field
 from imtalker.demo.models import ModelHost
 from imtalker.demo.page.option_panels import FROM_CLIP, HeadPanel, SamplingPanel, StylePanel
 from imtalker.demo.page.widgets import number, slider
+from imtalker.demo.runs.common_options import GUIDANCE, SEED, SEEDS, STEPS, YAW
 from imtalker.demo.runs.gpu import MAX_GPU_SECONDS, check_gpu_seconds, gpu_seconds
 from imtalker.demo.runs.jobs import make_job, motion_controls, sampling_options
-from imtalker.demo.runs.requests import (
-    GUIDANCE,
-    REQUESTS,
-    SEED,
-    SEEDS,
-    STEPS,
-    YAW,
-    ClipRequest,
-    CompareRequest,
-    MotionRequest,
-    SpeechRequest,
-)
+from imtalker.demo.runs.requests import REQUESTS, ClipRequest, CompareRequest, MotionRequest, SpeechRequest
 from imtalker.demo.runs.samples import Samples
 from imtalker.demo.settings import Settings
 from imtalker.errors import InputError, NoFaceError

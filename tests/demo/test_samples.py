@@ -11,7 +11,7 @@ import yaml
 
 from imtalker.demo.page.audio_video_tabs import sample_request
 from imtalker.demo.page.page import hero_html
-from imtalker.demo.runs.credentials import Signer
+from imtalker.demo.runs.credentials import Signer, manifest
 from imtalker.demo.runs.files import result_name
 from imtalker.demo.runs.hero import Greeting
 from imtalker.demo.runs.run import Finished
@@ -145,3 +145,11 @@ def test_the_space_says_what_it_needs():
     imports = [name.name for node in tops if isinstance(node, ast.Import) for name in node.names]
     assert imports.index("spaces") < imports.index("gradio")  # before anything that brings torch
     assert json.loads((root / "assets" / "captions.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "edited, action, kind", [(False, "created", "trained"), (True, "edited", "compositeWithTrained")]
+)
+def test_content_credentials_tell_made_from_edited(edited, action, kind):
+    (done,) = manifest(edited)["assertions"][0]["data"]["actions"]
+    assert done["action"] == f"c2pa.{action}" and done["digitalSourceType"].endswith(f"/{kind}AlgorithmicMedia")

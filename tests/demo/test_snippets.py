@@ -14,7 +14,7 @@ import pytest
 
 from imtalker.cli import build_parser
 from imtalker.demo.page.snippets import cli_snippet, curl_snippet, python_snippet
-from imtalker.demo.runs.requests import ClipRequest, SpeechRequest
+from imtalker.demo.runs.requests import ClipRequest, DubRequest, SpeechRequest
 from imtalker.speech.text import VOICES
 
 SPEAK = SpeechRequest("/x/my face.png", "/x/a.wav", steps=4, seed=7, yaw=-12.0, expressiveness=50, label=True)
@@ -87,10 +87,11 @@ def test_every_option_with_a_flag_is_one_of_the_command_line():
         head=50, mouth=80, brows=50, smile=20, blinks=20, style_clip="d.mp4",
     )  # fmt: skip
     driven = ClipRequest("p.png", "c.mp4", True, True, "none", 0, "1,2,99", True, True, 1)
+    dubbed = DubRequest("v.mp4", "s.wav", None, "heart", 1, "video", 1.2, 30, True, 1, 0.5, 4, 2, 1, "euler", True)
     spoken = SpeechRequest("p.png", text="Good morning!", voice=VOICES[-1], speed=1.5)
     assert {"--text", "--voice", "--speed"} <= set(shlex.split(cli_snippet(spoken, "tiny").replace("\\\n", " ")))
     of_text = {"--text", "--voice", "--speed"}  # in the place of speech
-    for request in (asked, driven):
+    for request in (asked, dubbed, driven):
         words = shlex.split(cli_snippet(request, "tiny").replace("\\\n", " "))
         given = vars(build_parser().parse_args(words[1:]))
         flags = {option.flag for option in request.options().values() if option.flag} - of_text

@@ -91,17 +91,18 @@ def test_with_the_videos_length_the_rest_is_untouched(pipeline, clip):
     assert (frames[:3] != before[:3]).any()
 
 
-def test_where_the_face_is_lost_the_original_is_kept(pipeline, tmp_path, caplog):
+def test_where_the_face_is_lost_the_original_is_kept(pipeline, tmp_path):
     def picture(index):
         return np.full((256, 256, 3), 90, np.uint8) if 8 <= index < 16 else talking_frame(index)
 
     path = talking_clip(tmp_path / "v.mp4", 24, picture=picture)
     before = np.stack(list(read_frames(path)))
-    frames = frames_of(dub(pipeline, path, speech(0.96), engine=PaintEngine()))
+    run = dub(pipeline, path, speech(0.96), engine=PaintEngine())
+    frames = frames_of(run)
     np.testing.assert_array_equal(frames[8:16], before[8:16])
     changed = [int((a != b).any(-1).sum()) for a, b in zip(frames, before, strict=True)]
     assert changed[0] > 1000 and changed[23] > 1000
-    assert "shows no face for 0.3 s" in caplog.text
+    assert "no face is seen for 0.3 s" in " ".join(remark.words for remark in run.remarks)
 
 
 def test_in_pauses_the_old_mouth_may_stay(pipeline, tmp_path):
@@ -182,7 +183,7 @@ def test_the_recipe_says_edited_and_names_both_files(pipeline, clip, tmp_path):
     save_video(dub(pipeline, clip, sound, DubOptions(label=True), engine=CopyEngine()), tmp_path / "out.mp4")
     recipe = read_recipe(tmp_path / "out.mp4")
     assert recipe is not None and recipe["mode"] == "dub"
-    assert (recipe["edited"], recipe["speech"]) == ("clip.mp4", "new words.wav")
+    assert (recipe["edited"]["file"], recipe["speech"]["file"]) == ("clip.mp4", "new words.wav")
     assert str(tmp_path) not in str(recipe)
 
 
@@ -253,7 +254,7 @@ def test_a_clip_without_a_face_is_refused(pipeline, tmp_path):
 
 
 def test_a_head_turned_away_throughout_is_refused(pipeline, clip, monkeypatch):
-    monkeypatch.setattr("imtalker.dubbing.dub.MAX_YAW", -1.0)
+    monkeypatch.setattr("imtalker.dubbing.understanding.MAX_YAW", -1.0)
     with pytest.raises(NoFaceError, match="turned beyond"):
         dub(pipeline, clip, speech(0.4))
 

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References, choose_references
-from imtalker.dubbing.renderer_engine import RendererEngine, source_shares
+from imtalker.dubbing.registration import cut_square, landmarks_in_square, register, square_to_image
+from imtalker.dubbing.renderer_engine import RendererEngine, RestGeometry, source_shares
 from imtalker.dubbing.rest_frames import MAX_CELLS, RestFrame, RestFrames
 from imtalker.dubbing.tracking import TrackRecorder, watch
 from imtalker.faces.landmarks import find_faces
-from imtalker.generator.motion_parts import combine
+from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
+from imtalker.weights.load import load_models
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.dubbing import track_of
 from tests.support.standin import small_models
@@ -21,7 +24,7 @@ POSES = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 8.0]])
 
 def references_at(poses: np.ndarray, opening: float = 0.0) -> References:
     picture = np.zeros((8, 8, 3), np.uint8)
-    rest = tuple(RestFrame(i, opening, picture, picture, np.eye(2, 3)) for i in range(len(poses)))
+    rest = tuple(RestFrame(i, opening, picture, np.zeros((478, 3)), picture, np.eye(2, 3)) for i in range(len(poses)))
     return References(0, 0, np.zeros(32, np.float32), rest, np.zeros((len(poses), 32), np.float32), poses)
 
 
@@ -103,3 +106,28 @@ def test_frames_drawn_together_and_alone_are_equal(engine):
         (alone,) = engine.draw([frames[i]], track.take(np.array([i])), motion[i : i + 1], references)
         assert (alone.left, alone.top) == (patch.left, patch.top)
         assert np.abs(alone.pixels - patch.pixels).mean() < 0.01  # an attention peak may fall to its neighbour
+
+
+def test_landmarks_of_the_square_lie_where_the_square_shows_them():
+    picture = draw_face(DrawnFace(shift=20.0), 320)
+    face = find_faces(picture)[0]
+    place = register(face).to_image
+    inside = landmarks_in_square(face.points, place, 512)
+    shown = find_faces(cut_square(picture, place, 512))[0]
+    assert np.abs(inside[:, :2] - shown.points[:, :2]).mean() < 6  # 1 % of the square: found once more
+    back = square_to_image(place, 512)
+    np.testing.assert_allclose(inside[:, :2] @ back[:, :2].T + back[:, 2], face.points[:, :2], atol=1e-6)
+
+
+def test_a_rest_frame_asked_for_its_own_motion_keeps_its_landmarks():
+    basis = load_models("tiny", "cpu").motion_basis
+    assert basis is not None
+    points = find_faces(draw_face(DrawnFace(), 512))[0].points
+    own = np.random.default_rng(0).normal(0, 0.3, 32).astype(np.float32)  # however badly its head was read
+    geometry = RestGeometry.of(points, own, basis)
+    torch.testing.assert_close(geometry.place(torch.from_numpy(own)[None])[0], geometry.landmarks)
+    open_wide = torch.from_numpy(own)[None].clone()
+    gap = torch.from_numpy(mouth_space().gap)
+    open_wide[:, EXPRESSION_CHANNELS] += gap / gap.norm() ** 2  # a centimetre between the lips
+    apart = geometry.place(open_wide)[0] - geometry.landmarks
+    assert apart[14, 1] - apart[13, 1] > 0.03  # of the inner lips, half sides of the square; down is positive

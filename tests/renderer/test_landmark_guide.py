@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from imtalker.faces.mesh import IRIS_R, NUM_FACE
+from imtalker.faces.mesh import IRIS_R, NOSE_TIP, NUM_FACE
 from imtalker.faces.motion_reading import ANGLE_UNIT, GAZE, SQUARE, MotionBasis, read_portrait
 from imtalker.faces.rigid import rotation_matrix
 from imtalker.renderer.landmark_guide import LIMIT, FaceGeometry, _rotation, _sample, follow_landmarks
@@ -57,46 +57,57 @@ def test_rotations_are_those_of_the_head() -> None:
 
 
 def test_the_own_motion_gives_back_the_landmarks(geometry: FaceGeometry) -> None:
-    placed = geometry.place(geometry.motion[None])[0]
-    assert (placed - geometry.landmarks).abs().max() * SQUARE / 2 < 0.02
+    placed, _ = geometry.place(geometry.motion[None])
+    assert (placed[0] - geometry.landmarks).abs().max() * SQUARE / 2 < 0.02
 
 
 def test_what_leads_to_the_landmarks_already_stays(geometry: FaceGeometry) -> None:
-    placed = geometry.place(geometry.motion[None])
-    assert (follow_landmarks(identity(), placed, geometry.landmarks) - identity()).abs().max() < 1e-3
+    placed, weights = geometry.place(geometry.motion[None])
+    assert (follow_landmarks(identity(), placed, weights, geometry.landmarks) - identity()).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("channel, change", [("c0", 0.4), ("c1", -0.3), ("c2", 0.3), ("c3", 0.3), ("c8", 2.5)])
 def test_coordinates_lead_to_the_landmarks(geometry: FaceGeometry, channel: str, change: float) -> None:
     """From coordinates that do not move at all, at every kind of motion."""
-    targets = geometry.place(moved(geometry, **{channel: change}))
-    before, followed = identity(), follow_landmarks(identity(), targets, geometry.landmarks)
-    assert errors(before, targets, geometry)[:NUM_FACE].mean() > 2
-    after, before_it = (errors(x, targets, geometry)[:NUM_FACE].mean() for x in (followed, before))
+    targets, weights = geometry.place(moved(geometry, **{channel: change}))
+    before, followed = identity(), follow_landmarks(identity(), targets, weights, geometry.landmarks)
+    believed = weights[0, :NUM_FACE] == 1
+    assert believed.float().mean() > 0.5
+    after, before_it = (errors(x, targets, geometry)[:NUM_FACE][believed].mean() for x in (followed, before))
+    assert before_it > 2
     assert after < 0.2 * before_it
     assert (followed - before)[:, :8, :8].abs().max() < 0.01  # the corner of the picture rests
 
 
 def test_irises_follow_the_gaze(geometry: FaceGeometry) -> None:
     motion = moved(geometry, c6=12 / ANGLE_UNIT)
-    targets = geometry.place(motion)
+    targets, weights = geometry.place(motion)
     shift = (targets[0] - geometry.landmarks)[list(IRIS_R)] * SQUARE / 2
     assert 2.5 < shift[:, 0].min() and shift[:, 1].abs().max() < 1.5  # sin 12 degrees of a centimetre of 17 pixels
-    followed = follow_landmarks(identity(), targets, geometry.landmarks)
+    followed = follow_landmarks(identity(), targets, weights, geometry.landmarks)
     assert errors(followed, targets, geometry)[list(IRIS_R)].mean() < 0.3 * shift.norm(dim=-1).mean()
     assert geometry.motion[GAZE].abs().max() < 3  # so that the sine is not at its limit
 
 
 def test_a_landmark_far_off_pulls_no_further_than_the_limit(geometry: FaceGeometry) -> None:
-    targets = geometry.place(geometry.motion[None])
+    targets, weights = geometry.place(geometry.motion[None])
     targets[:, 4] += 0.6
-    moved_by = follow_landmarks(identity(), targets, geometry.landmarks) - identity()
+    moved_by = follow_landmarks(identity(), targets, weights, geometry.landmarks) - identity()
     assert moved_by.norm(dim=-1).max() <= 2 * LIMIT
 
 
 def test_frames_do_not_depend_on_their_batch(geometry: FaceGeometry) -> None:
     motions = torch.cat([moved(geometry, c0=0.3), moved(geometry, c1=0.2)])
-    together = follow_landmarks(identity().repeat(2, 1, 1, 1), geometry.place(motions), geometry.landmarks)
+    together = follow_landmarks(identity().repeat(2, 1, 1, 1), *geometry.place(motions), geometry.landmarks)
     for i in range(2):
-        alone = follow_landmarks(identity(), geometry.place(motions[i : i + 1]), geometry.landmarks)
+        alone = follow_landmarks(identity(), *geometry.place(motions[i : i + 1]), geometry.landmarks)
         torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
+
+
+def test_what_turns_away_is_believed_less(geometry: FaceGeometry) -> None:
+    """Turned to the image's right, the image's right side of the face counts less, and the nose as before."""
+    _, ahead = geometry.place(geometry.motion[None])
+    _, turned = geometry.place(moved(geometry, c0=4.0))
+    right = geometry.head[:NUM_FACE, 0] > 4
+    assert turned[0, :NUM_FACE][right].mean() < 0.8 * ahead[0, :NUM_FACE][right].mean()
+    assert turned[0, NOSE_TIP] == ahead[0, NOSE_TIP] == 1

@@ -8,8 +8,9 @@ from PIL import Image
 
 from imtalker import animate_from_text, load_pipeline, speak
 from imtalker.cli import main
+from imtalker.demo.runs.common_options import SPEECH
 from imtalker.demo.runs.jobs import make_job
-from imtalker.demo.runs.requests import SPEECH, SpeechRequest
+from imtalker.demo.runs.requests import SpeechRequest
 from imtalker.errors import InputError
 from imtalker.pipeline.recipe import read_recipe
 from imtalker.pipeline.remake import InputFiles, remake

@@ -9,25 +9,22 @@ from imtalker.config import SamplingOptions
 from imtalker.demo.page.framing_panel import FramingPanel, crop_for
 from imtalker.demo.page.nobody_button import NobodyButton
 from imtalker.demo.page.option_panels import HeadPanel, OutputPanel, SamplingPanel, StylePanel
-from imtalker.demo.page.result_panel import ResultPanel
-from imtalker.demo.page.run_lifecycle import Around, RunLifecycle
+from imtalker.demo.page.run_column import RunColumn, Words
+from imtalker.demo.page.run_lifecycle import Around
 from imtalker.demo.page.speech_panel import RECORDING, SpeechPanel
 from imtalker.demo.page.theme import CONSENT
-from imtalker.demo.page.widgets import RunRow, clip_input, one_click, picture_input, switch
-from imtalker.demo.runs.requests import (
-    DRIVING,
-    KEEP_SOUND,
-    PORTRAIT,
-    RELATIVE,
-    ClipRequest,
-    MotionRequest,
-    SpeechRequest,
-)
+from imtalker.demo.page.widgets import clip_input, one_click, picture_input, switch
+from imtalker.demo.runs.common_options import PORTRAIT
+from imtalker.demo.runs.requests import DRIVING, KEEP_SOUND, RELATIVE, ClipRequest, SpeechRequest
 from imtalker.demo.runs.samples import pairs
 from imtalker.demo.service import Service
 from imtalker.media.audio import MIN_SECONDS
 
 Data = dict[Any, Any]
+TALK = Words("Make it talk", "Add a portrait and speech, or try a sample.", "Your talking portrait appears here.")
+MOVE = Words(
+    "Move the portrait", "Add a portrait and a driving clip, or try a sample.", "Your moving portrait appears here."
+)
 
 
 class AudioTab:
@@ -48,24 +45,13 @@ class AudioTab:
                 gr.HTML(CONSENT, padding=False)
                 self.framing = FramingPanel(service.host, "Face and crop")
                 self.framing.watch(self.portrait)
-                self.said = SpeechPanel(samples, seconds)
+                self.said = SpeechPanel(samples, seconds, "audio")
                 self.head = HeadPanel(samples, self.said.speech, expected.generator)
                 self.style = StylePanel(samples, expected.generator)
                 self.sampling = SamplingPanel(expected.sampling)
                 self.output = OutputPanel()
-            with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
-                row = RunRow("audio-run", "Make it talk", "Add a portrait and speech, or try a sample.")
-                self.result = ResultPanel("audio", service.settings, samples, "Your talking portrait appears here.")
-        self.life = RunLifecycle(
-            service,
-            "audio",
-            row,
-            self.result,
-            around,
-            {"portrait": self.portrait, "speech": self.said.speech},
-            self.result.hand_over,
-            self.result.live_box,
-        )
+            held = {"portrait": self.portrait, "speech": self.said.speech}
+            self.run = RunColumn(service, around, "audio", TALK, held, self.output)
         inputs = [
             self.portrait,
             self.framing.state,
@@ -79,12 +65,11 @@ class AudioTab:
             self.output.paste_back,
             self.output.label,
         ]
-        self.life.starts(row.run, inputs, self._request)
-        _starts_again(self.life, self.result, self.output)
-        for button, picture, sound in buttons:
-            sample = {self.portrait: str(picture), self.said.choice: RECORDING, self.said.speech: str(sound)}
-            self.life.starts(button, inputs, self._request, sample)
-        self.life.wire()
+        filled = [
+            (button, {self.portrait: str(picture), self.said.choice: RECORDING, self.said.speech: str(sound)})
+            for button, picture, sound in buttons
+        ]
+        self.run.wire(inputs, self._request, filled)
 
     def _request(self, data: Data) -> SpeechRequest:
         return SpeechRequest(
@@ -134,19 +119,8 @@ class VideoTab:
                 with gr.Row():
                     self.keep_sound, self.relative = switch(KEEP_SOUND, True), switch(RELATIVE, False)
                 self.output = OutputPanel()
-            with gr.Column(scale=6, min_width=300, elem_classes="it-sticky"):
-                row = RunRow("video-run", "Move the portrait", "Add a portrait and a driving clip, or try a sample.")
-                self.result = ResultPanel("video", service.settings, samples, "Your moving portrait appears here.")
-        self.life = RunLifecycle(
-            service,
-            "video",
-            row,
-            self.result,
-            around,
-            {"portrait": self.portrait, "driving": self.driving},
-            self.result.hand_over,
-            self.result.live_box,
-        )
+            held = {"portrait": self.portrait, "driving": self.driving}
+            self.run = RunColumn(service, around, "video", MOVE, held, self.output)
         inputs = [
             self.portrait,
             self.framing.state,
@@ -157,12 +131,8 @@ class VideoTab:
             self.output.paste_back,
             self.output.label,
         ]
-        self.life.starts(row.run, inputs, self._request)
-        _starts_again(self.life, self.result, self.output)
-        for button, picture, clip in buttons:
-            sample = {self.portrait: str(picture), self.driving: str(clip)}
-            self.life.starts(button, inputs, self._request, sample)
-        self.life.wire()
+        filled = [(button, {self.portrait: str(picture), self.driving: str(clip)}) for button, picture, clip in buttons]
+        self.run.wire(inputs, self._request, filled)
 
     def _request(self, data: Data) -> ClipRequest:
         return ClipRequest(
@@ -175,12 +145,3 @@ class VideoTab:
             paste_back=data[self.output.paste_back],
             label=data[self.output.label],
         )
-
-
-def _starts_again(life: RunLifecycle, result: ResultPanel, output: OutputPanel) -> None:
-    """The button that puts the motion of a result on another portrait."""
-
-    def request(data: Data) -> MotionRequest:
-        return result.again(data, paste_back=data[output.paste_back], label=data[output.label])
-
-    life.starts(result.apply, [result.next_portrait, result.last, output.paste_back, output.label], request)

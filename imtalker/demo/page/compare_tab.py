@@ -12,20 +12,11 @@ from imtalker.demo.page.snippets import CODE_LANGUAGES, curl_snippet, python_sni
 from imtalker.demo.page.tables import comparison_table, status
 from imtalker.demo.page.theme import CONSENT
 from imtalker.demo.page.widgets import QUICK, RunRow, code, number, one_click, picture_input, slider, speech_input
+from imtalker.demo.runs.common_options import PITCH, PORTRAIT, ROLL, SEED, YAW
 from imtalker.demo.runs.compare import CompareProgress, Comparison
 from imtalker.demo.runs.live import Event
 from imtalker.demo.runs.options import Request
-from imtalker.demo.runs.requests import (
-    KIND,
-    PITCH,
-    PORTRAIT,
-    ROLL,
-    SECOND_PORTRAIT,
-    SEED,
-    SHORT_SPEECH,
-    YAW,
-    CompareRequest,
-)
+from imtalker.demo.runs.requests import KIND, SECOND_PORTRAIT, SHORT_SPEECH, CompareRequest
 from imtalker.demo.runs.samples import pairs
 from imtalker.demo.service import Service
 from imtalker.demo.settings import MAX_COMPARE_SECONDS

@@ -55,9 +55,13 @@ def describe_faces(image: np.ndarray, framing: Framing) -> list[FaceReport]:
 def face_report(index: int, face: Face, box: CropBox, remarks: Iterable[Remark]) -> FaceReport:
     """As bad as the worst remark."""
     remarks = list(remarks)
+    return FaceReport(index, face.box, face.score, box, level_of(remarks), [remark.words for remark in remarks])
+
+
+def level_of(remarks: Iterable[Remark]) -> Level:
+    """As bad as the worst remark; notes do no harm."""
     levels = {remark.level for remark in remarks}
-    level: Level = "poor" if "poor" in levels else "fair" if "fair" in levels else "good"
-    return FaceReport(index, face.box, face.score, box, level, [remark.words for remark in remarks])
+    return "poor" if "poor" in levels else "fair" if "fair" in levels else "good"
 
 
 def adjusted(box: CropBox, zoom: float, right: float, up: float, image_size: tuple[int, int]) -> CropBox:

@@ -8,8 +8,7 @@ import gradio as gr
 from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.demo.page.controls_editor import ControlsEditor
 from imtalker.demo.page.widgets import QUICK, clip_input, hint, number, pass_file_through, slider, switch
-from imtalker.demo.runs.options import REASONS, STYLES, abilities
-from imtalker.demo.runs.requests import (
+from imtalker.demo.runs.common_options import (
     CONTROLS,
     GAZE_X,
     GAZE_Y,
@@ -26,8 +25,9 @@ from imtalker.demo.runs.requests import (
     STYLE,
     STYLE_CLIP,
     YAW,
-    SpeechRequest,
 )
+from imtalker.demo.runs.options import REASONS, STYLES, abilities
+from imtalker.demo.runs.requests import SpeechRequest
 from imtalker.demo.runs.samples import Samples
 
 FREE, HELD, FROM_CLIP, FROM_FILE = "Moves freely", "Holds a pose", "Moves as in a clip", "Follows a file"

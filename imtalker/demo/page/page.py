@@ -11,6 +11,7 @@ from imtalker.demo.api import Endpoints
 from imtalker.demo.errors import explained
 from imtalker.demo.page.audio_video_tabs import AudioTab, VideoTab, sample_request
 from imtalker.demo.page.compare_tab import CompareTab
+from imtalker.demo.page.dub_tab import DubTab, can_dub
 from imtalker.demo.page.recent import Recent
 from imtalker.demo.page.run_lifecycle import Around
 from imtalker.demo.page.theme import ABOUT, HEADER, NAMES
@@ -33,6 +34,23 @@ WHERE = """
   new URLSearchParams(location.search).get('result') || '',
   known,
 ]
+"""
+
+# A result found again shows itself; where a browser forbids sound before the first touch, without it.
+PLAY_FOUND = """
+() => new Promise((resolve) => {
+  if (!new URLSearchParams(location.search).get('result')) return resolve([]);
+  let tries = 0;
+  const play = () => {
+    const results = [...document.querySelectorAll('.it-big video, #compare-video video')];
+    const found = results.find((video) => video.offsetParent && video.src);
+    if (!found) return tries++ < 50 ? setTimeout(play, 100) : resolve([]);
+    const silently = () => { found.muted = true; return found.play(); };
+    if (found.paused) found.play().catch(silently).catch(() => {});
+    resolve([]);
+  };
+  play();
+})
 """
 
 
@@ -66,14 +84,18 @@ def build_page(service: Service) -> Page:
                 audio = AudioTab(service, around)
             with gr.Tab("Video-driven", id="video", elem_id="video-tab"):
                 video = VideoTab(service, around)
+            with gr.Tab(
+                "Dub a video", id="dub", elem_id="dub-tab", visible=can_dub(service.host.expected.generator)
+            ) as dubs:
+                dub = DubTab(service, around)
             with gr.Tab("Compare", id="compare", elem_id="compare-tab"):
                 compare = CompareTab(service, around)
         with gr.Accordion("What to expect, privacy, fair use", open=False):
             limits = {"min_seconds": f"{MIN_SECONDS:g}", "max_seconds": f"{settings.max_seconds:g}"}
             gr.Markdown(ABOUT.format(**limits))
         Endpoints(service)
-        lives = {tab.life.tab: tab.life for tab in (audio, video, compare)}
-        fitted = [*audio.sampling.tuned, *audio.head.fitted, *audio.style.fitted]
+        lives = {life.tab: life for life in (audio.run.life, video.run.life, dub.run.life, compare.life)}
+        fitted = [*audio.sampling.tuned, *audio.head.fitted, *audio.style.fitted, *dub.sampling.tuned, dubs]
         nobody = [*audio.nobody.outputs, *video.nobody.outputs]
 
         def loaded() -> list[Any]:
@@ -90,6 +112,8 @@ def build_page(service: Service) -> Page:
                 *audio.sampling.tune(preset.sampling),
                 *audio.head.fit(preset.generator),
                 *audio.style.fit(preset.generator),
+                *dub.sampling.tune(preset.sampling),
+                gr.Tab(visible=can_dub(preset.generator)),
             ]
             return [_engine(facts), *changes, *buttons]
 
@@ -106,13 +130,14 @@ def build_page(service: Service) -> Page:
 
         page.load(loaded, None, [engine, *fitted, *nobody], **CHECKED)
         changed = [component for life in lives.values() for component in (*life.outputs, *life.inputs)]
-        page.load(
+        again = page.load(
             found, [address, wanted, recent.state], [address, tabs, *recent.outputs, *changed], js=WHERE, **CHECKED
         )
+        again.success(None, js=PLAY_FOUND, **PRIVATE)
         page.load(
             lambda where: hero_html(greeting.wait(HERO_SECONDS), where),
             address,
-            audio.result.empty,
+            audio.run.result.empty,
             js=WHERE,
             **CHECKED,
         )

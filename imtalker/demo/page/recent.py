@@ -10,7 +10,7 @@ from imtalker.demo.runs.files import result_name
 from imtalker.demo.runs.live import LiveRun, LiveRuns
 
 LONGEST = 8  # results listed
-KINDS = {"audio": "speech", "video": "clip", "compare": "comparison"}
+KINDS = {"audio": "speech", "video": "clip", "dub": "dubbing", "compare": "comparison"}
 
 
 class Recent:
@@ -46,7 +46,7 @@ def _names(known: Any) -> list[str]:
 def _link(run: LiveRun) -> str:
     files = run.request.files()
     source = next((files[name] for name in ("speech", "driving", "motion") if name in files), None)
-    title = result_name(files.get("portrait"), source)
+    title = result_name(files.get("portrait") or files.get("video"), source)
     minutes = round((time.time() - run.began) / 60)
     ago = "just now" if minutes < 1 else f"{minutes} min ago"
     return f"<a href='?result={run.name}'>{escape(title)}</a> ({KINDS[run.tab]}, {ago})"

@@ -9,9 +9,10 @@ import gradio as gr
 from imtalker.demo.page.snippets import CODE_LANGUAGES, cli_snippet, curl_snippet, python_snippet
 from imtalker.demo.page.tables import check_table, finished_words, progress_words, remark_list, status, timing_table
 from imtalker.demo.page.widgets import PRIVATE, code, picture_input
+from imtalker.demo.runs.common_options import PORTRAIT
 from imtalker.demo.runs.live import Event
 from imtalker.demo.runs.options import Request, check_present
-from imtalker.demo.runs.requests import PORTRAIT, MotionRequest
+from imtalker.demo.runs.requests import MotionRequest
 from imtalker.demo.runs.run import Finished, Progress
 from imtalker.demo.runs.samples import Samples
 from imtalker.demo.settings import Settings
@@ -54,9 +55,10 @@ class ResultPanel:
     Args:
         name: prefix of element ids, unique on the page.
         words: shown while there is no result.
+        again: offer the motion of the result for another portrait.
     """
 
-    def __init__(self, name: str, settings: Settings, samples: Samples, words: str):
+    def __init__(self, name: str, settings: Settings, samples: Samples, words: str, again: bool = True):
         self._settings = settings
         self.hand_over = HAND_OVER.replace("NAME", name)
         self._placeholder = EMPTY.format(words=words)
@@ -103,10 +105,13 @@ class ResultPanel:
                     self.timing = gr.HTML(padding=False)
                     self.check = gr.Button("Check the result", size="sm")
                     self.findings = gr.HTML(padding=False)
-                with gr.Tab("Another face", elem_id=f"{name}-tab-next"):
-                    gr.Markdown("The same motion, another face: only the drawing is done again.")
-                    self.next_portrait = picture_input(PORTRAIT, samples, height=220, name=f"{name}-next")
-                    self.apply = gr.Button("Use this motion on it", variant="primary")
+                self.next_portrait: gr.Image | None = None
+                self.apply: gr.Button | None = None
+                if again:
+                    with gr.Tab("Another face", elem_id=f"{name}-tab-next"):
+                        gr.Markdown("The same motion, another face: only the drawing is done again.")
+                        self.next_portrait = picture_input(PORTRAIT, samples, height=220, name=f"{name}-next")
+                        self.apply = gr.Button("Use this motion on it", variant="primary")
                 with gr.Tab("Code", elem_id=f"{name}-tab-code"):
                     gr.Markdown("Repeats exactly this run; put your files beside it.")
                     self.codes = [code(label, language) for label, language in CODE_LANGUAGES]
@@ -140,7 +145,7 @@ class ResultPanel:
         if isinstance(event, Finished):
             yield self._finished(event, request, address)
         elif isinstance(event, Progress):
-            words = progress_words(event.done, event.total, event.seconds)
+            words = progress_words(event.done, event.total, event.seconds, event.fps, event.looking)
             line = {None: status(words, event.done / max(event.total, 1))}
             if not event.pieces:
                 yield line

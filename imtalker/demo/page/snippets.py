@@ -64,7 +64,7 @@ def curl_snippet(request: Request, url: str) -> str:
 def cli_snippet(request: Request, preset: str) -> str:
     """For the command line of the package."""
     options = request.options()
-    words = ["imtalker", "animate"]
+    words = ["imtalker", request.command]
     for name, value in _given(request).items():
         option = options[name]
         if name == "crop" and value == "none":

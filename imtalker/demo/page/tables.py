@@ -14,9 +14,11 @@ STAGES = {  # in the order of the journey
     "speaking": "Speaking the text",
     "audio_encoding": "Listening to the speech",
     "motion_generation": "Making the motion",
-    "decoding": "Reading the driving clip",
+    "decoding": "Reading the clip",
     "motion_encoding": "Reading its motion",
+    "tracking": "Following the face",
     "rendering": "Drawing the frames",
+    "blending": "Laying them into the clip",
     "paste_back": "Putting them into the whole picture",
     "encoding": "Writing the video",
     "streaming": "Preparing the live view",
@@ -118,10 +120,11 @@ def waiting_words(place: int, seconds: float | None) -> str:
     return f"{words}, about {_rough(seconds)}"
 
 
-def progress_words(done: int, total: int, seconds: float) -> str:
-    """How far the drawing is: "Drawing 2.4 of 6.0 s, 40 %, about 5 s left"."""
-    words = f"Drawing {done / FRAME_RATE:.1f} of {total / FRAME_RATE:.1f} s, {100 * done // max(total, 1)} %"
-    if 0 < done < total and seconds > 1:
+def progress_words(done: int, total: int, seconds: float, fps: float = FRAME_RATE, looking: bool = False) -> str:
+    """How far the drawing is: "Drawing 2.4 of 6.0 s, 40 %, about 5 s left"; before it, the looking at a clip."""
+    what = "Following the face," if looking else "Drawing"
+    words = f"{what} {done / fps:.1f} of {total / fps:.1f} s, {100 * done // max(total, 1)} %"
+    if 0 < done < total and seconds > 1 and not looking:
         words += f", about {_rough(seconds / done * (total - done))} left"
     return words
 

@@ -90,11 +90,20 @@ CONSENT = """
 and say that the video is generated when you show it. Uploads and results are deleted after an hour.</p>
 """
 
+DUB_CONSENT = """
+<p class="it-consent"><b>Dubbing changes what a real recording says.</b> Do it only where the person in the clip and the
+person whose voice is heard have agreed to these very words, and where you may use the clip. Say that it is dubbed
+whenever you show it, and keep the visible label on. Never put words into anybody's mouth to deceive. Uploads and
+results are deleted after an hour; the file itself says that it was edited.</p>
+"""
+
 ABOUT = """
 ### What to expect
 * One face, facing the camera, evenly lit and at least 256 pixels large works best. Drawings, statues and paintings
   work too: if no face is found, click on it in the preview.
 * The result is a square at 25 frames per second, or the whole picture with the square put back into it.
+* A dubbed clip keeps its size, frame rate and all but the lower face. Where no face is seen, or the head is turned
+  beyond 30 degrees, the original stays.
 * Speech of {min_seconds} to {max_seconds} s. The lips were trained on English; other languages work less exactly.
 * Hands before the face, glasses with reflections, strong profile views and very wide smiles are hard. The neck,
   shoulders and background hardly move.
@@ -106,7 +115,8 @@ nobody can guess, and in the list that your own browser keeps. Only results of
 the samples are kept for the next visitor. Every video says in its metadata that it is AI-generated and how it was made.
 
 ### What it must not be used for
-Deceiving, harassing or impersonating anybody, or putting words into the mouth of a person who did not agree.
+Deceiving, harassing or impersonating anybody, or putting words into the mouth of a person who did not agree; least of
+all with a dubbed recording of a real person, politicians and other public figures included.
 """
 
 # Gradio confines the style sheet below to the inside of the page; this is about its margin and footer.

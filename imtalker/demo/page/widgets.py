@@ -9,7 +9,7 @@ from PIL import Image
 from imtalker.demo.page.tables import status
 from imtalker.demo.runs.files import new_folder
 from imtalker.demo.runs.options import Option
-from imtalker.demo.runs.samples import Samples
+from imtalker.demo.runs.samples import PICTURES, Samples
 from imtalker.demo.settings import MAX_UPLOAD
 from imtalker.media.image import load_portrait
 
@@ -89,7 +89,7 @@ def clip_input(option: Option, samples: Samples, height: int = 300) -> gr.Video:
 
 
 def one_click(samples: Samples, chosen: list[tuple[Path, Path]], heading: str) -> list[tuple[gr.Button, Path, Path]]:
-    """Buttons that run a sample: picture, then what is said or done."""
+    """Buttons that run a sample: picture or clip, then what is said or done."""
     if not chosen:
         return []
     gr.HTML(f"<p class='it-step'>{heading}</p>", padding=False)
@@ -97,19 +97,27 @@ def one_click(samples: Samples, chosen: list[tuple[Path, Path]], heading: str) -
     with gr.Row(elem_classes="it-samples"):
         for picture, other in chosen:
             words = f"{samples.caption(picture)}: {samples.caption(other)}"
-            button = gr.Button(words, icon=picture, variant="secondary", min_width=150, size="md")
+            words = words[:1].upper() + words[1:]
+            icon = picture if picture.suffix.lower() in PICTURES else None  # a clip is none
+            button = gr.Button(words, icon=icon, variant="secondary", min_width=150, size="md")
             buttons.append((button, picture, other))
     return buttons
 
 
-# On a phone the result is below the inputs: bring what happens into view, unless it is already.
+# On a phone the result is below the inputs: bring what happens into view, unless it is already. The inputs above grow
+# while a sample fills them, so this is looked at several times, until the visitor scrolls.
 SHOW_RUN = """
 () => {
+  let tries = 4;
+  const leave = () => { tries = 0; };
+  for (const kind of ['wheel', 'touchmove']) addEventListener(kind, leave, {once: true, passive: true});
   const show = () => {
     const row = document.querySelector('#NAME');
-    if (row && row.getBoundingClientRect().top > 0.5 * innerHeight) row.scrollIntoView({behavior: 'smooth'});
+    if (!row || tries-- <= 0) return;
+    if (row.getBoundingClientRect().top > 0.5 * innerHeight) row.scrollIntoView({behavior: 'smooth'});
+    if (tries > 0) setTimeout(show, 900);
   };
-  setTimeout(show, 600);  // the inputs above grow when a sample fills them
+  setTimeout(show, 600);
 }
 """
 

@@ -4,30 +4,26 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 from imtalker.demo.settings import Settings
 from imtalker.errors import WeightsError
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = {
-    "claim_generator_info": [{"name": "imtalker"}],
-    "format": "video/mp4",
-    "title": "AI-generated video",
-    "assertions": [
-        {
-            "label": "c2pa.actions",
-            "data": {
-                "actions": [
-                    {
-                        "action": "c2pa.created",
-                        "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
-                    }
-                ]
-            },
-        }
-    ],
-}
+SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+def manifest(edited: bool) -> dict[str, Any]:
+    """What is said of a video: made by a trained algorithm, or a recorded one that was edited with it."""
+    kind = "compositeWithTrainedAlgorithmicMedia" if edited else "trainedAlgorithmicMedia"
+    action = {"action": "c2pa.edited" if edited else "c2pa.created", "digitalSourceType": SOURCES + kind}
+    return {
+        "claim_generator_info": [{"name": "imtalker"}],
+        "format": "video/mp4",
+        "title": "AI-edited video" if edited else "AI-generated video",
+        "assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}}],
+    }
 
 
 class Signer:
@@ -57,8 +53,8 @@ class Signer:
         except OSError as error:
             raise WeightsError(f"content credentials cannot be read ({error}); check the two paths") from error
 
-    def sign(self, video: Path) -> None:
-        """Add a signed manifest that says "made by a trained algorithm"; must be the last change of the file."""
+    def sign(self, video: Path, edited: bool = False) -> None:
+        """Add a signed manifest that says how an algorithm made or edited it; must be the last change of the file."""
         if self._certificate is None or self._key is None:
             return
         import c2pa  # pyright: ignore[reportMissingImports]
@@ -68,7 +64,7 @@ class Signer:
             alg=c2pa.C2paSigningAlg.ES256, sign_cert=self._certificate, private_key=self._key, ta_url=None
         )
         try:
-            with c2pa.Signer.from_info(info) as signer, c2pa.Builder(json.dumps(MANIFEST)) as builder:
+            with c2pa.Signer.from_info(info) as signer, c2pa.Builder(json.dumps(manifest(edited))) as builder:
                 builder.sign_file(str(video), str(signed), signer)
             os.replace(signed, video)
         except c2pa.C2paError as error:

@@ -9,17 +9,14 @@ import spaces
 
 from imtalker.demo.errors import in_words
 from imtalker.demo.models import ModelHost
-from imtalker.demo.runs.jobs import ClipJob
+from imtalker.demo.runs.job import Job, Looked
 from imtalker.errors import InputError
 from imtalker.media.remark import Remark
-from imtalker.pipeline.animation import Animation, FrameChunk
+from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 
-WINDOW_FRAMES = 50  # of motion made at a time
 START_SECONDS = 6  # until a lent GPU holds the weights, one gigabyte
-FRAMES_PER_SECOND = 30  # rendered, cautiously: the paper reports 42 for the large model on one RTX 4090
-EVALUATION_SECONDS = 0.01  # of the motion generator, guidance included
 MAX_GPU_SECONDS = 80  # of one run: where a GPU is counted one and a half times, a visitor's 120 a day are just enough
 
 
@@ -41,19 +38,16 @@ class Failure:
     message: str
 
 
-RenderClip = Callable[[ClipJob], Iterator[Part | Failure]]
+Rendered = Iterator[Looked | Part | Failure]
+RenderClip = Callable[[Job], Rendered]
 
 
-def gpu_seconds(job: ClipJob) -> int:
+def gpu_seconds(job: Job) -> int:
     """How long a GPU is needed at most: what ZeroGPU counts against the visitor's quota."""
-    seconds = START_SECONDS + job.total / FRAMES_PER_SECOND
-    if job.options is not None:
-        windows = math.ceil(job.total / WINDOW_FRAMES)
-        seconds += windows * job.options.num_steps * EVALUATION_SECONDS
-    return math.ceil(seconds)
+    return math.ceil(START_SECONDS + job.gpu_seconds)
 
 
-def check_gpu_seconds(job: ClipJob) -> None:
+def check_gpu_seconds(job: Job) -> None:
     """Raise InputError for a run that needs more than a visitor has, before anything of it is spent."""
     needed = gpu_seconds(job)
     if needed > MAX_GPU_SECONDS:
@@ -67,7 +61,7 @@ def make_renderer(host: ModelHost) -> RenderClip:
     """The GPU function for a set of models; one entry per clip."""
 
     @spaces.GPU(duration=gpu_seconds)
-    def render_clip(job: ClipJob) -> Iterator[Part | Failure]:
+    def render_clip(job: Job) -> Rendered:
         try:
             yield from _parts(host.pipeline(), job)
         except Exception as error:  # noqa: BLE001
@@ -79,15 +73,15 @@ def make_renderer(host: ModelHost) -> RenderClip:
 def render_here(host: ModelHost) -> RenderClip:
     """The same without asking for a GPU, where nobody is there to be billed for it."""
 
-    def render_clip(job: ClipJob) -> Iterator[Part | Failure]:
+    def render_clip(job: Job) -> Rendered:
         yield from _parts(host.pipeline(), job)
 
     return render_clip
 
 
-def _parts(pipeline: TalkingHeadPipeline, job: ClipJob) -> Iterator[Part]:
+def _parts(pipeline: TalkingHeadPipeline, job: Job) -> Iterator[Looked | Part]:
     timings = Timings()
-    run = _start(pipeline, job, timings)
+    run = yield from job.start(pipeline, timings)
     sent = 0
     try:
         for chunk in run:
@@ -96,19 +90,3 @@ def _parts(pipeline: TalkingHeadPipeline, job: ClipJob) -> Iterator[Part]:
             yield Part(chunk, windows, run.recipe, dict(timings.stages), run.remarks)
     finally:
         run.close()
-
-
-def _start(pipeline: TalkingHeadPipeline, job: ClipJob, timings: Timings) -> Animation:
-    portrait = pipeline.encode_source(job.source, timings=timings)
-    if job.motion is not None:
-        return pipeline.render_motion(
-            portrait, job.motion, audio=job.sound, audio_offset=job.sound_offset, bare=True, timings=timings
-        )
-    if job.driving is not None:
-        return pipeline.animate_from_video(
-            portrait, job.driving, relative=job.relative, keep_sound=job.keep_sound, bare=True, timings=timings
-        )
-    assert job.speech is not None
-    return pipeline.animate_from_audio(
-        portrait, job.speech, job.controls, job.options, head_from=job.head_clip, bare=True, timings=timings
-    )

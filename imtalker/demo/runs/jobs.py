@@ -1,14 +1,20 @@
 """From what a visitor or a program sends to a ``ClipJob``: everything is read and checked before a GPU is asked for."""
 
+import math
+from collections.abc import Generator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from imtalker.config import FRAME_RATE, SamplingOptions
+from imtalker.demo.runs.common_options import STYLE
+from imtalker.demo.runs.dub_request import DubRequest
+from imtalker.demo.runs.job import Looked
 from imtalker.demo.runs.options import Request
-from imtalker.demo.runs.requests import STYLE, ClipRequest, MotionRequest, SpeechRequest
+from imtalker.demo.runs.requests import ClipRequest, MotionRequest, SpeechRequest
 from imtalker.errors import InputError
 from imtalker.faces.remarks import portrait_remarks
 from imtalker.generator.controls import MotionControls
@@ -16,19 +22,26 @@ from imtalker.generator.motion_style import MotionStyle
 from imtalker.media.audio import load_clip_sound
 from imtalker.media.framing import parse_crop
 from imtalker.media.remark import Remark
+from imtalker.media.side_by_side import SideBySide, SideBySideWriter
 from imtalker.media.video import probe_video
-from imtalker.media.video_writer import AudioTrack
+from imtalker.media.video_writer import AudioTrack, VideoWriter
+from imtalker.pipeline.animation import Animation
+from imtalker.pipeline.finishing import Finisher, FinishOptions, input_pictures
 from imtalker.pipeline.inputs import DrivingClip, SourceImage, Speech
 from imtalker.pipeline.motion_clip import MotionClip, load_motion
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
+from imtalker.pipeline.timing import Timings
 from imtalker.speech.text_to_video import speak
 
 DEFAULT_STYLE = MotionStyle()
+WINDOW_FRAMES = 50  # of motion made at a time
+FRAMES_PER_SECOND = 30  # rendered on a GPU, cautiously: the paper reports 42 for the large model on one RTX 4090
+EVALUATION_SECONDS = 0.01  # of the motion generator, guidance included
 
 
 @dataclass(frozen=True)
 class ClipJob:
-    """One run. Values on the CPU only, so that it can be handed to a GPU process."""
+    """One run that animates a portrait, see ``Job``."""
 
     kind: Literal["audio", "video", "motion"]
     source: SourceImage  # the portrait
@@ -55,6 +68,45 @@ class ClipJob:
         facts = mover.recipe if mover is not None else (self.motion and self.motion.file) or {}
         return self.source.recipe["file"], facts.get("file")
 
+    @property
+    def fps(self) -> Fraction:
+        return Fraction(FRAME_RATE)
+
+    @property
+    def gpu_seconds(self) -> float:
+        seconds = self.total / FRAMES_PER_SECOND
+        if self.options is not None:
+            seconds += math.ceil(self.total / WINDOW_FRAMES) * self.options.num_steps * EVALUATION_SECONDS
+        return seconds
+
+    def start(self, pipeline: TalkingHeadPipeline, timings: Timings) -> Generator[Looked, None, Animation]:
+        """Everything but the drawing, which waits to be asked for; see ``Job.start``."""
+        yield from ()
+        common: dict[str, Any] = {"bare": True, "timings": timings}
+        portrait = pipeline.encode_source(self.source, timings=timings)
+        if self.motion is not None:
+            return pipeline.render_motion(
+                portrait, self.motion, audio=self.sound, audio_offset=self.sound_offset, **common
+            )
+        if self.driving is not None:
+            return pipeline.animate_from_video(
+                portrait, self.driving, relative=self.relative, keep_sound=self.keep_sound, **common
+            )
+        assert self.speech is not None
+        return pipeline.animate_from_audio(
+            portrait, self.speech, self.controls, self.options, head_from=self.head_clip, **common
+        )
+
+    def finisher(self, size: tuple[int, int], timings: Timings) -> Finisher:
+        """Whole picture, label; see ``Job.finisher``."""
+        return Finisher(self.source, size[0], FinishOptions(self.paste_back, self.label), timings)
+
+    def beside(self, path: Path, size: tuple[int, int], **video: Any) -> VideoWriter:
+        """Portrait or driver beside the result; see ``Job.beside``."""
+        composer = SideBySide(["driver" if self.driving else "portrait", "result"], size)
+        left = input_pictures(self.source, self.driving, size, self.paste_back)
+        return SideBySideWriter(path, composer, left, **video)
+
 
 def make_job(request: Request, pipeline: TalkingHeadPipeline, max_seconds: float = 60.0) -> ClipJob:
     """Read and check everything a request names.
@@ -76,7 +128,7 @@ def make_job(request: Request, pipeline: TalkingHeadPipeline, max_seconds: float
     return replace(job, remarks=portrait_remarks(image, job.source.box, pipeline.framing.faces(image)))
 
 
-def sampling_options(request: SpeechRequest, defaults: SamplingOptions) -> SamplingOptions:
+def sampling_options(request: SpeechRequest | DubRequest, defaults: SamplingOptions) -> SamplingOptions:
     """How motion is sampled; ``defaults`` where nothing is asked for.
 
     Raises:
@@ -131,7 +183,7 @@ def _speech_job(request: SpeechRequest, pipeline: TalkingHeadPipeline, max_secon
     natural = pipeline.style_of_clip(request.style_clip) if request.style_clip else DEFAULT_STYLE
     controls = motion_controls(request, natural)
     source = _portrait(request, pipeline)
-    speech = _speech(request, max_seconds)
+    speech = speech_of(request, max_seconds)
     return ClipJob(
         "audio",
         source,
@@ -147,7 +199,8 @@ def _speech_job(request: SpeechRequest, pipeline: TalkingHeadPipeline, max_secon
     )
 
 
-def _speech(request: SpeechRequest, max_seconds: float) -> Speech:
+def speech_of(request: SpeechRequest | DubRequest, max_seconds: float) -> Speech:
+    """What is said, read or spoken; raises InputError."""
     if request.text is not None:
         return speak(request.text, request.voice, request.speed, max_seconds=max_seconds)
     assert request.speech is not None

@@ -16,8 +16,13 @@ Kind = Literal["picture", "sound", "clip", "file", "number", "text", "switch"]
 FILE_KINDS = ("picture", "sound", "clip", "file")
 
 NAMED_HEAD = "named_head"  # an ability: the motion has channels for the head
+NAMED_MOUTH = "named_mouth"  # an ability: the motion tells the mouth from the rest
 STYLES = "styles"  # an ability: trained with motion statistics as a condition
-REASONS = {NAMED_HEAD: "its motion does not name the head", STYLES: "it was not trained with styles"}
+REASONS = {
+    NAMED_HEAD: "its motion does not name the head",
+    NAMED_MOUTH: "its motion does not tell the mouth from the rest",
+    STYLES: "it was not trained with styles",
+}
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Request:
     """Base of the requests: frozen dataclasses whose fields are options."""
 
     endpoint: ClassVar[str]  # name of the endpoint that takes it
+    command: ClassVar[str] = "animate"  # what does the same on the command line
     heard: ClassVar[str]  # the field whose sound the result has
 
     def __post_init__(self) -> None:
@@ -110,6 +116,11 @@ class Request:
     def defaults(cls) -> dict[str, Any]:
         """Name -> default; ``MISSING`` where there is none."""
         return {f.name: f.default for f in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def optional(cls) -> set[str]:
+        """The options that have a default."""
+        return {name for name, default in cls.defaults().items() if default is not MISSING}
 
     @classmethod
     def documentation(cls) -> str:
@@ -141,12 +152,14 @@ class Request:
         for name in self.given():
             option = self.options()[name]
             if option.needs and not able[option.needs]:
-                raise InputError(f"{name} cannot be used with preset {preset!r}: {REASONS[option.needs]}; leave it out")
+                remedy = "leave it out" if name in self.optional() else "use preset tiny"
+                raise InputError(f"{name} cannot be used with preset {preset!r}: {REASONS[option.needs]}; {remedy}")
 
 
 def abilities(generator: GeneratorConfig) -> dict[str, bool]:
     """What a preset can do that not all can."""
-    return {NAMED_HEAD: generator.motion_layout == "explicit", STYLES: generator.statistics_dim > 0}
+    named = generator.motion_layout == "explicit"
+    return {NAMED_HEAD: named, NAMED_MOUTH: named, STYLES: generator.statistics_dim > 0}
 
 
 def check_present(path: str, what: str) -> None:

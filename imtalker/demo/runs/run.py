@@ -14,14 +14,12 @@ import torch
 
 from imtalker.config import FRAME_RATE
 from imtalker.demo.runs.files import result_name
-from imtalker.demo.runs.gpu import Failure, Part, RenderClip
-from imtalker.demo.runs.jobs import ClipJob
+from imtalker.demo.runs.gpu import Failure, Part, RenderClip, Rendered
+from imtalker.demo.runs.job import Job, Looked
 from imtalker.demo.runs.segments import Segments
 from imtalker.errors import InputError
-from imtalker.media.side_by_side import SideBySide, SideBySideWriter
 from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.animation import FrameChunk, write_chunks
-from imtalker.pipeline.finishing import Finisher, FinishOptions, input_pictures
 from imtalker.pipeline.motion_clip import MotionClip, save_motion
 from imtalker.pipeline.timing import Timings
 
@@ -47,7 +45,9 @@ class Progress:
 
     done: int  # frames
     total: int
-    seconds: float  # since the start
+    seconds: float  # since the start, or since the clip has been looked at
+    fps: float = FRAME_RATE
+    looking: bool = False  # at a clip; nothing is drawn yet
     pieces: tuple[Path, ...] = ()  # newly complete; they stay as long as the folder
 
 
@@ -67,7 +67,7 @@ class Finished:
 
 
 def run_clip(
-    job: ClipJob,
+    job: Job,
     render: RenderClip,
     folder: Path,
     facts: dict[str, Any],
@@ -91,9 +91,10 @@ def run_clip(
         InputError: the run failed.
     """
     timings = timings or Timings()
+    fps = float(job.fps)
     name = result_name(*job.names)
     pieces_folder = folder / "pieces"
-    segments = None if pieces == "none" else Segments(pieces_folder, job.waveform, job.total, pieces == "own")
+    segments = None if pieces == "none" else Segments(pieces_folder, job.waveform, job.total, pieces == "own", job.fps)
     if should_stop():
         yield Stopped()
         return
@@ -104,23 +105,29 @@ def run_clip(
             stack.callback(segments.close)
             dropped.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
         stack.callback(_close, parts)
-        first = next(parts, None)
+        first, looked = None, 0.0
+        for part in parts:
+            if isinstance(part, Failure):
+                raise InputError(part.message)
+            if isinstance(part, Part):
+                first = part
+                break
+            if should_stop():
+                yield Stopped()
+                return
+            looked = timings.total
+            yield Progress(part.done, part.total, looked, fps, looking=True)
         if first is None:
             raise InputError("nothing came out of the run; try again")
-        if isinstance(first, Failure):
-            raise InputError(first.message)
         received = _Received(first, parts, should_stop)
-        options = FinishOptions(job.paste_back, job.label)
-        finisher = Finisher(job.source, first.chunk.frames.shape[1], options, timings)
+        finisher = job.finisher(first.chunk.frames.shape[1:3], timings)
         recipe = first.recipe | finisher.recipe
         sound = {"audio": job.sound, "audio_offset": job.sound_offset, "recipe": recipe}
-        video = VideoWriter(folder / f"{name}.mp4", finisher.size, **sound)
+        video = VideoWriter(folder / f"{name}.mp4", finisher.size, job.fps, **sound)
         stack.callback(video.abort)
         writers = [video]
         if beside:
-            composer = SideBySide(["driver" if job.driving else "portrait", "result"], finisher.size)
-            left = input_pictures(job.source, job.driving, finisher.size, job.paste_back)
-            writers.append(SideBySideWriter(folder / f"{name}-side-by-side.mp4", composer, left, **sound))
+            writers.append(job.beside(folder / f"{name}-side-by-side.mp4", finisher.size, **sound))
         chunks = stack.enter_context(closing(write_chunks(finisher.finish(received), writers, timings)))
         for chunk in chunks:
             timings.count(len(chunk.frames))
@@ -128,15 +135,15 @@ def run_clip(
             if segments is not None:
                 with timings.measure("streaming"):
                     done = segments.add(chunk.frames)
-            yield Progress(timings.frames, job.total, timings.total, tuple(done))
+            yield Progress(timings.frames, job.total, timings.total - looked, fps, pieces=tuple(done))
         if segments is not None and (done := segments.finish()):
-            yield Progress(timings.frames, job.total, timings.total, tuple(done))
+            yield Progress(timings.frames, job.total, timings.total - looked, fps, pieces=tuple(done))
         motion = MotionClip(torch.from_numpy(np.concatenate(received.motion)[: timings.frames]), recipe)
         motion_path, recipe_path = folder / f"{name}-motion.safetensors", folder / f"{name}-recipe.json"
         save_motion(motion_path, motion)
         recipe_path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
         timings.finish()
-        report = _report(facts, timings, received, finisher.size, recipe)
+        report = _report(facts, timings, received, finisher.size, recipe, fps)
         report["remarks"] = [asdict(remark) for remark in (*job.remarks, *first.remarks)]
         dropped.pop_all()
     yield Finished(video.path, writers[1].path if beside else None, motion_path, recipe_path, report)
@@ -145,19 +152,21 @@ def run_clip(
 class _Received(Iterator[FrameChunk]):
     """The squares of the parts as they come; it keeps their motion and the seconds spent on the GPU's side."""
 
-    def __init__(self, first: Part, parts: Iterator[Part | Failure], should_stop: Callable[[], bool]):
+    def __init__(self, first: Part, parts: Rendered, should_stop: Callable[[], bool]):
         self.motion: list[np.ndarray] = []
         self.seconds: dict[str, float] = {}
         self.stopped = False
-        self._chunks = self._receive(chain([first], parts), should_stop)
+        self._chunks = self._receive(chain((first,), parts), should_stop)
 
     def __next__(self) -> FrameChunk:
         return next(self._chunks)
 
-    def _receive(self, parts: Iterator[Part | Failure], should_stop: Callable[[], bool]) -> Iterator[FrameChunk]:
+    def _receive(self, parts: Rendered, should_stop: Callable[[], bool]) -> Iterator[FrameChunk]:
         for part in parts:
             if isinstance(part, Failure):
                 raise InputError(part.message)
+            if isinstance(part, Looked):
+                continue
             self.motion += part.motion
             self.seconds = part.seconds
             yield part.chunk
@@ -167,7 +176,12 @@ class _Received(Iterator[FrameChunk]):
 
 
 def _report(
-    facts: dict[str, Any], timings: Timings, received: _Received, size: tuple[int, int], recipe: dict[str, Any]
+    facts: dict[str, Any],
+    timings: Timings,
+    received: _Received,
+    size: tuple[int, int],
+    recipe: dict[str, Any],
+    fps: float,
 ) -> dict[str, Any]:
     own = timings.as_dict()
     stages = {
@@ -179,7 +193,9 @@ def _report(
         **facts,
         **own,
         "seconds": stages,
-        "duration_seconds": timings.frames / FRAME_RATE,
+        "duration_seconds": timings.frames / fps,
+        "times_real_time": round(timings.fps / fps, 3),
+        "video_frame_rate": round(fps, 4),
         "width": width // 2 * 2,
         "height": height // 2 * 2,
         "stopped": received.stopped,

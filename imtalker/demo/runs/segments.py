@@ -11,7 +11,7 @@ import gradio.audio_stream_encoder
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME
+from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.demo.settings import SEGMENT_SECONDS
 from imtalker.media.screen_colours import tag, to_yuv420
 
@@ -43,15 +43,24 @@ class Segments:
         waveform: sound of the whole clip, float32 (N,) at 16 kHz; None: pieces are silent.
         total: frames of the whole clip, so that the last piece is not too short to play.
         standalone: AAC instead of PCM.
+        fps: frames per second.
     """
 
-    def __init__(self, folder: Path, waveform: np.ndarray | None, total: int, standalone: bool = False):
+    def __init__(
+        self,
+        folder: Path,
+        waveform: np.ndarray | None,
+        total: int,
+        standalone: bool = False,
+        fps: Fraction | int = FRAME_RATE,
+    ):
         folder.mkdir(exist_ok=True)
         self._standalone = standalone
         self._folder = folder
         self._waveform = waveform
         self._total = total
-        self._length = round(SEGMENT_SECONDS * FRAME_RATE)
+        self._fps = Fraction(fps)
+        self._length = round(SEGMENT_SECONDS * fps)
         self._piece: _Piece | None = None
         self._start = 0
         self._count = 0
@@ -62,7 +71,7 @@ class Segments:
         for frame in frames:
             if self._piece is None:
                 path = self._folder / f"piece-{self._count:04d}.mp4"
-                self._piece = _Piece(path, frame.shape[:2], self._waveform is not None, self._standalone)
+                self._piece = _Piece(path, frame.shape[:2], self._waveform is not None, self._standalone, self._fps)
             self._piece.write(frame)
             left = self._total - self._start - self._piece.frames
             if self._piece.frames >= self._length and left >= self._length // 2:
@@ -87,9 +96,9 @@ class Segments:
     def _sound(self, frames: int) -> np.ndarray | None:
         if self._waveform is None:
             return None
-        first = self._start * SAMPLES_PER_FRAME
-        part = self._waveform[first : first + frames * SAMPLES_PER_FRAME]
-        return np.pad(part, (0, frames * SAMPLES_PER_FRAME - len(part)))
+        first, end = (round(frame * SAMPLE_RATE / self._fps) for frame in (self._start, self._start + frames))
+        part = self._waveform[first:end]
+        return np.pad(part, (0, end - first - len(part)))
 
 
 class _Piece:
@@ -98,14 +107,15 @@ class _Piece:
     PCM needs a QuickTime file; it carries the name Gradio expects. An odd last row or column is dropped.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], has_sound: bool, standalone: bool):
+    def __init__(self, path: Path, size: tuple[int, int], has_sound: bool, standalone: bool, fps: Fraction):
         self.path = path
         self.frames = 0
+        self._fps = fps
         self._height, self._width = size[0] // 2 * 2, size[1] // 2 * 2
         self._sample = "fltp" if standalone else "s16"
         self._container = av.open(str(path), "w", format="mp4" if standalone else "mov")
         options = {"crf": "20", "preset": "veryfast"}
-        self._video = self._container.add_stream("libx264", rate=FRAME_RATE, options=options)
+        self._video = self._container.add_stream("libx264", rate=fps, options=options)
         self._video.width, self._video.height, self._video.pix_fmt = self._width, self._height, "yuv420p"
         self._video.codec_context.max_b_frames = 0
         tag(self._video.codec_context)
@@ -115,7 +125,7 @@ class _Piece:
     def write(self, picture: np.ndarray) -> None:
         """Append a frame, uint8 RGB ``(H, W, 3)``."""
         frame = to_yuv420(picture[: self._height, : self._width])
-        frame.pts, frame.time_base = self.frames, Fraction(1, FRAME_RATE)
+        frame.pts, frame.time_base = self.frames, 1 / self._fps
         self._container.mux(self._video.encode(frame))
         self.frames += 1
 
