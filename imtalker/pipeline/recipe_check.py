@@ -10,7 +10,7 @@ from imtalker.errors import InputError
 from imtalker.pipeline.recipe import VERSION, Recipe
 
 LARGE = 1e9  # no number of a recipe is
-FILES = ("portrait", "speech", "driving", "head_from", "motion", "edited")  # entries of a recipe that name a file
+FILES = ("portrait", "speech", "driving", "head_from", "motion")  # entries of a recipe that name a file
 NEEDED = {
     "audio": ("portrait", "speech", "sampling"),
     "video": ("portrait", "driving"),
@@ -18,7 +18,7 @@ NEEDED = {
     "dub": ("edited", "speech", "sampling", "dubbing"),
 }
 FORMS = {
-    **dict.fromkeys((*FILES, "weights", "sampling", "controls", "dubbing"), "an object"),
+    **dict.fromkeys((*FILES, "edited", "weights", "sampling", "controls", "dubbing"), "an object"),
     **dict.fromkeys(("preset", "dtype", "mode"), "a text"),
     **dict.fromkeys(("relative", "keep_sound", "paste_back", "label"), "true or false"),
     **dict.fromkeys(("size", "max_side"), "a whole number"),
@@ -44,7 +44,7 @@ def check_recipe(recipe: Recipe) -> None:
     missing = [entry for entry in NEEDED.get(str(recipe.get("mode")), ("mode",)) if recipe.get(entry) is None]
     if missing or recipe["mode"] not in NEEDED:
         raise InputError(f"the recipe has no usable {(missing or ['mode'])[0]}; give the recipe of a run")
-    for entry in FILES:
+    for entry in (*FILES, "edited"):
         if recipe.get(entry) is not None:
             _check_forms(recipe[entry], FILE_FORMS, f"{entry} of the recipe")
 

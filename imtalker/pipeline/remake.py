@@ -16,13 +16,12 @@ from imtalker.pipeline.animation import Animation
 from imtalker.pipeline.inputs import DrivingClip, Portrait, Speech, describe_file
 from imtalker.pipeline.motion_clip import load_motion
 from imtalker.pipeline.recipe import Recipe
-from imtalker.pipeline.recipe_check import check_recipe
+from imtalker.pipeline.recipe_check import FILES, check_recipe
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.weights.config_json import config_from_dict
 
 NAMES = {"edited": "edited video", "driving": "driving clip", "head_from": "clip of the head"}  # for people
-INPUTS = ("portrait", "speech", "driving", "head_from", "motion")  # entries of a recipe that name a file
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def remake(
     if recipe["mode"] == "dub":
         raise InputError("this recipe is of a dubbed video; make it again with imtalker dub --recipe")
     check_weights(pipeline, recipe, files.force)
-    paths = files.find_all(recipe, INPUTS)
+    paths = files.find_all(recipe, FILES)
     picture = recipe["portrait"]
     assert paths["portrait"] is not None
     portrait = pipeline.encode_source(
