@@ -25,7 +25,7 @@ run: setup
 test: setup-dev
 	"$(BIN)/ruff" check .
 	"$(BIN)/pyright" --pythonpath "$(BIN)/python"
-	"$(BIN)/python" -m pytest -n 2
+	OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest -n 2
 
 setup: python
 	@$(INSTALL)

@@ -142,9 +142,13 @@ def test_ctrl_c_loses_the_row_under_way_only(things, done, tmp_path, monkeypatch
         if self.path.name == "d.mp4":
             os.kill(os.getpid(), signal.SIGINT)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(VideoWriter, "write", interrupted)
-        assert batch(things, tmp_path) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever another test's library has set
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(VideoWriter, "write", interrupted)
+            assert batch(things, tmp_path) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "4 rows: 2 made, 0 were there already, 0 failed, 2 left" in capsys.readouterr().err
     made = {file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*") if file.is_file()}
     assert made == {"results.jsonl", "more/a.mp4", "ann_speech.mp4"}

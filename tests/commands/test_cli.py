@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -152,7 +153,7 @@ def test_ctrl_c_finishes_a_shorter_video(things, tmp_path, capsys, monkeypatch):
 
 
 def test_ctrl_c_of_a_real_process(things, tmp_path):
-    speech = write_wav(tmp_path / "long.wav", tone(300))
+    speech = write_wav(tmp_path / "long.wav", tone(60))
     command = [sys.executable, "-m", "imtalker", "animate", "--preset", things / "weights", "--steps", "1"]
     command += ["--portrait", things / "ann.png", "--audio", speech, "-o", tmp_path / "v.mp4"]
     process = subprocess.Popen([str(c) for c in command], stderr=subprocess.PIPE, text=True)
@@ -167,7 +168,7 @@ def test_ctrl_c_of_a_real_process(things, tmp_path):
     assert {f.name for f in tmp_path.iterdir()} <= {"long.wav", "v.mp4"}
     if (tmp_path / "v.mp4").exists():
         frames, streams = decode_video(tmp_path / "v.mp4")
-        assert 0 < len(frames) < 7500 and abs(streams["audio"] - streams["video"]) < 0.04
+        assert 0 < len(frames) < 1500 and abs(streams["audio"] - streams["video"]) < 0.04
 
 
 def test_info(things, capsys):
@@ -208,7 +209,8 @@ def test_a_missing_package_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.delitem(sys.modules, "imtalker.train.loop", raising=False)
     root = Path(cli.__file__).parents[1]
     assert "setup-dev:" in (root / "Makefile").read_text() and "setup:" in (root / "Makefile").read_text()
-    for checkout, command in ((root, f"make -C {root} setup-dev"), (tmp_path, "pip install 'imtalker[train]'")):
+    here = f"make -C {shlex.quote(str(root))} setup-dev"
+    for checkout, command in ((root, here), (tmp_path, "pip install 'imtalker[train]'")):
         monkeypatch.setattr(cli, "CHECKOUT", checkout)  # the other is a folder of installed packages
         assert main(["-v", "train-renderer", "--out", str(tmp_path)]) == 2
         err = capsys.readouterr().err

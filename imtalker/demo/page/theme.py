@@ -254,6 +254,7 @@ CSS = """
   .it-chips li { flex: 1 1 40%; min-width: 0; } .it-empty { min-height: 160px; }
   .it-main-tabs > .tab-wrapper button, .it-result-tabs > .tab-wrapper button {
     padding-inline: .45rem !important; font-size: .82rem !important; letter-spacing: -.01em; }
+  .it-main-tabs > .tab-wrapper button { padding-inline: .3rem !important; font-size: .78rem !important; }
 }
 @media (prefers-reduced-motion: reduce) { .it-bar i { transition: none; } }
 footer { opacity: .8; }
