@@ -1,6 +1,6 @@
 """Many visitors at once against the app: every answer checked, waits and the server's memory measured.
 
-    python benchmarks/load_test.py [--visitors 20] [--seconds 120] [--speech 0.6] [--json OUT]
+    python -m benchmarks.load_test [--visitors 20] [--seconds 120] [--speech 0.6] [--json OUT]
 
 Each visitor is a ``gradio_client`` of its own that asks for a video again as soon as it has one, with a portrait, a
 length of speech and a seed nobody else has. Right is an answer that holds the visitor's own portrait, speech and seed,
@@ -11,18 +11,14 @@ import argparse
 import hashlib
 import json
 import os
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +33,7 @@ from imtalker.media.audio import load_waveform
 from imtalker.media.video import probe_video
 from imtalker.pipeline.recipe import read_recipe
 from imtalker.weights.file import file_sha256
+from tools.served_app import served_app
 
 ROOT = Path(__file__).resolve().parents[1]
 PORTRAITS = sorted((ROOT / "assets" / "portraits").glob("*.jpg"))
@@ -124,7 +121,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         visitors = [Visitor.make(n, folder, given.speech, given.steps) for n in range(given.visitors)]
-        with _served(folder) as (address, process):
+        with served_app(GRADIO_TEMP_DIR=str(folder / "gradio"), IMTALKER_PRESET="tiny") as (address, process):
             numbers = _measure(visitors, address, process, folder, given.seconds)
     sys.stdout.write(json.dumps(numbers, indent=2) + "\n")
     if given.json is not None:
@@ -179,35 +176,6 @@ def _resident(process: int) -> float:
     """Resident memory of a process, MiB."""
     status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-@contextmanager
-def _served(folder: Path) -> Iterator[tuple[str, int]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "GRADIO_SERVER_NAME": "127.0.0.1",
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(folder / "gradio"),
-        "IMTALKER_PRESET": "tiny",
-    }
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/healthz", timeout=2).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise SystemExit("the app has ended; start python app.py to see why") from None
-                time.sleep(1)
-        yield address, process.pid
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,10 @@ python -m tools.pictures app       assets/pictures/app.webp: the app with a fini
 """
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -22,12 +17,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from imtalker import MotionControls, load_pipeline
 from imtalker.config import FRAME_RATE
+from tools.served_app import served_app
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 PICTURES = ASSETS / "pictures"
 SIDE, GAP, WORDS = 232, 8, 30  # pixels: of a tile, between tiles, of the line under them
 SECONDS, KEEP = 3.6, 2  # length; every second frame is shown
-PORT = 7871
 MOST_BYTES = 2_000_000
 
 
@@ -98,7 +93,7 @@ def make_app_picture() -> Path:
         raise SystemExit("the picture of the app needs Chromium on the PATH")
     PICTURES.mkdir(exist_ok=True)
     target = PICTURES / "app.webp"
-    with _served() as address, sync_playwright() as engine:
+    with served_app() as (address, _), sync_playwright() as engine:
         flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
         browser = engine.chromium.launch(executable_path=chromium, args=flags)
         page = browser.new_page(viewport={"width": 1240, "height": 860})
@@ -115,26 +110,6 @@ def make_app_picture() -> Path:
             Image.open(f"{folder}/app.png").convert("RGB").save(target, quality=82, method=6)
         browser.close()
     return target
-
-
-@contextmanager
-def _served() -> Iterator[str]:
-    address = f"http://127.0.0.1:{PORT}"
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(PORT), "GRADIO_SERVER_NAME": "127.0.0.1"}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=ASSETS.parent, env=environment)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{address}/healthz", timeout=2).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise SystemExit("the app has ended; see above") from None
-                time.sleep(1)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 if __name__ == "__main__":
