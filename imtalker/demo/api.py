@@ -20,7 +20,7 @@ from imtalker.demo.runs.options import Option, Request
 from imtalker.demo.runs.requests import ClipRequest, CompareRequest, DubRequest, MotionRequest, SpeechRequest
 from imtalker.demo.runs.run import Finished, Progress, Waiting
 from imtalker.demo.service import Service
-from imtalker.demo.settings import GPU_QUEUE
+from imtalker.demo.settings import GPU_QUEUE, LOOK_QUEUE
 from imtalker.errors import InputError
 from imtalker.media.image import load_portrait
 
@@ -52,7 +52,7 @@ class Endpoints:
             self._offer(ClipRequest, self.animate_video_stream, [piece, report], IN_PIECES)
             self._offer(DubRequest, self.dub_video_stream, [piece, report], IN_PIECES)
             self._offer(CompareRequest, self.compare, [video, report])
-            looks: dict[str, Any] = {"concurrency_id": "look", "concurrency_limit": 4}
+            looks: dict[str, Any] = dict(LOOK_QUEUE)
             self._trigger.click(
                 self.detect_faces, _field(PORTRAIT), [picture, report], api_name="detect_faces", **looks
             )

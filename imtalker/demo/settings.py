@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 MAX_UPLOAD = "60mb"  # one file; Gradio refuses more while it is still being sent
 MAX_COMPARE_SECONDS = 12.0  # each variant is a whole run
@@ -10,6 +11,7 @@ QUEUE_SIZE = 24  # visitors waiting; the next one is told to come back later
 KEEP_SECONDS = 3600  # how long results stay for download
 SEGMENT_SECONDS = 2.0  # of the pieces that play while the rest is rendered
 GPU_QUEUE = "gpu"  # concurrency_id of everything that computes
+LOOK_QUEUE = MappingProxyType({"concurrency_id": "look", "concurrency_limit": 4})  # of what looks at pictures and clips
 
 NOBODY_ADDRESS = "https://cdn.jsdelivr.net/gh/faker-js/assets-person-portrait"  # AI-made portraits, CC0
 

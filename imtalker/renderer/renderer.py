@@ -18,6 +18,8 @@ from imtalker.renderer.source import SourceFeatures, magnify, widen
 from imtalker.renderer.synthesis import GatedSynthesis, Synthesis, synthesis_network
 from imtalker.renderer.teeth import TeethLayer
 
+Landmarks = tuple[Tensor, Tensor, Tensor]
+
 
 class Renderer(nn.Module):
     """Identity-adaptive motion transfer renderer."""
@@ -85,38 +87,40 @@ class Renderer(nn.Module):
 
     def layers(self, motion: Tensor, source: SourceFeatures) -> tuple[Layers, Tensor | None]:
         """With the pixel gate: frames before they are composed, and where teeth lie in them, ``(B, 2, 2, 3)``."""
-        adapted, motion_maps, aligned, guide = self._transferred(motion, source)
+        placed = self._placed(motion, source)
+        adapted, motion_maps, aligned, guide = self._transferred(motion, source, placed)
         assert isinstance(self.synthesis, GatedSynthesis)
         logits, coordinates = self.synthesis.draw(aligned, motion_maps, guide, source)
-        coordinates[-1] = self._following(coordinates[-1], motion, source)
+        if placed is not None:
+            coordinates[-1] = follow_landmarks(coordinates[-1], *placed)
         placement = None if self.teeth is None else self.teeth.place(adapted)
         return self.synthesis.layers(logits, coordinates), placement
 
     def guide(self, motion: Tensor, source: SourceFeatures) -> Guide:
         """Where the cells of the finest coarse level come from; nothing is drawn."""
-        return self._transferred(motion, source)[-1]
+        return self._transferred(motion, source, self._placed(motion, source))[-1]
 
     def synthesize(self, motion: Tensor, source: SourceFeatures) -> tuple[Synthesis, Guide]:
         """Frames at the network's own size with everything the training losses need."""
-        adapted, motion_maps, aligned, guide = self._transferred(motion, source)
+        adapted, motion_maps, aligned, guide = self._transferred(motion, source, self._placed(motion, source))
         teeth = None if self.teeth is None else self.teeth(self.teeth.place(adapted))
         return self.synthesis(aligned, motion_maps, guide, source, teeth), guide
 
-    def _transferred(self, motion: Tensor, source: SourceFeatures) -> tuple[Tensor, list[Tensor], list[Tensor], Guide]:
+    def _transferred(
+        self, motion: Tensor, source: SourceFeatures, placed: Landmarks | None
+    ) -> tuple[Tensor, list[Tensor], list[Tensor], Guide]:
         """Adapted motion, its maps, source features aligned to them, and the guide for the finer ones."""
         adapted = self.identity_adapter(motion, source.identity.expand(len(motion), -1))
         motion_maps = self.motion_decoder(adapted)
         aligned, guide = self.transfer(motion_maps, list(source.keys), list(source.values))
-        if guide.coordinates is not None:
-            guide = replace(guide, coordinates=self._following(guide.coordinates, motion, source))
+        if guide.coordinates is not None and placed is not None:
+            guide = replace(guide, coordinates=follow_landmarks(guide.coordinates, *placed))
         return adapted, motion_maps, aligned, guide
 
-    def _following(self, coordinates: Tensor, motion: Tensor, source: SourceFeatures) -> Tensor:
-        """Source coordinates ``(B, n, n, 2)`` held to the portrait's landmarks, where they are known."""
+    def _placed(self, motion: Tensor, source: SourceFeatures) -> Landmarks | None:
+        """Targets, weights and landmarks for ``follow_landmarks``; None where the portrait's are not known."""
         geometry = source.geometry if self.follows_landmarks else None
-        if geometry is None:
-            return coordinates
-        return follow_landmarks(coordinates, *geometry.place(motion), geometry.landmarks)
+        return None if geometry is None else (*geometry.place(motion), geometry.landmarks)
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""

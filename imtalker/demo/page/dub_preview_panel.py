@@ -10,6 +10,7 @@ from imtalker.demo.errors import sentence
 from imtalker.demo.page.crop_preview import level_of
 from imtalker.demo.page.framing_panel import VERDICTS, face_name
 from imtalker.demo.runs.options import check_present
+from imtalker.demo.settings import LOOK_QUEUE
 from imtalker.dubbing.preview import DubPreview
 from imtalker.errors import ImTalkerError
 
@@ -43,7 +44,7 @@ class DubPreviewPanel:
 
     def watch(self, source: gr.Video) -> None:
         """Look at whatever clip the component holds, and let the person be chosen."""
-        hidden: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "look", "concurrency_limit": 4}
+        hidden: dict[str, Any] = {"api_visibility": "private", **LOOK_QUEUE}
         shown = [self.state, self.box, self.verdict, self.picture]
         source.change(
             self._look, source, [*shown, self.choice], show_progress="hidden", trigger_mode="always_last", **hidden

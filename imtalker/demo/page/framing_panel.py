@@ -19,6 +19,7 @@ from imtalker.demo.page.crop_preview import (
     square_at,
 )
 from imtalker.demo.runs.options import check_present
+from imtalker.demo.settings import LOOK_QUEUE
 from imtalker.errors import NoFaceError
 from imtalker.faces.remarks import clip_remarks
 from imtalker.media.crop import CropBox
@@ -74,7 +75,7 @@ class FramingPanel:
 
     def watch(self, source: gr.Image | gr.Video) -> None:
         """Analyse whatever the component holds, and answer to changes by hand."""
-        hidden: dict[str, Any] = {"api_visibility": "private", "concurrency_id": "look", "concurrency_limit": 4}
+        hidden: dict[str, Any] = {"api_visibility": "private", **LOOK_QUEUE}
         sliders = [self.zoom, self.right, self.up]
         drawn = [self.state, self.preview, self.verdict]
         source.change(
