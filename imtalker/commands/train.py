@@ -1,4 +1,4 @@
-"""``imtalker train-...``: the four stages of training.
+"""``imtalker train-...``: the stages of training.
 
 An option overrides the field of the configuration it names (``dest``); ``--config`` gives a whole one as JSON.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from imtalker.commands.exit_codes import DONE
 
-NAMES, EXTRA = ("train-renderer", "train-motion-encoder", "train-audio", "train-generator"), "train"
+NAMES = ("train-renderer", "train-motion-encoder", "train-audio", "train-generator", "train-completion")
+EXTRA = "train"
 
 
 def add_parser(commands: Any) -> None:
@@ -20,6 +21,7 @@ def add_parser(commands: Any) -> None:
         (_motion_encoder_options, _train_motion_encoder, "train the renderer's motion encoder"),
         (_audio_options, _train_audio, "train the audio encoder"),
         (_generator_options, _train_generator, "train the motion generator"),
+        (_completion_options, _train_completion, "train the completion of masked mouths, for dubbing"),
     )
     for name, (add_options, train, summary) in zip(NAMES, stages, strict=True):
         parser = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
@@ -96,6 +98,15 @@ def _generator_options(parser: argparse.ArgumentParser) -> None:
     add("--steps", dest="loop.steps", type=int)
 
 
+def _completion_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--mouths", nargs="+", help="folders made by python -m imtalker.train.completion.prepare")
+    add("--batch", type=int)
+    add("--autoencoder-steps", type=int, help="of autoencoder and lip reader alone, at the start")
+    add("--adversarial-from", type=int)
+    _add_loop_options(parser, "completion.safetensors")
+
+
 def _train_renderer(a: argparse.Namespace) -> None:
     from imtalker.train.options import read_config
     from imtalker.train.renderer import RendererTrainingConfig, train_renderer
@@ -122,3 +133,10 @@ def _train_generator(a: argparse.Namespace) -> None:
     from imtalker.train.options import read_config
 
     train_generator(read_config(GeneratorTrainingConfig, a.config, vars(a)), a.out, a.resume)
+
+
+def _train_completion(a: argparse.Namespace) -> None:
+    from imtalker.train.completion.training import CompletionTrainingConfig, train_completion
+    from imtalker.train.options import read_config
+
+    train_completion(read_config(CompletionTrainingConfig, a.config, vars(a)), a.out, a.resume, a.start_from, a.cpu)

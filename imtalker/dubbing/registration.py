@@ -4,6 +4,7 @@ The canonical face is turned by the head's yaw and pitch, then laid on the landm
 what is left to read from the square is yaw, pitch and expression; place, size and roll of the head are in the map.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -63,10 +64,20 @@ def pixels_per_cm(to_image: np.ndarray) -> float:
 def cut_square(image: np.ndarray, to_image: np.ndarray, side: int) -> np.ndarray:
     """The registered square of a picture, uint8 RGB ``(side, side, 3)``; edge pixels are repeated outside."""
     ratio = pixels_per_cm(to_image) * SQUARE_CM / side
+    return sampled_square(image, lambda fine: square_to_image(to_image, fine), side, ratio)
+
+
+def sampled_square(image: np.ndarray, place: Callable[[int], np.ndarray], side: int, ratio: float) -> np.ndarray:
+    """A square of a picture, uint8 RGB ``(side, side, 3)``; edge pixels are repeated outside.
+
+    Args:
+        place: side of a square in pixels -> ``(2, 3)`` map from its pixel indices to those of the picture.
+        ratio: pixels of the picture in one of the square.
+    """
     finer = int(np.clip(np.ceil(ratio - 0.25), 1, MAX_FINER))  # linear sampling would skip pixels: cut finer, average
     cut = cv2.warpAffine(
         image,
-        square_to_image(to_image, side * finer),
+        place(side * finer),
         (side * finer, side * finer),
         flags=(cv2.INTER_LINEAR if finer > 1 else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,

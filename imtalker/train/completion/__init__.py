@@ -1,0 +1,1 @@
+"""Train the completion network of the dubbing (IMGTalk, stage 2)."""
