@@ -1,4 +1,4 @@
-"""Make sample files or portraits: python -m tools.synthetic_people {portraits,speech,clips,random,stress}."""
+"""Make sample files or portraits: python -m tools.synthetic_people {portraits,speech,clips,mouths,random,stress}."""
 
 import argparse
 import logging
@@ -11,6 +11,7 @@ from tools.synthetic_people.clips import (
     EVALUATION_SCRIPTS,
     render_clip,
 )
+from tools.synthetic_people.mouth_clips import write_mouth_clips
 from tools.synthetic_people.random_portraits import write_random
 from tools.synthetic_people.renderer import PersonRenderer
 from tools.synthetic_people.sample_portraits import write_portraits
@@ -37,11 +38,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     commands.choices["clips"].add_argument("--set", choices=SCRIPTS, default="demo")
     commands.choices["clips"].add_argument("--size", type=int, default=CLIP_SIZE, help="pixels")
     commands.choices["stress"].add_argument("--size", type=int, default=512, help="pixels")
-    random = commands.add_parser("random", help="portraits of random people")
-    random.add_argument("--out", type=Path, required=True, help="folder")
-    random.add_argument("--first-seed", type=int, default=1000)
-    random.add_argument("--count", type=int, default=16)
-    random.add_argument("--size", type=int, default=512, help="pixels")
+    for name, text, size in (
+        ("random", "portraits of random people", 512),
+        ("mouths", "clips of random people to learn mouths from, each with its counterfactual", 256),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--out", type=Path, required=True, help="folder")
+        command.add_argument("--first-seed", type=int, default=1000)
+        command.add_argument("--count", type=int, default=16)
+        command.add_argument("--size", type=int, default=size, help="pixels")
     return parser.parse_args(argv)
 
 
@@ -57,6 +62,8 @@ def main(argv: list[str] | None = None) -> None:
         write_speech(out, arguments.names)
     elif arguments.command == "random":
         write_random(out, arguments.first_seed, arguments.count, arguments.size)
+    elif arguments.command == "mouths":
+        write_mouth_clips(out, arguments.first_seed, arguments.count, arguments.size)
     elif arguments.command == "stress":
         studio = PersonRenderer(arguments.size)
         for script in STRESS_SCRIPTS:
