@@ -22,11 +22,17 @@ class References:
     rest_motion: np.ndarray = field(default_factory=lambda: np.zeros((0, 32), np.float32))  # (R, 32) of these
     rest_pose: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))  # (R, 2) their yaw and pitch, degrees
 
-    def with_rest(self, frames: tuple[RestFrame, ...], track: FaceTrack) -> "References":
+    widest: RestFrame | None = None  # the mouth widest open, which shows the teeth
+    widest_motion: np.ndarray = field(default_factory=lambda: np.zeros(32, np.float32))  # (32,) of it
+
+    def with_rest(
+        self, frames: tuple[RestFrame, ...], track: FaceTrack, widest: RestFrame | None = None
+    ) -> "References":
         """The same with frames to draw from; ``track`` is the clip's, with its mouths read."""
         index = np.array([frame.index for frame in frames], int)
         pose = np.stack([track.yaw[index], track.pitch[index]], 1)
-        return replace(self, rest=frames, rest_motion=track.motion[index], rest_pose=pose)
+        result = replace(self, rest=frames, rest_motion=track.motion[index], rest_pose=pose)
+        return result if widest is None else replace(result, widest=widest, widest_motion=track.motion[widest.index])
 
 
 def choose_references(track: FaceTrack, neutral: int | None = None) -> References:

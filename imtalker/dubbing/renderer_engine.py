@@ -149,10 +149,20 @@ def source_shares(landmarks: FaceTrack, references: References) -> np.ndarray:
 
     A smooth function of the head's pose, so that no source jumps in; mostly one of them has it all.
     """
-    far = np.empty((len(landmarks), len(references.rest) + 1))
-    far[:, -1] = OWN + OPEN * landmarks.opening
+    own = OWN + OPEN * landmarks.opening
+    return soft_choice(np.column_stack([rest_distances(landmarks, references), own]))
+
+
+def rest_distances(landmarks: FaceTrack, references: References) -> np.ndarray:
+    """How far the rest frames are from frames in pose, ``(n, R)`` degrees; an opening counts too."""
+    far = np.empty((len(landmarks), len(references.rest)))
     for column, (rest, (yaw, pitch)) in enumerate(zip(references.rest, references.rest_pose, strict=True)):
         far[:, column] = np.hypot(landmarks.yaw - yaw, landmarks.pitch - pitch) + OPEN * rest.opening
+    return far
+
+
+def soft_choice(far: np.ndarray) -> np.ndarray:
+    """Shares of things at some distances ``(n, m)``: mostly the nearest has it all; rows sum to 1."""
     shares = np.exp((far.min(1, keepdims=True) - far) / SOFTNESS)
     shares /= shares.sum(1, keepdims=True)
     shares = np.clip(shares - LEAST, 0, None)

@@ -1,6 +1,6 @@
-"""Bring a reference into line: where the lower face's landmarks come to lie, and the smooth map that takes them there.
+"""Bring a reference into line: where the lower face's landmarks come to lie, and the smooth map that takes it there.
 
-Seen in the pose and with the lips that are asked for, a reference shows each patch of skin where the result needs it; so
+Seen in the pose and with the lips that are asked for, a reference shows each patch of skin where the result needs it:
 attention to it can be local, and what it shows may be kept pixel by pixel.
 """
 
@@ -65,7 +65,13 @@ def alignment(wanted: np.ndarray, there: np.ndarray, side: int) -> np.ndarray:
 
 def aligned(patch: np.ndarray, source_map: np.ndarray) -> np.ndarray:
     """A patch ``(S, S, 3)`` uint8 seen through an ``alignment``."""
-    return cv2.remap(patch, source_map, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return looked_up(patch, source_map)
+
+
+def looked_up(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Pixels of a picture at places ``(h, w, 2)`` float32, pixel indices, between pixels by cubics."""
+    x, y = cv2.split(places)
+    return cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,8 @@ class MotionAttention(nn.Module):
         """``x (B, C, h, w)``, ``motion (B, K, m)``."""
         query = self.query(self.norm(x).flatten(2).transpose(1, 2) + self.place)
         key, value = self.key_value(motion).chunk(2, -1)
-        found = F.scaled_dot_product_attention(*(split_heads(t, self.heads) for t in (query, key, value)))
+        query, key, value = (split_heads(t, self.heads) for t in (query, key, value))
+        found = F.scaled_dot_product_attention(query, key, value)
         return x + self.out(found.transpose(1, 2).flatten(2)).transpose(1, 2).reshape(x.shape)
 
 
@@ -68,6 +69,9 @@ class ReferenceAttention(nn.Module):
     Keys and queries also hold the cell's place; references come aligned, so attention starts near the place itself.
     Its share ``alpha`` starts at zero: a new network is one without references.
     """
+
+    query_place: Tensor
+    key_place: Tensor
 
     def __init__(self, channels: int, latent_channels: int, width: int, side: int, tokens_side: int) -> None:
         super().__init__()

@@ -100,7 +100,7 @@ class CompletionUNet(nn.Module):
         self.leave = nn.Sequential(nn.GroupNorm(8, first), nn.SiLU(), nn.Conv2d(first, config.latent_channels, 3, 1, 1))
         self.keep = nn.Conv2d(first, 4, 3, padding=1)
         nn.init.zeros_(self.keep.weight)
-        nn.init.constant_(self.keep.bias, INITIAL_KEEP)
+        nn.init.constant_(self.keep.bias, INITIAL_KEEP)  # pyright: ignore[reportArgumentType]
 
     def forward(self, latent: Tensor, maps: Tensor, motion: Tensor, references: Tensor | None) -> tuple[Tensor, Tensor]:
         """Complete latents.

@@ -41,7 +41,7 @@ def clip_mouths(renderer: Renderer, clip: Path, side: int, max_seconds: float) -
     for one, patches in parts:
         one_references = references if one is track else choose_references(one)
         motion = read_mouth(one, one_references)
-        usable = np.flatnonzero(one.seen & (np.abs(one.yaw) <= MAX_YAW) & np.array([p is not None for p in patches]))
+        usable = [i for i in patches if abs(one.yaw[i]) <= MAX_YAW]
         maps = [inverse(patch_to_image(one.to_image[i], one.turn[i], side)) for i in usable]
         rows = {
             "patches": np.stack([patches[i] for i in usable]),
@@ -53,7 +53,7 @@ def clip_mouths(renderer: Renderer, clip: Path, side: int, max_seconds: float) -
         }
         for name, values in rows.items():
             columns.setdefault(name, []).append(values if name == "patches" else values.astype(np.float32))
-        columns.setdefault("group", []).append(usable.astype(np.int32))
+        columns.setdefault("group", []).append(np.array(usable, np.int32))
     arrays = {name: np.concatenate(values) for name, values in columns.items()}
     return Mouths(apart=np.array(round(APART_SECONDS * fps), np.int32), **arrays)
 
@@ -61,18 +61,17 @@ def clip_mouths(renderer: Renderer, clip: Path, side: int, max_seconds: float) -
 @torch.inference_mode()
 def _followed(
     renderer: Renderer, path: Path, fps: float, max_seconds: float, side: int
-) -> tuple[FaceTrack, list[np.ndarray | None]]:
-    """The face's track, and the patch of every frame that shows it."""
+) -> tuple[FaceTrack, dict[int, np.ndarray]]:
+    """The face's track, and the patches of the frames that show it."""
     recorder, like = TrackRecorder(), next(renderer.parameters())
     frames = islice(read_frames(path, fps), max(1, round(max_seconds * fps)))
-    kept: list[np.ndarray | None] = []
-    for sighting in watch(frames, renderer.config.input_size, 0, f"clip {path}"):
+    kept: dict[int, np.ndarray] = {}
+    for index, sighting in enumerate(watch(frames, renderer.config.input_size, 0, f"clip {path}")):
         motion = None
         if sighting.square is not None:
             motion = renderer.encode_motion(to_tensor(sighting.square[None], like))[0].float().cpu().numpy()
         recorder.add(sighting, motion)
-        kept.append(None)
         if sighting.face is not None:
             place = register(sighting.face)
-            kept[-1] = cut_patch(sighting.frame, place.to_image, place.turn, side)
+            kept[index] = cut_patch(sighting.frame, place.to_image, place.turn, side)
     return recorder.result(f"clip {path}"), kept

@@ -57,9 +57,7 @@ class CompletionTrainee(nn.Module):
         self.network = CompletionNetwork(config)
         self.reader = LipReader()
 
-    def forward(
-        self, batch: Mapping[str, Tensor], first_phase: bool
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(self, batch: Mapping[str, Tensor], first_phase: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Terms of a batch, and the pictures they are computed on.
 
         In the first phase autoencoder and reader learn; after it they are frozen (as IMGTalk's autoencoder is), and
@@ -132,7 +130,7 @@ def pixel_weights(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def mouth_squares(pictures: Tensor, lips: Tensor, size: int) -> Tensor:
-    """Squares ``(B, 3, size, size)`` of pictures round the middle of the ``lips (B, S, S)``: what a discriminator sees."""
+    """Squares ``(B, 3, size, size)`` of pictures round the middle of ``lips (B, S, S)``, for a discriminator."""
     side = pictures.shape[-1]
     places = torch.arange(side, device=pictures.device, dtype=torch.float32)
     mass = lips.float().sum((1, 2)).clamp(min=1.0)

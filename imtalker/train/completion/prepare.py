@@ -75,9 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.clips:
         renderer = load_pipeline("tiny", "cpu").models.renderer
         files = [clip for folder in arguments.clips for clip in list_clips(folder, arguments.leave_out)]
-        count += make_all(
-            files, arguments.out, lambda clip: clip_mouths(renderer, clip, side, arguments.max_seconds)
-        )
+        count += make_all(files, arguments.out, lambda clip: clip_mouths(renderer, clip, side, arguments.max_seconds))
     if not count:
         raise InputError("nothing was made; give --puppets or --clips with something usable")
     logger.info("%d people in %s", count, arguments.out)

@@ -30,9 +30,11 @@ NEARBY_SHARE = 0.6  # of the poses are near to one before
 OWN_BACKGROUND = 0.5  # share of people before their photograph's own background
 
 
-def puppet_mouths(asset: PuppetAsset, space: MotionSpace, rng: np.random.Generator, side: int) -> Mouths:
-    """Frames of one puppet, patches of ``side`` pixels."""
-    frames, groups = _sample_frames(rng, asset)
+def puppet_mouths(
+    asset: PuppetAsset, space: MotionSpace, rng: np.random.Generator, side: int, poses: int = POSES
+) -> Mouths:
+    """Frames of one puppet in some poses, patches of ``side`` pixels."""
+    frames, groups = _sample_frames(rng, asset, poses)
     background = None if rng.random() < OWN_BACKGROUND else draw_background(rng)
     faces = express_asset(asset, frames)
     columns: dict[str, list] = {name: [] for name in ("patches", "landmarks", "turn", "pose", "opening")}
@@ -52,11 +54,13 @@ def puppet_mouths(asset: PuppetAsset, space: MotionSpace, rng: np.random.Generat
     return Mouths(motion=motion, group=np.array(groups, np.int32), apart=np.array(0, np.int32), **arrays)
 
 
-def _sample_frames(rng: np.random.Generator, asset: PuppetAsset) -> tuple[list[dict[str, float]], list[int]]:
+def _sample_frames(
+    rng: np.random.Generator, asset: PuppetAsset, poses: int
+) -> tuple[list[dict[str, float]], list[int]]:
     own = asset.photo_pose(**sample_view(rng))
     heads: list[dict[str, float]] = []
     frames, groups = [], []
-    for pose in range(POSES):
+    for pose in range(poses):
         near = heads and rng.random() < NEARBY_SHARE
         head = sample_nearby(rng, heads[rng.integers(len(heads))]) if near else sample_controls(rng, own)
         head |= {name: DEFAULTS[name] for name in EXPRESSION_NAMES} | sample_upper_face(rng)

@@ -32,7 +32,7 @@ class CompletionTrainingConfig:
     """Everything a run depends on."""
 
     mouths: tuple[str, ...] = ()  # folders made by imtalker.train.completion.prepare
-    model: CompletionConfig = CompletionConfig()
+    model: CompletionConfig = field(default_factory=CompletionConfig)
     batch: int = 16
     autoencoder_steps: int = 600  # of autoencoder and lip reader alone, at the start
     adversarial_from: int = 10**9  # the discriminator starts here

@@ -1,0 +1,171 @@
+"""The engine that completes a masked mouth (IMGTalk, stage 2): what a frame shows there has no influence at all.
+
+References come into line with each frame by their landmarks; the network completes the patch and says where the first
+reference may stay. What stays is sampled from the reference's own picture at full resolution; only what is drawn has
+the patch's.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from imtalker.dubbing.completion.alignment import INNER_LIPS, Reference, aligned, alignment, looked_up
+from imtalker.dubbing.completion.conditions import motion_numbers
+from imtalker.dubbing.completion.config import CompletionConfig
+from imtalker.dubbing.completion.mouth_patch import (
+    apply,
+    cut_patch,
+    hidden_part,
+    in_patch,
+    opening_map,
+    patch_to_image,
+    taken_over,
+)
+from imtalker.dubbing.completion.network import CompletionNetwork
+from imtalker.dubbing.engine import Patch
+from imtalker.dubbing.references import References
+from imtalker.dubbing.renderer_engine import rest_distances, soft_choice
+from imtalker.dubbing.rest_frames import RestFrame
+from imtalker.dubbing.tracking import FaceTrack
+from imtalker.errors import InputError
+from imtalker.pipeline.rendering import to_tensor
+from imtalker.weights.file import load_module
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What is known of one frame before the network has seen it."""
+
+    source: np.ndarray  # (S, S, 3) uint8 patch
+    hidden: np.ndarray  # (S, S) bool
+    opening: np.ndarray  # (S, S) float32
+    references: np.ndarray  # (R, S, S, 3) uint8 aligned
+    kept: list[tuple[float, Reference, np.ndarray]]  # share, rest frame, its alignment: together the first reference
+    to_image: np.ndarray  # (2, 3) from pixel indices of the patch
+    lower: np.ndarray  # (K, 2) float32 landmarks as drawn, pixels of the picture
+
+
+class CompletionEngine:
+    """A ``MouthEngine`` on a trained completion network."""
+
+    def __init__(self, network: CompletionNetwork):
+        self._network = network.eval()
+        self._side = network.config.patch_size
+        self._like = next(network.parameters())
+        self._known: WeakKeyDictionary[RestFrame, Reference] = WeakKeyDictionary()
+
+    @classmethod
+    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> "CompletionEngine":
+        """The engine with the weights that ``imtalker train-completion`` wrote.
+
+        Raises:
+            WeightsError: missing or damaged file.
+        """
+        network, _, _ = load_module(path, CompletionConfig, CompletionNetwork)
+        return cls(network.to(device).to(memory_format=torch.channels_last))  # pyright: ignore[reportCallIssue]
+
+    @torch.inference_mode()
+    def draw(
+        self, frames: list[np.ndarray], landmarks: FaceTrack, motion: Tensor, references: References
+    ) -> list[Patch]:
+        """See ``MouthEngine.draw``.
+
+        Raises:
+            InputError: there is no frame with the mouth at rest to draw from.
+        """
+        if not references.rest:
+            raise InputError("completing a mouth needs a frame of the clip that shows it at rest; take another clip")
+        rest = [self._prepared(*pair) for pair in zip(references.rest, references.rest_motion, strict=True)]
+        opened = rest[max(range(len(rest)), key=lambda i: references.rest[i].opening)]
+        if references.widest is not None:
+            opened = self._prepared(references.widest, references.widest_motion)
+        shares = soft_choice(rest_distances(landmarks, references))
+        asked = {id(reference): reference.asked(motion, landmarks.turn) for reference in (*rest, opened)}
+        jobs = [
+            self._job(
+                frame,
+                landmarks.to_image[row],
+                landmarks.turn[row],
+                [(shares[row, i], rest[i], asked[id(rest[i])][row]) for i in np.flatnonzero(shares[row])],
+                (opened, asked[id(opened)][row]),
+            )
+            for row, frame in enumerate(frames)
+        ]
+        return [
+            _finished(frame, job, layers)
+            for frame, job, layers in zip(frames, jobs, self._layers(jobs, landmarks, motion), strict=True)
+        ]
+
+    def _prepared(self, frame: RestFrame, motion: np.ndarray) -> Reference:
+        if frame not in self._known:
+            self._known[frame] = Reference.of(frame, motion, self._side)
+        return self._known[frame]
+
+    def _job(
+        self,
+        frame: np.ndarray,
+        to_image: np.ndarray,
+        turn: np.ndarray,
+        rest: list[tuple[float, Reference, np.ndarray]],
+        opened: tuple[Reference, np.ndarray],
+    ) -> _Job:
+        side = self._side
+        seen = sum(share * asked for share, _, asked in rest)
+        wanted = in_patch(np.asarray(seen), turn, side)
+        kept = [(share, one, alignment(wanted, one.landmarks(side), side)) for share, one, _ in rest]
+        first = sum(share * aligned(one.patch, one_map).astype(np.float32) for share, one, one_map in kept)
+        second = aligned(opened[0].patch, alignment(wanted, opened[0].landmarks(side), side))
+        place = patch_to_image(to_image, turn, side)
+        return _Job(
+            source=cut_patch(frame, to_image, turn, side),
+            hidden=hidden_part(turn, side),
+            opening=opening_map(wanted[INNER_LIPS], side),
+            references=np.stack([np.rint(np.asarray(first)).astype(np.uint8), second]),
+            kept=kept,
+            to_image=place,
+            lower=apply(place, wanted).astype(np.float32),
+        )
+
+    def _layers(self, jobs: list[_Job], landmarks: FaceTrack, motion: Tensor) -> list[np.ndarray]:
+        """Per frame ``(S, S, 7)`` float32: drawn colour and tone, 0..255, and the share of the reference."""
+        like = self._like
+        offsets, pose = motion_numbers(motion, landmarks.yaw, landmarks.pitch)
+        maps = [
+            torch.from_numpy(np.stack([getattr(job, name) for job in jobs]).astype(np.float32)).to(like)[:, None]
+            for name in ("hidden", "opening")
+        ]
+        references = torch.stack([to_tensor(job.references, like) for job in jobs])
+        source = to_tensor(np.stack([job.source for job in jobs]), like)
+        found = self._network(source, *maps, offsets.to(like), pose.to(like), references)
+        layers = torch.cat([255 * found.drawn.clamp(0, 1), 255 * found.tone, found.keep], 1)
+        return list(layers.float().permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def _finished(frame: np.ndarray, job: _Job, layers: np.ndarray) -> Patch:
+    """The patch in the picture: drawn where it is hidden, the frame itself around it."""
+    side = len(job.source)
+    corners = apply(job.to_image, np.array([[0, 0], [side, 0], [0, side], [side, side]]) - 0.5)
+    limit = np.array(frame.shape[1::-1])
+    left, top = np.floor(corners.min(0)).astype(int).clip(0, limit - 2).tolist()
+    right, bottom = np.ceil(corners.max(0)).astype(int).clip([left + 2, top + 2], limit).tolist()
+    size = (right - left, bottom - top)
+    to_box = job.to_image - [[0, 0, left], [0, 0, top]]
+
+    def spread(part: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+        part = np.ascontiguousarray(part)
+        return cv2.warpAffine(part, to_box, size, flags=cv2.INTER_LINEAR, borderMode=border)
+
+    drawn, tone = (spread(layers[..., part]) for part in (slice(0, 3), slice(3, 6)))
+    keep, taken = spread(layers[..., 6])[..., None], spread(taken_over(job.hidden))[..., None]
+    kept = np.zeros_like(drawn)
+    for share, reference, source_map in job.kept:
+        place = apply(reference.to_picture, spread(source_map, cv2.BORDER_REPLICATE)).astype(np.float32)
+        kept += share * looked_up(reference.picture, place)
+    result = keep * (kept + tone) + (1 - keep) * drawn
+    area = frame[top:bottom, left:right].astype(np.float32)
+    return Patch(left, top, taken * result + (1 - taken) * area, job.lower)
