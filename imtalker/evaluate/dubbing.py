@@ -100,21 +100,29 @@ class _Result:
 
 
 def evaluate_dubbing(
-    pipeline: TalkingHeadPipeline, dataset: Dataset, max_seconds: float = 60.0, progress=logger.info
+    pipeline: TalkingHeadPipeline,
+    dataset: Dataset,
+    max_seconds: float = 60.0,
+    progress=logger.info,
+    engine: MouthEngine | None = None,
 ) -> DubReport:
     """Dub and measure every clip of a data set that has sound; counterfactuals serve as truth only.
+
+    Args:
+        engine: what draws the mouths; None: the renderer.
 
     Raises:
         InputError: no clip can be dubbed.
     """
     start = time.perf_counter()
+    engine = engine or RendererEngine(pipeline.models.renderer, pipeline.models.motion_basis)
     clips = [clip for clip in dataset.clips if not clip.name.endswith(OTHER)]
     values: dict[str, dict[str, dict[str, float]]] = {}
     skipped = [f"{skip.name}: {skip.reason}" for skip in dataset.skipped]
     for clip, other in zip(clips, [*clips[1:], *clips[:1]], strict=True):
         progress(f"dubbing {clip.name}")
         try:
-            values[clip.name] = _evaluate_clip(pipeline, clip, other, max_seconds)
+            values[clip.name] = _evaluate_clip(pipeline, engine, clip, other, max_seconds)
         except InputError as error:
             skipped.append(f"{clip.name}: {error}")
     if not values:
@@ -123,9 +131,8 @@ def evaluate_dubbing(
 
 
 def _evaluate_clip(
-    pipeline: TalkingHeadPipeline, clip: Clip, other: Clip, seconds: float
+    pipeline: TalkingHeadPipeline, engine: MouthEngine, clip: Clip, other: Clip, seconds: float
 ) -> dict[str, dict[str, float]]:
-    engine = RendererEngine(pipeline.models.renderer, pipeline.models.motion_basis)
     fps = float(native_rate(clip.path))
     frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
     recorded = measure_clip(frames, fps)
