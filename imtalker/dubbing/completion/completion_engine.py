@@ -80,19 +80,19 @@ class CompletionEngine:
         """
         if not references.rest:
             raise InputError("completing a mouth needs a frame of the clip that shows it at rest; take another clip")
-        rest = [self._prepared(*pair) for pair in zip(references.rest, references.rest_motion, strict=True)]
-        opened = rest[max(range(len(rest)), key=lambda i: references.rest[i].opening)]
+        shares = soft_choice(rest_distances(landmarks, references))
+        rest = {i: self._prepared(references.rest[i], references.rest_motion[i]) for i in np.flatnonzero(shares.any(0))}
+        asked = {i: reference.asked(motion, landmarks.turn) for i, reference in rest.items()}
+        opened = next(iter(rest.values()))
         if references.widest is not None:
             opened = self._prepared(references.widest, references.widest_motion)
-        shares = soft_choice(rest_distances(landmarks, references))
-        asked = {id(reference): reference.asked(motion, landmarks.turn) for reference in (*rest, opened)}
         jobs = [
             self._job(
                 frame,
                 landmarks.to_image[row],
                 landmarks.turn[row],
-                [(shares[row, i], rest[i], asked[id(rest[i])][row]) for i in np.flatnonzero(shares[row])],
-                (opened, asked[id(opened)][row]),
+                [(shares[row, i], rest[i], asked[i][row]) for i in np.flatnonzero(shares[row])],
+                opened,
             )
             for row, frame in enumerate(frames)
         ]
@@ -112,14 +112,14 @@ class CompletionEngine:
         to_image: np.ndarray,
         turn: np.ndarray,
         rest: list[tuple[float, Reference, np.ndarray]],
-        opened: tuple[Reference, np.ndarray],
+        opened: Reference,
     ) -> _Job:
         side = self._side
         seen = sum(share * asked for share, _, asked in rest)
         wanted = in_patch(np.asarray(seen), turn, side)
         kept = [(share, one, alignment(wanted, one.landmarks(side), side)) for share, one, _ in rest]
         first = sum(share * aligned(one.patch, one_map).astype(np.float32) for share, one, one_map in kept)
-        second = aligned(opened[0].patch, alignment(wanted, opened[0].landmarks(side), side))
+        second = aligned(opened.patch, alignment(wanted, opened.landmarks(side), side))
         place = patch_to_image(to_image, turn, side)
         return _Job(
             source=cut_patch(frame, to_image, turn, side),
