@@ -78,7 +78,8 @@ class ReferenceAttention(nn.Module):
         self.norm = nn.GroupNorm(NORM_GROUPS, channels)
         self.query = nn.Conv2d(channels, width, 1)
         self.key = nn.Linear(latent_channels, width)
-        self.value = nn.Linear(latent_channels, channels)
+        self.value = nn.Linear(latent_channels, width + 4 * FREQUENCIES)  # as wide as keys: a fused kernel's condition
+        self.out = nn.Linear(width + 4 * FREQUENCIES, channels)
         self.sharpness = nn.Parameter(torch.tensor(math.log(SHARPNESS * tokens_side)))
         self.alpha = nn.Parameter(torch.zeros(()))
         self.register_buffer("query_place", place_code(side), persistent=False)
@@ -93,7 +94,8 @@ class ReferenceAttention(nn.Module):
         width = key.shape[-1]
         query = torch.cat([query / math.sqrt(width), where * self.query_place.expand(batch, -1, -1)], -1)
         key = torch.cat([key, self.key_place.expand(batch, count, -1, -1)], -1)
-        found = F.scaled_dot_product_attention(
-            query[:, None], key.flatten(1, 2)[:, None], self.value(references).flatten(1, 2)[:, None], scale=1.0
+        query, key, value = (
+            t.to(x.dtype)[:, None] for t in (query, key.flatten(1, 2), self.value(references).flatten(1, 2))
         )
-        return x + self.alpha * found[:, 0].transpose(1, 2).reshape(x.shape)
+        found = self.out(F.scaled_dot_product_attention(query, key, value, scale=1.0)[:, 0])
+        return x + self.alpha * found.transpose(1, 2).reshape(x.shape)

@@ -179,8 +179,9 @@ def colour_change(masked: Tensor, reference: Tensor, hidden: Tensor) -> Tensor:
     Normalised convolution (Knutsson and Westin 1993) of the difference in what is visible near the hidden part.
     """
     cells = FOLD * 2
-    near = F.max_pool2d(hidden, 2 * cells + 1, 1, cells) - hidden
-    small = F.avg_pool2d(torch.cat([(masked - reference).clamp(-LARGEST_TONE, LARGEST_TONE) * near, near], 1), cells)
+    seen = 1 - hidden
+    small = F.avg_pool2d(torch.cat([(masked - reference).clamp(-LARGEST_TONE, LARGEST_TONE) * seen, seen], 1), cells)
+    small = small * F.max_pool2d(1 - small[:, 3:], 3, 1, 1)
     spread = small.shape[-1] / 4
     places = torch.arange(small.shape[-1], device=small.device, dtype=small.dtype)
     kernel = (-0.5 * ((places[:, None] - places) / spread) ** 2).exp()

@@ -31,7 +31,7 @@ POSE_NOISE = 4.0  # degrees: references are not always the nearest there are
 OPEN = 7.0  # degrees that a centimetre of opening makes up for in the choice of the open reference
 JITTER_CM = 0.03  # of every landmark, and as much again of all of them together
 OFFSET_NOISE = 0.02  # cm, of the motion tokens
-TONE_NOISE = 0.05  # log gain of the references' channels
+TONE_NOISE = (0.04, 0.015)  # log gain of the references: all channels together, each
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class CompletionSampler:
             for i in choose_pair(rng, mouths, target)
         ]
         colour, degrade = sample_colouring(rng), sample_degradation(rng, 0.4, 1.5)
-        gain = np.exp(rng.normal(0, TONE_NOISE, (2, 3)))
+        gain = np.exp(rng.normal(0, TONE_NOISE[0], (2, 1)) + rng.normal(0, TONE_NOISE[1], (2, 3)))
         pictures = [degrade(colour(mouths.patches[i])) for i in (source, target)]
         shown = [_toned(degrade(colour(patch)), g) for patch, g in zip(references, gain, strict=True)]
         hidden = hidden_part(mouths.turn[target], side)
