@@ -45,7 +45,7 @@ class _Job:
     hidden: np.ndarray  # (S, S) bool
     opening: np.ndarray  # (S, S) float32
     references: np.ndarray  # (R, S, S, 3) uint8 aligned
-    kept: list[tuple[float, Reference, np.ndarray]]  # share, rest frame, its alignment: together the first reference
+    kept: list[list[tuple[float, Reference, np.ndarray]]]  # of each reference: shares, frames and their alignments
     to_image: np.ndarray  # (2, 3) from pixel indices of the patch
     lower: np.ndarray  # (K, 2) float32 landmarks as drawn, pixels of the picture
 
@@ -119,20 +119,21 @@ class CompletionEngine:
         wanted = in_patch(np.asarray(seen), turn, side)
         kept = [(share, one, alignment(wanted, one.landmarks(side), side)) for share, one, _ in rest]
         first = sum(share * aligned(one.patch, one_map).astype(np.float32) for share, one, one_map in kept)
-        second = aligned(opened.patch, alignment(wanted, opened.landmarks(side), side))
+        open_map = alignment(wanted, opened.landmarks(side), side)
+        second = aligned(opened.patch, open_map)
         place = patch_to_image(to_image, turn, side)
         return _Job(
             source=cut_patch(frame, to_image, turn, side),
             hidden=hidden_part(turn, side),
             opening=opening_map(wanted[INNER_LIPS], side),
             references=np.stack([np.rint(np.asarray(first)).astype(np.uint8), second]),
-            kept=kept,
+            kept=[kept, [(1.0, opened, open_map)]],
             to_image=place,
             lower=apply(place, wanted).astype(np.float32),
         )
 
     def _layers(self, jobs: list[_Job], landmarks: FaceTrack, motion: Tensor) -> list[np.ndarray]:
-        """Per frame ``(S, S, 7)`` float32: drawn colour and tone, 0..255, and the share of the reference."""
+        """Per frame ``(S, S, 3 + 4 R)`` float32: drawn colour, 0..255; of each reference its share and its tone."""
         like = self._like
         offsets, pose = motion_numbers(motion, landmarks.yaw, landmarks.pitch)
         maps = [
@@ -142,7 +143,8 @@ class CompletionEngine:
         references = torch.stack([to_tensor(job.references, like) for job in jobs])
         source = to_tensor(np.stack([job.source for job in jobs]), like)
         found = self._network(source, *maps, offsets.to(like), pose.to(like), references)
-        layers = torch.cat([255 * found.drawn.clamp(0, 1), 255 * found.tone, found.keep], 1)
+        references = torch.cat([found.keep[:, :, None], 255 * found.tone], 2).flatten(1, 2)
+        layers = torch.cat([255 * found.drawn.clamp(0, 1), references], 1)
         return list(layers.float().permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
 
@@ -160,12 +162,16 @@ def _finished(frame: np.ndarray, job: _Job, layers: np.ndarray) -> Patch:
         part = np.ascontiguousarray(part)
         return cv2.warpAffine(part, to_box, size, flags=cv2.INTER_LINEAR, borderMode=border)
 
-    drawn, tone = (spread(layers[..., part]) for part in (slice(0, 3), slice(3, 6)))
-    keep, taken = spread(layers[..., 6])[..., None], spread(taken_over(job.hidden))[..., None]
-    kept = np.zeros_like(drawn)
-    for share, reference, source_map in job.kept:
-        place = apply(reference.to_picture, spread(source_map, cv2.BORDER_REPLICATE)).astype(np.float32)
-        kept += share * looked_up(reference.picture, place)
-    result = keep * (kept + tone) + (1 - keep) * drawn
+    result, left_over = np.zeros((size[1], size[0], 3), np.float32), np.ones((size[1], size[0], 1), np.float32)
+    for number, parts in enumerate(job.kept):
+        layer = spread(layers[..., 3 + 4 * number : 7 + 4 * number])
+        keep, picture = layer[..., :1], layer[..., 1:]
+        for share, reference, source_map in parts:
+            place = apply(reference.to_picture, spread(source_map, cv2.BORDER_REPLICATE)).astype(np.float32)
+            picture = picture + share * looked_up(reference.picture, place)
+        result += keep * picture
+        left_over -= keep
+    result += left_over * spread(layers[..., :3])
+    taken = spread(taken_over(job.hidden))[..., None]
     area = frame[top:bottom, left:right].astype(np.float32)
     return Patch(left, top, taken * result + (1 - taken) * area, job.lower)

@@ -1,7 +1,7 @@
 """The completion network: autoencoder, motion tokens, U-Net, and how the result is put together (IMGTalk, stage 2).
 
 One pass, no diffusion: the paper's U-Net predicts the latent directly too. Beyond the paper the network says, pixel by
-pixel, where the aligned reference may stay as it is (``keep``), so that only what no reference shows is drawn.
+pixel, where an aligned reference may stay as it is (``keep``), so that only what no reference shows is drawn.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from imtalker.dubbing.completion.layers import MotionAttention, ReferenceAttenti
 FOLD = 4  # pixels of a latent cell
 NUM_LANDMARKS = 49  # 9 of the jaw, 40 of the lips
 POSE_NUMBERS = 3
-INITIAL_KEEP = 1.0  # logit
+MAX_REFERENCES = 2
+INITIAL_KEEP = (1.0, -1.0)  # logits of the references, against 0 for drawing
 LARGEST_TONE = 0.15  # difference of a pixel that still counts as colour, not as something that moved
 
 
@@ -84,7 +85,7 @@ class _Level(nn.Module):
 
 
 class CompletionUNet(nn.Module):
-    """Masked latent -> completed latent and the share of the aligned reference that is kept."""
+    """Masked latent -> completed latent, and what is to be seen of the aligned references."""
 
     def __init__(self, config: CompletionConfig) -> None:
         super().__init__()
@@ -98,9 +99,10 @@ class CompletionUNet(nn.Module):
         self.up0 = _Level(config, second + first, 0, references=True)
         self.refine = ResBlock(first, first)
         self.leave = nn.Sequential(nn.GroupNorm(8, first), nn.SiLU(), nn.Conv2d(first, config.latent_channels, 3, 1, 1))
-        self.keep = nn.Conv2d(first, 4, 3, padding=1)
-        nn.init.zeros_(self.keep.weight)
-        nn.init.constant_(self.keep.bias, INITIAL_KEEP)  # pyright: ignore[reportArgumentType]
+        self.keep = nn.Conv2d(first, 4 * MAX_REFERENCES, 3, padding=1)
+        with torch.no_grad():
+            self.keep.weight.zero_()
+            self.keep.bias.copy_(torch.tensor(INITIAL_KEEP).repeat_interleave(4))  # pyright: ignore[reportOptionalMemberAccess]
 
     def forward(self, latent: Tensor, maps: Tensor, motion: Tensor, references: Tensor | None) -> tuple[Tensor, Tensor]:
         """Complete latents.
@@ -112,7 +114,7 @@ class CompletionUNet(nn.Module):
             references: ``(B, R, z, h, w)`` latents of aligned references; None: without.
 
         Returns:
-            The completed latent, and logits ``(B, 1, 2 h, 2 w)`` of keeping the first reference.
+            The completed latent, and logits ``(B, 2, 2 h, 2 w)`` of keeping the first and the second reference.
         """
         tokens = None
         if references is not None:
@@ -130,16 +132,17 @@ class CompletionUNet(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Completion:
-    """What the network says about patches; the result is ``keep * (reference + tone) + (1 - keep) * drawn``."""
+    """What the network says about patches: each pixel is drawn, or kept from one of R references."""
 
     latent: Tensor  # (B, z, h, w) completed
     drawn: Tensor  # (B, 3, S, S) the latent decoded
-    keep: Tensor  # (B, 1, S, S) in 0..1, share of the aligned reference
-    tone: Tensor  # (B, 3, S, S) smooth change of colour that fits the reference to the frame
+    keep: Tensor  # (B, R, S, S) in 0..1, share of each aligned reference; the rest is drawn
+    tone: Tensor  # (B, R, 3, S, S) smooth change of colour that fits the reference to the frame
 
-    def compose(self, reference: Tensor) -> Tensor:
-        """The completed patch ``(B, 3, S, S)`` with the first aligned reference."""
-        return self.keep * (reference + self.tone) + (1 - self.keep) * self.drawn
+    def compose(self, references: Tensor) -> Tensor:
+        """The completed patch ``(B, 3, S, S)`` with the aligned references ``(B, R, 3, S, S)``."""
+        kept = (self.keep[:, :, None] * (references + self.tone)).sum(1)
+        return kept + (1 - self.keep.sum(1, keepdim=True)) * self.drawn
 
 
 class CompletionNetwork(nn.Module):
@@ -161,15 +164,17 @@ class CompletionNetwork(nn.Module):
             source: ``(B, 3, S, S)`` patches of the frames, 0..1.
             hidden, opening: ``(B, 1, S, S)`` 0..1, see ``hidden_part`` and ``opening_map``.
             offsets, pose: see ``MotionTokens``.
-            references: ``(B, R, 3, S, S)`` one or two aligned references, 0..1; the first has its lips closed.
+            references: ``(B, R, 3, S, S)`` one or two aligned references, 0..1: lips closed, and mouth open.
         """
         masked = source * (1 - hidden)
         latents = self.autoencoder.encode(references.flatten(0, 1)).unflatten(0, references.shape[:2])
         maps = F.avg_pool2d(torch.cat([hidden, opening], 1), FOLD)
         tokens = self.tokens(offsets, pose)
         latent, keep = self.unet(self.autoencoder.encode(masked), maps, tokens, latents)
-        keep = F.interpolate(keep.sigmoid(), source.shape[-2:], mode="bilinear", align_corners=False)
-        tone = colour_change(masked, references[:, 0], hidden)
+        keep = keep[:, : references.shape[1]]
+        choice = torch.cat([torch.zeros_like(keep[:, :1]), keep], 1).softmax(1)
+        keep = F.interpolate(choice[:, 1:], source.shape[-2:], mode="bilinear", align_corners=False)
+        tone = torch.stack([colour_change(masked, reference, hidden) for reference in references.unbind(1)], 1)
         return Completion(latent, self.autoencoder.decode(latent), keep, tone)
 
 

@@ -13,7 +13,7 @@ from imtalker.train import renderer_losses as losses
 from imtalker.train.renderer_objective import as_images
 
 LIPS, RIM = 5.0, 2.0  # weight of pixels: the lips, where drawn and kept skin meet; 1 elsewhere in what is hidden
-CHOICE = 0.02  # difference between drawing and keeping that decides clearly for one of them
+CHOICE = 0.02  # difference of errors that decides clearly between drawing and keeping one of the references
 READER_SIZE = 48  # pixels, side of what the lip reader sees
 
 
@@ -25,7 +25,7 @@ class CompletionWeights:
     gradient: float = 4.0  # image gradients at three scales
     interior: float = 1.0  # inside the mouth, by its own area
     drawn: float = 1.0  # the decoded picture alone, so that it is good wherever it may be needed
-    keep: float = 0.2  # the choice between keeping the reference and drawing, made for what is nearer to the target
+    keep: float = 0.2  # the choice between drawing and the references, made for what is nearest to the target
     latent: float = 0.1  # completed latent against that of the target
     motion: float = 0.5  # mouth read from the result against the asked one, cm (eq. 13)
     adversarial: float = 0.05  # eq. 14
@@ -75,7 +75,7 @@ def complete(network: CompletionNetwork, batch: Mapping[str, Tensor]) -> tuple[C
     maps = [batch[name].to(source.dtype)[:, None] for name in ("hidden", "opening")]
     completion = network(source, *maps, batch["offsets"], batch["pose"], references)
     taken = batch["taken"][:, None]
-    return completion, taken * completion.compose(references[:, 0]) + (1 - taken) * source
+    return completion, taken * completion.compose(references) + (1 - taken) * source
 
 
 def autoencoder_terms(trainee: CompletionTrainee, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -100,21 +100,22 @@ def completion_terms(
     taken, hidden = batch["taken"][:, None], batch["hidden"].to(target.dtype)[:, None]
     truth = taken * target + (1 - taken) * source
     weight = pixel_weights(batch)
-    reference = as_images(batch["references"][:, 0]) + completion.tone
+    references = as_images(batch["references"]).unflatten(0, batch["references"].shape[:2]) + completion.tone
     with torch.no_grad():
         latent = trainee.network.autoencoder.encode(target)
-        gain = F.avg_pool2d((completion.drawn - target).abs() - (reference - target).abs(), 5, 1, 2).mean(1, True)
-        better = (gain / CHOICE).sigmoid()  # to keep than to draw
+        errors = (torch.cat([completion.drawn[:, None], references], 1) - target[:, None]).abs().mean(2)
+        best = (-F.avg_pool2d(errors.float(), 5, 1, 2) / CHOICE).softmax(1)
     inside = F.avg_pool2d(hidden, FOLD)
     area = hidden.sum().clamp(min=1.0)
-    keep = completion.keep.float().clamp(1e-4, 1 - 1e-4)
+    keep = completion.keep.float()
+    choice = torch.cat([1 - keep.sum(1, keepdim=True), keep], 1).clamp(min=1e-4)
     opening = (255 * batch["opening"]).to(torch.uint8)
     terms = {
         "pixel": losses.weighted_l1(result, truth, weight),
         "gradient": losses.gradient_loss(result, truth, weight),
         "interior": losses.interior_loss(result, truth, opening),
         "drawn": losses.weighted_l1(completion.drawn, target, weight * hidden),
-        "keep": (F.binary_cross_entropy(keep, better.float(), reduction="none") * hidden).sum() / area,
+        "keep": -(best * choice.log() * hidden).sum() / area,
         "latent": ((completion.latent - latent).abs() * inside).mean() / inside.mean().clamp(min=1e-6),
         "motion": (trainee.reader(result) - batch["offsets"]).abs().mean(),
     }

@@ -36,23 +36,25 @@ class CompletionValidation:
             completion, result = complete(trainee.network, batch)
             target, source = as_images(batch["target"]), as_images(batch["source"])
             hidden, lips = batch["hidden"][:, None].float(), batch["lips"][:, None].float()
-            closed = as_images(batch["references"][:, 0])
+            closed, opened = (as_images(batch["references"][:, i]) for i in range(2))
             through = trainee.network.autoencoder.decode(trainee.network.autoencoder.encode(target))
             for name, picture, area in (
                 ("psnr", result, hidden),
                 ("psnr_lips", result, lips),
                 ("psnr_drawn", completion.drawn, lips),
-                ("psnr_reference", closed + completion.tone, lips),
+                ("psnr_reference", closed + completion.tone[:, 0], lips),
                 ("psnr_autoencoder", through, lips),
             ):
                 rows.setdefault(name, []).append(area_psnr(picture, target, area))
             detail = [(p.diff(dim=3).abs() * lips[..., 1:]).sum((1, 2, 3)) for p in (result, target)]
             rows.setdefault("sharpness_lips", []).append(detail[0] / detail[1])
-            rows.setdefault("kept", []).append((completion.keep * hidden).sum((1, 2, 3)) / hidden.sum((1, 2, 3)))
+            rows.setdefault("kept", []).append(
+                (completion.keep.sum(1, keepdim=True) * hidden).sum((1, 2, 3)) / hidden.sum((1, 2, 3))
+            )
             if sheet is None:
-                opened = as_images(batch["references"][:, 1])
                 masked = source * (1 - hidden)
-                shown = [source, masked, closed, opened, completion.drawn, completion.keep.expand(-1, 3, -1, -1)]
+                shares = torch.cat([1 - completion.keep.sum(1, keepdim=True), completion.keep], 1)
+                shown = [source, masked, closed, opened, completion.drawn, shares]
                 strips = [torch.cat(list(picture[:SHOWN]), dim=1) for picture in (*shown, result, target)]
                 sheet = torch.cat(strips, dim=2)
         assert sheet is not None
@@ -60,7 +62,8 @@ class CompletionValidation:
         return {name: float(torch.cat(values).mean()) for name, values in rows.items()}
 
     def write_sheet(self, picture: Tensor, step: int) -> None:
-        """Source, what is seen of it, references, decoded, kept share, result, truth; one sample a row."""
+        """Source, what is seen of it, references, decoded, shares (red drawn, green and blue the references), result,
+        truth; one sample a row."""
         pixels = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
         large = cv2.resize(pixels, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
         cv2.imwrite(str(self.out / f"sheet_{step:06d}.png"), large[:, :, ::-1])
