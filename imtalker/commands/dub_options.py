@@ -15,6 +15,7 @@ from imtalker.commands.animate_options import (
     parse_text,
 )
 from imtalker.config import SamplingOptions, Solver
+from imtalker.dubbing.options import ENGINES
 from imtalker.errors import InputError
 
 LEVELS = {"keep": 1.0, "drop": 0.0}
@@ -46,7 +47,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--keep-pauses", action="store_true", help="keep the old mouth where the speech is silent for over 0.6 s")
     add("--articulation", default="own", metavar="own|X", help="how far the mouth opens: as in the clip, or 0.6 to 1.4")
     add("--reference", default="auto", metavar="auto|S", help="a moment of the clip, seconds, with the lips at rest")
-    add("--engine", choices=("renderer",), default="renderer", help="what draws the mouth (default: %(default)s)")
+    add(
+        "--engine",
+        choices=ENGINES,
+        help="what draws the mouth (default: the best there are weights for)",
+    )
     add("--background-sound", default="drop", metavar="keep|drop|LEVEL", help="the clip's own sound under the speech")
 
     add = parser.add_argument_group("models and sampling (the preset's values by default)").add_argument

@@ -25,6 +25,7 @@ def add_parser(commands: Any) -> None:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """All options."""
+    from imtalker.dubbing.options import ENGINES
     from imtalker.evaluate.ablation import ABLATIONS
     from imtalker.evaluate.dataset import BUNDLED
     from imtalker.evaluate.metrics import MODES
@@ -33,6 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", default=BUNDLED, metavar="DIR", help=f"folder of clips (default: {BUNDLED})")
     add("--mode", choices=(*MODES, DUB), default="self", help="protocol (default: %(default)s)")
+    add(
+        "--engine",
+        choices=ENGINES,
+        help="with --mode dub: what draws the mouths (default: the best there are weights for)",
+    )
     add("--preset", default="tiny", help="preset or folder of weights (default: %(default)s)")
     add("--device", default="auto")
     add("--dtype", default="auto")
@@ -67,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = read_dataset(arguments.data, with_sound=mode in ("audio", DUB), limit=arguments.clips)
     if mode == DUB:
         return _evaluate_dubbing(arguments, dataset)
+    if arguments.engine is not None:
+        raise InputError("--engine is for --mode dub; leave it out")
     networks = load_reference_networks(arguments.weights)
     pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
     evaluator = Evaluator(pipeline, networks, arguments.crop, arguments.max_seconds)
@@ -89,6 +97,6 @@ def _evaluate_dubbing(arguments: argparse.Namespace, dataset: Any) -> int:
     if arguments.html is not None or arguments.weights is not None:
         raise InputError("--html and --weights are not for --mode dub; leave them out")
     pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
-    report = evaluate_dubbing(pipeline, dataset, arguments.max_seconds, print_progress)
+    report = evaluate_dubbing(pipeline, dataset, arguments.max_seconds, print_progress, arguments.engine)
     write_numbers(report.as_dict(), report.table(), arguments.json)
     return PARTLY if report.skipped else DONE

@@ -14,9 +14,9 @@ from imtalker.config import SAMPLE_RATE, SamplingOptions
 from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.engine import MouthEngine
+from imtalker.dubbing.engines import describe_engine, engine_name, make_engine
 from imtalker.dubbing.lips import articulated, onto_clip, own_articulation, resampled, speech_motion
 from imtalker.dubbing.options import DubOptions
-from imtalker.dubbing.renderer_engine import RendererEngine
 from imtalker.dubbing.timing import Plan, make_plan, pauses, strength
 from imtalker.dubbing.understanding import Followed, Understood, understand
 from imtalker.errors import InputError
@@ -35,7 +35,6 @@ from imtalker.pipeline.rendering import record
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 
-ENGINES = ("renderer",)
 Progress = Callable[[int, int], None]  # frames followed, frames to follow
 
 
@@ -46,7 +45,7 @@ def dub(
     options: DubOptions | None = None,
     sampling: SamplingOptions | None = None,
     *,
-    engine: MouthEngine | str = "renderer",
+    engine: MouthEngine | str | None = None,
     timings: Timings | None = None,
     progress: Progress | None = None,
 ) -> Animation:
@@ -63,7 +62,7 @@ def dub(
             video keeps its quality.
         options: see ``DubOptions``.
         sampling: of the motion; the preset's by default.
-        engine: "renderer", or an object that draws mouths.
+        engine: "completion", "renderer", or an object that draws mouths; None: completion where its weights are there.
         progress: called with the frames followed so far and all of them.
 
     Raises:
@@ -87,13 +86,17 @@ def dub_in_steps(
     options: DubOptions | None = None,
     sampling: SamplingOptions | None = None,
     *,
-    engine: MouthEngine | str = "renderer",
+    engine: MouthEngine | str | None = None,
     timings: Timings | None = None,
 ) -> Generator[Followed, None, Animation]:
     """``dub`` for a caller who goes on with other things while the face is followed, or gives up."""
     options, sampling = options or DubOptions(), sampling or pipeline.preset.sampling
     timings = timings or Timings()
-    engine = _engine(pipeline, engine)
+    check_can_dub(pipeline)
+    drawn_by: dict[str, Any] = {}
+    if engine is None or isinstance(engine, str):
+        name = engine_name(pipeline, engine)
+        drawn_by, engine = describe_engine(pipeline, name), make_engine(pipeline, name)
     clip = video if isinstance(video, DubClip) else DubClip.read(video)
     with timings.measure("audio_encoding"):
         speech = audio if isinstance(audio, Speech) else Speech.read(audio)
@@ -113,7 +116,7 @@ def dub_in_steps(
         sampling,
         edited=clip.recipe,
         speech=speech.recipe,
-        dubbing={**asdict(options), "articulation": factor},
+        dubbing={**asdict(options), "articulation": factor, **drawn_by},
     )
     remarks = (*clip.remarks, *sound_remarks(speech.waveform), *found.remarks)
     return Animation(
@@ -157,15 +160,6 @@ def check_can_dub(pipeline: TalkingHeadPipeline) -> None:
             f"preset {pipeline.preset.name!r} cannot dub: its motion does not tell the mouth from the rest; "
             "use preset tiny"
         )
-
-
-def _engine(pipeline: TalkingHeadPipeline, engine: MouthEngine | str) -> MouthEngine:
-    check_can_dub(pipeline)
-    if not isinstance(engine, str):
-        return engine
-    if engine not in ENGINES:
-        raise InputError(f"unknown engine {engine!r}; choose {' or '.join(ENGINES)}")
-    return RendererEngine(pipeline.models.renderer, pipeline.models.motion_basis)
 
 
 def _lips(

@@ -6,6 +6,7 @@ from typing import Any
 from imtalker.config import SamplingOptions
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.dub import Progress, dub
+from imtalker.dubbing.engines import check_engine
 from imtalker.dubbing.options import DubOptions
 from imtalker.errors import InputError
 from imtalker.pipeline.animation import Animation
@@ -17,6 +18,7 @@ from imtalker.pipeline.timing import Timings
 from imtalker.weights.config_json import config_from_dict
 
 ENTRIES = ("edited", "speech")  # of a recipe, that name a file
+ENGINE_ENTRIES = ("engine", "engine_weights")  # among the dubbing's
 
 
 def check_dub_recipe(recipe: Mapping[str, Any]) -> None:
@@ -51,6 +53,10 @@ def remake_dub(
     if speech is None:
         raise InputError("the speech of this recipe is a text; speak it, or make it again with imtalker dub --recipe")
     clip = DubClip.read(video)
-    options = config_from_dict(DubOptions, recipe["dubbing"], "dubbing of the recipe")
+    about = {name: value for name, value in recipe["dubbing"].items() if name in ENGINE_ENTRIES}
+    engine = check_engine(pipeline, about, files.force)
+    chosen = {name: value for name, value in recipe["dubbing"].items() if name not in ENGINE_ENTRIES}
+    options = config_from_dict(DubOptions, chosen, "dubbing of the recipe")
     sampling = config_from_dict(SamplingOptions, recipe["sampling"], "sampling of the recipe")
-    return clip, speech, dub(pipeline, clip, speech, options, sampling, timings=timings, progress=progress)
+    run = dub(pipeline, clip, speech, options, sampling, engine=engine, timings=timings, progress=progress)
+    return clip, speech, run

@@ -22,12 +22,12 @@ from torch import Tensor
 from imtalker.config import SAMPLE_RATE
 from imtalker.dubbing.dub import dub
 from imtalker.dubbing.engine import MouthEngine, Patch
+from imtalker.dubbing.engines import engine_name, make_engine
 from imtalker.dubbing.lips import onto_clip
 from imtalker.dubbing.mouth_space import lip_gap, mouth_space
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_image
-from imtalker.dubbing.renderer_engine import RendererEngine
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
@@ -104,25 +104,25 @@ def evaluate_dubbing(
     dataset: Dataset,
     max_seconds: float = 60.0,
     progress=logger.info,
-    engine: MouthEngine | None = None,
+    engine: str | None = None,
 ) -> DubReport:
     """Dub and measure every clip of a data set that has sound; counterfactuals serve as truth only.
 
     Args:
-        engine: what draws the mouths; None: the renderer.
+        engine: name of what draws the mouths; None: the best there are weights for.
 
     Raises:
         InputError: no clip can be dubbed.
     """
     start = time.perf_counter()
-    engine = engine or RendererEngine(pipeline.models.renderer, pipeline.models.motion_basis)
+    drawing = make_engine(pipeline, engine_name(pipeline, engine))
     clips = [clip for clip in dataset.clips if not clip.name.endswith(OTHER)]
     values: dict[str, dict[str, dict[str, float]]] = {}
     skipped = [f"{skip.name}: {skip.reason}" for skip in dataset.skipped]
     for clip, other in zip(clips, [*clips[1:], *clips[:1]], strict=True):
         progress(f"dubbing {clip.name}")
         try:
-            values[clip.name] = _evaluate_clip(pipeline, engine, clip, other, max_seconds)
+            values[clip.name] = _evaluate_clip(pipeline, drawing, clip, other, max_seconds)
         except InputError as error:
             skipped.append(f"{clip.name}: {error}")
     if not values:

@@ -48,7 +48,7 @@ def test_a_folder_gets_a_name_of_both(things, tmp_path):
 
 def test_all_options_reach_the_recipe(things, tmp_path, capsys):
     options = ["--length", "video", "--keep-pauses", "--articulation", 1.2, "--background-sound", 0.3, "--face", 0]
-    options += ["--reference", 0.1, "--label", "--seed", 5, "--guidance", 1.5, "--json"]
+    options += ["--reference", 0.1, "--label", "--seed", 5, "--guidance", 1.5, "--json", "--engine", "renderer"]
     assert run_dub(things, "-o", tmp_path / "o.mp4", "--save-motion", tmp_path / "m.safetensors", *options) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["frames"] == 12 and facts["video_frame_rate"] == 20 and facts["size"] == [256, 256]
@@ -62,6 +62,7 @@ def test_all_options_reach_the_recipe(things, tmp_path, capsys):
         "reference": 0.1,
         "background_sound": 0.3,
         "label": True,
+        "engine": "renderer",
     }
     assert recipe["sampling"]["seed"] == 5 and recipe["sampling"]["guidance_scale"] == 1.5
     assert len(load_motion(tmp_path / "m.safetensors").motion)
