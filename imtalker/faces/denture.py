@@ -12,6 +12,7 @@ import numpy as np
 
 from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER
 from imtalker.faces.smooth import smoothstep
+from imtalker.faces.tone import Tone
 
 PLATE_WIDTH, PLATE_HEIGHT, PLATE_SCALE = 256, 128, 40.0  # px, px, px per cm
 PLATE_HALF_CM = np.array([PLATE_WIDTH, PLATE_HEIGHT]) / 2 / PLATE_SCALE
@@ -25,6 +26,9 @@ _EDGE = np.array([0, -0.06, -0.01, -0.05, -0.08, -0.11])  # cm: lateral incisors
 
 _SKIN_SPOTS = [50, 280, 205, 425, 199, 152]  # landmarks on cheeks and chin
 _LOWER_EDGE = (-0.35, -0.08)  # cm above the lip line that the lower row's edge may be
+_UPPER_EDGE = (-0.7, -0.05)  # the same of the upper row's
+_HIDDEN = 0.15  # cm of dark between the upper lip and the row
+_LEAST_SPAN, _UNEVEN = 1.5, 0.08  # cm: width of a row that is seen, mean deviation of its edge from a parabola
 _OPEN = 0.35  # cm between the lips from which a photo may show teeth
 
 
@@ -38,6 +42,20 @@ class Denture:
     overbite: float  # cm, from it up to the lower row's edge
     scale: float  # size of the teeth
     light: float  # level of the light in the mouth
+    tone: Tone | None = None  # of the picture
+
+    def toned_plates(self) -> np.ndarray:
+        """``plates`` in the picture's tone."""
+        if self.tone is None:
+            return self.plates
+        alpha = self.plates[..., 3:] / 255
+        colours = self.tone(self.plates[..., :3] / np.maximum(alpha, 1e-3)) * alpha
+        return np.concatenate([colours, self.plates[..., 3:]], -1)
+
+    def toned(self, colour: tuple[float, float, float]) -> np.ndarray:
+        """(3,) a colour 0..255 of the mouth in its light and the picture's tone."""
+        lit = self.light * np.array(colour)
+        return lit if self.tone is None else self.tone(lit)
 
     def corners(self) -> np.ndarray:
         """(2,3,3) cm, head frame, per row: the plate's middle, and one unit of the plate to its right and down."""
@@ -57,9 +75,9 @@ def fit_denture(
     head: np.ndarray,
     *,
     seed: int = 0,
-    shade: float = 0.5,
-    edge: float = -0.36,
-    overbite: float = 0.22,
+    shade: float = 0.9,
+    edge: float = -0.30,
+    overbite: float = 0.08,
     scale: float = 1.0,
 ) -> Denture:
     """Teeth for the person of a photo: drawn in its light, the upper row its own where it is seen.
@@ -85,8 +103,9 @@ def fit_denture(
         seen_edge = float(np.clip(head[14, 1] + 0.02, middle[1] - 0.9, middle[1] - 0.1))
         own = photo_teeth(rgb, landmarks, to_photo, seen_edge, middle, upper)
         if own is not None:
-            upper, upper_edge, scale = own, seen_edge, 1.0
-    return Denture(np.stack([upper, lower]), middle, float(upper_edge), overbite, scale, light)
+            (upper, colour), upper_edge, scale = own, seen_edge, 1.0
+            lower[..., :3] = (lower[..., :3] * colour).clip(0, 255)
+    return Denture(np.stack([upper, lower]), middle, float(upper_edge), overbite, scale, light, Tone.of(rgb, landmarks))
 
 
 def mouth_light(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[float, np.ndarray]:
@@ -162,6 +181,26 @@ def _visible_row(tooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return found, top, bottom
 
 
+def _is_upper_row(known: np.ndarray, hidden: np.ndarray, bottom: np.ndarray, edge: float) -> bool:
+    """Whether bright runs in columns ``known`` that begin ``hidden`` cm below the upper lip and end at rows ``bottom``
+    are a row of upper teeth: one piece close to the lip, with an even edge where such an edge can be. Else they are
+    lower teeth, a tongue, or a glint.
+
+    edge: height of the plate's middle above the lip line, cm.
+    """
+    if len(known) < _LEAST_SPAN * PLATE_SCALE or len(known) < 0.85 * (known[-1] - known[0] + 1):
+        return False
+    if not known[0] < PLATE_WIDTH / 2 < known[-1]:
+        return False
+    if np.median(hidden[known]) > _HIDDEN:
+        return False
+    heights = edge - (bottom[known] - PLATE_HEIGHT / 2) / PLATE_SCALE
+    across = (known - PLATE_WIDTH / 2) / PLATE_SCALE
+    uneven = heights - np.polyval(np.polyfit(across, heights, 2), across)
+    low, high = _UPPER_EDGE
+    return bool(low < np.median(heights[np.abs(across) < 0.8]) < high and np.abs(uneven).mean() < _UNEVEN)
+
+
 def _smooth_curve(values: np.ndarray, known: np.ndarray, reach: int, sigma: float) -> np.ndarray:
     line = np.interp(np.arange(PLATE_WIDTH), known, values[known]).astype(np.float32)[None]
     line = cv2.dilate(cv2.medianBlur(line, 5), np.ones((1, reach)))
@@ -175,8 +214,9 @@ def photo_teeth(
     edge: float,
     middle: np.ndarray,
     drawn: np.ndarray,
-) -> np.ndarray | None:
-    """Put the photo's own upper teeth onto the drawn upper plate; None when too little of them is seen.
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Put the photo's own upper teeth onto the drawn upper plate; None when too little of them is seen. And their
+    colour (3,) as a factor of that of drawn teeth.
 
     to_photo: points (N,3) of the head frame, cm, to px (N,2) of the photo.
     edge: head-frame height of the incisal edge, cm; middle: (3,) middle of the lip line, head frame.
@@ -204,12 +244,14 @@ def photo_teeth(
         return None
     found, top, bottom = _visible_row(tooth)
     known = np.nonzero(found)[0]
-    if len(known) < 30:
+    hidden = (top - inside.argmax(0)) / PLATE_SCALE
+    if not _is_upper_row(known, hidden, bottom, edge - middle[1]):
         return None
     bright = (drawn[..., 3] > 230) & (drawn[..., :3].mean(-1) > 110)
     tint = np.median(photo[tooth], 0) / np.maximum(np.median(drawn[bright][:, :3], 0), 1)
     plate = drawn.copy()
-    plate[..., :3] = np.clip(plate[..., :3] * np.clip(tint, 0.45, 1.35), 0, 255)
+    tint = np.clip(tint, 0.45, 1.35)
+    plate[..., :3] = np.clip(plate[..., :3] * tint, 0, 255)
     top, bottom = _smooth_curve(top, known, 9, 3), _smooth_curve(bottom, known, 15, 5)
     rows = np.arange(PLATE_HEIGHT)[:, None]
     # above the visible part the top rows repeat up to the gum
@@ -225,4 +267,4 @@ def photo_teeth(
     alpha = (alpha * np.where(span, sure, 0)[None])[..., None]
     plate[..., :3] = plate[..., :3] * (1 - alpha) + crown.clip(0, 255) * alpha
     plate[..., 3] = np.maximum(plate[..., 3], 255 * alpha[..., 0])
-    return plate
+    return plate, tint

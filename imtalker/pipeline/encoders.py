@@ -22,7 +22,7 @@ from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
 from imtalker.pipeline.rendering import default_batch_size, encode_clip, to_tensor, wide_picture
 from imtalker.pipeline.timing import Timings
 from imtalker.renderer.landmark_guide import FaceGeometry
-from imtalker.renderer.mouth_interior import MouthInterior
+from imtalker.renderer.mouth_interior import MouthInterior, denture_of
 from imtalker.weights.load import Models
 
 
@@ -153,7 +153,7 @@ class Encoders:
             return None, None
         geometry = FaceGeometry.of(points, read_portrait(points, basis), basis)
         square = crop_and_resize(source.image, source.box, SQUARE)
-        mouth = MouthInterior.of(square, points, geometry, basis)
+        mouth = MouthInterior.of(denture_of(square, points, geometry, basis), points, geometry, basis)
         return geometry.to(self.device), mouth.to(self.device)
 
     def _motion_of_clip(self, clip: DrivingClip, timings: Timings) -> Iterator[Tensor]:

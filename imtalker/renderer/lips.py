@@ -14,7 +14,7 @@ from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER, LIP_OUTER_LOWE
 
 SUBDIVISION = 4  # points of a line for each of its landmarks
 MARGIN = 0.02  # half sides of the square beyond the lips, over which they pass into what is round them
-INSET = 0.15  # share of a lip next to the other one that is not shown once they part: the line where they met
+INSET = 0.15  # share of lips that touch in the portrait, next to each other, not shown once they part: their seam
 PARTED = 0.015  # half sides of the square, lips that far apart have parted
 
 
@@ -101,8 +101,8 @@ class MouthFrame:
 
 
 def keep_lips(gate: Tensor, coordinates: Tensor, lines: LipLines, source: LipLines) -> tuple[Tensor, Tensor]:
-    """Gate ``(B, 1, h, w)`` and coordinates ``(B, h, w, 2)`` of a frame, see ``Layers``, with the lips as they are in
-    the portrait: what a network draws where it expects the mouth to be open is not seen on them.
+    """Gate ``(B, 1, h, w)`` and coordinates ``(B, h, w, 2)`` of a frame, see ``Layers``, with the lips, and what is
+    between them, as they are in the portrait: what a network draws where it expects the mouth to be open is not seen.
 
     Args:
         lines: of the frames.
@@ -114,19 +114,17 @@ def keep_lips(gate: Tensor, coordinates: Tensor, lines: LipLines, source: LipLin
     kept = _smooth((torch.minimum(below, above) + MARGIN) / MARGIN)[..., None]
     outer, inner = part.turned(lines.outer), part.turned(lines.inner)
     from_outer = source.outer.expand(len(outer), -1, -1, -1)
-    inset = INSET * _smooth(lines.gap / PARTED)[:, None, :, None]
+    inset = INSET * (_smooth(lines.gap / PARTED) * (1 - _smooth(source.gap / PARTED)))[:, None, :, None]
     from_inner = source.inner + inset * (source.outer - source.inner)
-    lips = []
-    for i in range(2):
-        start, end = (part.along_line(line[:, i], line[:, i, :, 1:])[..., 0] for line in (outer, inner))
-        share = ((part.across - start) / _away_from_zero(end - start)).clamp(0, 1)[..., None]
-        lips.append(
-            torch.lerp(
-                part.along_line(outer[:, i], from_outer[:, i]), part.along_line(inner[:, i], from_inner[:, i]), share
-            )
-        )
-    middle = sum(part.along_line(inner[:, i], inner[:, i, :, 1:])[..., 0] for i in range(2)) / 2
-    moved = torch.where((part.across < middle)[..., None], *lips)
+    # four lines from top to bottom, and where in the portrait the pixels between them come from
+    lines_down = [outer[:, 0], inner[:, 0], inner[:, 1], outer[:, 1]]
+    sources = [from_outer[:, 0], from_inner[:, 0], from_inner[:, 1], from_outer[:, 1]]
+    heights = [part.along_line(line, line[..., 1:])[..., 0] for line in lines_down]
+    places = [part.along_line(line, source) for line, source in zip(lines_down, sources, strict=True)]
+    moved = places[0]
+    for upper, lower, place in zip(heights[:-1], heights[1:], places[1:], strict=True):
+        share = ((part.across - upper) / (lower - upper).clamp(min=1e-4)).clamp(0, 1)
+        moved = torch.lerp(moved, place, share[..., None])
     area = (slice(None), slice(part.top, part.top + moved.shape[1]), slice(part.left, part.left + moved.shape[2]))
     gate, coordinates = gate.clone(), coordinates.clone()
     coordinates[area] = torch.lerp(coordinates[area], moved.to(coordinates), kept.to(coordinates))
@@ -145,10 +143,6 @@ def _curve(lines: Tensor) -> Tensor:
     index = (first[:, None] + torch.arange(-1, 3)).clamp(0, count - 1).long()
     matrix = torch.zeros(len(at), count).scatter_add_(1, index, weights)
     return torch.einsum("pn,blnk->blpk", matrix.to(lines), lines)
-
-
-def _away_from_zero(x: Tensor) -> Tensor:
-    return torch.where(x.abs() < 1e-4, torch.full_like(x, 1e-4).copysign(x), x)
 
 
 def _smooth(t: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imtalker.faces.denture import PLATE_HALF_CM, fit_denture
-from imtalker.faces.mesh import NUM_FACE
+from imtalker.faces.denture import PLATE_HALF_CM, Denture, fit_denture
+from imtalker.faces.mesh import LIP_INNER_UPPER, NUM_FACE
 from imtalker.faces.motion_reading import (
     EXPRESSION,
     LOG_SCALE_UNIT,
@@ -31,10 +31,13 @@ from imtalker.renderer.lips import LipLines, MouthFrame
 
 CHIN = (152, 148, 377)  # landmarks on the lowest part of the jaw
 RIM = 0.006  # half sides of the square, over which the inside appears along the lips
+PARTED = 0.08  # cm that a portrait's lips are apart on average, below which nothing of the inside is seen
+LIKE = (0.08, 0.3)  # cm: openings that differ by less show the portrait's own inside, by more a painted one
 SEALED = 0.12  # cm between the lips of a portrait that are an error of its landmarks: they are closed
-CAVITY, TONGUE = (34 / 255, 13 / 255, 13 / 255), (196 / 255, 98 / 255, 96 / 255)
+CAVITY, TONGUE = (34.0, 13.0, 13.0), (196.0, 98.0, 96.0)
 TONGUE_HEIGHT, TONGUE_SIZE = 0.42, (2.15, 0.95)  # cm below the lower teeth's edge, half axes
-LOWER_ROW = 0.86  # light on it
+UPPER_ROW, LOWER_ROW = 0.92, 0.82  # light on them
+PURSED, PURSED_SHADE = (0.6, 0.95), 0.45  # width of the mouth against rest: pursed lips let in less light
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,30 +59,28 @@ class MouthInterior:
     plates: Tensor  # (2, 4, h, w) teeth in [0, 1], premultiplied, upper row first
     corners: Tensor  # (2, 3, 3) per row, head frame: middle of its edge, and a centimetre to the right and down of it
     jaw: Tensor  # (23,) expression -> how far the jaw is open, see ``jaw_displacement``
-    light: Tensor  # ()
+    cavity: Tensor  # (3,) colours in [0, 1]
+    tongue: Tensor  # (3,)
+    width: Tensor  # () cm between the corners of the mouth at rest
     inner: Tensor  # (1, 2, P, 2) the portrait's lips, see ``LipLines``
     outer: Tensor  # (1, 2, P, 2)
     gap: Tensor  # (P,) what they are apart by an error of the landmarks, half sides of the square
 
     @classmethod
-    def of(cls, square: np.ndarray, points: np.ndarray, geometry: FaceGeometry, basis: MotionBasis) -> "MouthInterior":
-        """Of the face in a square (512,512,3) uint8 with landmarks (478,3)."""
-
-        def to_photo(head: np.ndarray) -> np.ndarray:
-            placed = geometry.carry(torch.from_numpy(head.astype(np.float32))[None], geometry.motion[None])
-            return (placed[0].numpy() + 1) * (SQUARE / 2)
-
+    def of(cls, teeth: Denture, points: np.ndarray, geometry: FaceGeometry, basis: MotionBasis) -> "MouthInterior":
+        """Of the person of a picture whose landmarks are ``points (478, 3)``, pixels of a square of 512."""
         reading = read_head(points, basis)
         neutral = neutral_face(reading, basis)
-        teeth = fit_denture(square, points, to_photo, neutral, head_points(points, basis))
         chin = basis.components.reshape(len(basis.components), NUM_FACE, 3)[:, list(CHIN), 1].mean(1)
         opened = jaw_displacement(neutral[list(CHIN)], 0.2)[:, 1].mean() / 0.2
         lips = LipLines.through(geometry.landmarks[None])
         gap = lips.gap[0] * float(reading.lip_gap < SEALED)
-        plates = np.ascontiguousarray(teeth.plates.transpose(0, 3, 1, 2) / 255, np.float32)
-        arrays = (plates, teeth.corners().astype(np.float32), (chin / opened).astype(np.float32))
-        light = torch.tensor(teeth.light, dtype=torch.float32)
-        return cls(*(torch.from_numpy(array) for array in arrays), light, lips.inner, lips.outer, gap)
+        plates = np.ascontiguousarray(teeth.toned_plates().transpose(0, 3, 1, 2) / 255, np.float32)
+        colours = (teeth.toned(colour) / 255 for colour in (CAVITY, TONGUE))
+        arrays = [array.astype(np.float32) for array in (plates, teeth.corners(), chin / opened, *colours)]
+        width = np.linalg.norm(neutral[LIP_INNER_UPPER[-1]] - neutral[LIP_INNER_UPPER[0]])
+        arrays.append(np.array(width, np.float32))
+        return cls(*(torch.from_numpy(array) for array in arrays), lips.inner, lips.outer, gap)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "MouthInterior":
         """The same on another device; the precision stays."""
@@ -107,12 +108,20 @@ class MouthInterior:
         which the inside is seen, and the left and top pixel of that part."""
         part = MouthFrame.round(placement.lips.inner, size)
         below, above = part.between(placement.lips.inner)
-        opacity = (torch.minimum(below, above) / RIM).clamp(0, 1)[:, None]
         unit = placement.unit[:, None, None]
+        opacity = ((torch.minimum(below, above) / RIM).clamp(0, 1) * self._unlike(placement)[:, None, None])[:, None]
         width = (placement.lips.inner[:, 0, -1] - placement.lips.inner[:, 0, 0]).norm(dim=-1)[:, None, None]
-        shadow = _shadow(below / unit, above / unit, 2 * part.along / width - 1)
+        pursed = 1 - _smooth(*PURSED, width / unit / self.width)
+        shadow = _shadow(below / unit, above / unit, 2 * part.along / width - 1) * (1 - PURSED_SHADE * pursed)
         colour = (self._inside(part.screen, placement.rows) * shadow[:, None]).clamp(0, 1)
         return torch.cat([colour * opacity, opacity], 1), part.left, part.top
+
+    def _unlike(self, placement: MouthPlacement) -> Tensor:
+        """How far the mouth of the frames is from that of the portrait, ``(B,)``: 0 where the portrait's own inside is
+        seen, 1 where it cannot be."""
+        own = (self.lips.gap - self.gap).mean(1)
+        opened = (placement.lips.gap.mean(1) - own).abs() / placement.unit
+        return torch.where(own / placement.unit < PARTED, torch.ones_like(opened), _smooth(*LIKE, opened))
 
     def _inside(self, screen: Tensor, rows: Tensor) -> Tensor:
         """Cavity, tongue, lower and upper teeth ``(B, 3, h, w)``, before the lips' shadow."""
@@ -127,10 +136,20 @@ class MouthInterior:
         share = 1 - _smooth(0.75, 1.05, radius)
         furrow = 1 - 0.14 * torch.exp(-((x / 0.16) ** 2))
         bright = 0.8 * (1 - 0.45 * radius) * furrow * share
-        cavity, tongue = (torch.tensor(c, device=x.device)[:, None, None] for c in (CAVITY, TONGUE))
-        colour = self.light * (cavity * (1 - share)[:, None] + tongue * bright[:, None])
+        colour = self.cavity[:, None, None] * (1 - share)[:, None] + self.tongue[:, None, None] * bright[:, None]
         colour = colour * (1 - lower[:, 3:]) + LOWER_ROW * lower[:, :3]
-        return colour * (1 - upper[:, 3:]) + upper[:, :3]
+        return colour * (1 - upper[:, 3:]) + UPPER_ROW * upper[:, :3]
+
+
+def denture_of(square: np.ndarray, points: np.ndarray, geometry: FaceGeometry, basis: MotionBasis) -> Denture:
+    """The teeth of the person in a square (512,512,3) uint8 with landmarks (478,3)."""
+
+    def to_photo(head: np.ndarray) -> np.ndarray:
+        placed = geometry.carry(torch.from_numpy(head.astype(np.float32))[None], geometry.motion[None])
+        return (placed[0].numpy() + 1) * (SQUARE / 2)
+
+    neutral = neutral_face(read_head(points, basis), basis)
+    return fit_denture(square, points, to_photo, neutral, head_points(points, basis))
 
 
 def _shadow(below: Tensor, above: Tensor, along: Tensor) -> Tensor:
