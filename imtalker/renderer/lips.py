@@ -125,6 +125,10 @@ def keep_lips(gate: Tensor, coordinates: Tensor, lines: LipLines, source: LipLin
     for upper, lower, place in zip(heights[:-1], heights[1:], places[1:], strict=True):
         share = ((part.across - upper) / (lower - upper).clamp(min=1e-4)).clamp(0, 1)
         moved = torch.lerp(moved, place, share[..., None])
+    beyond = part.across - part.across.clamp(heights[0], torch.maximum(*heights[::3]))
+    first, last = (outer[:, 0, end, 0, None, None] for end in (0, -1))
+    aside = part.along - part.along.clamp(first, last)
+    moved = moved + torch.einsum("cbhw,bck->bhwk", torch.stack([aside, beyond]), part.axes)
     area = (slice(None), slice(part.top, part.top + moved.shape[1]), slice(part.left, part.left + moved.shape[2]))
     gate, coordinates = gate.clone(), coordinates.clone()
     coordinates[area] = torch.lerp(coordinates[area], moved.to(coordinates), kept.to(coordinates))

@@ -79,8 +79,8 @@ class MouthInterior:
         colours = (teeth.toned(colour) / 255 for colour in (CAVITY, TONGUE))
         arrays = [array.astype(np.float32) for array in (plates, teeth.corners(), chin / opened, *colours)]
         width = np.linalg.norm(neutral[LIP_INNER_UPPER[-1]] - neutral[LIP_INNER_UPPER[0]])
-        arrays.append(np.array(width, np.float32))
-        return cls(*(torch.from_numpy(array) for array in arrays), lips.inner, lips.outer, gap)
+        made = [torch.from_numpy(array) for array in (*arrays, np.array(width, np.float32))]
+        return cls(*made, lips.inner, lips.outer, gap)  # pyright: ignore[reportCallIssue]
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "MouthInterior":
         """The same on another device; the precision stays."""

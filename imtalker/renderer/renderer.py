@@ -36,7 +36,7 @@ class Renderer(nn.Module):
         self.transfer = ImplicitMotionTransfer(config)
         self.synthesis = synthesis_network(config)
         self.teeth = TeethLayer(config) if config.teeth_texture else None
-        self.follows_landmarks = True  # False only where its worth is measured
+        self.follows_landmarks = self.paints_mouth = True  # False only where their worth is measured
 
     def encode_source(
         self,
@@ -99,7 +99,7 @@ class Renderer(nn.Module):
             coordinates[-1] = follow_landmarks(coordinates[-1], *placed)
         placement = None if self.teeth is None else self.teeth.place(adapted)
         layers = self.synthesis.layers(logits, coordinates)
-        if placed is not None and source.mouth is not None and source.geometry is not None:
+        if placed is not None and self.paints_mouth and source.mouth is not None and source.geometry is not None:
             mouth = source.mouth.place(motion, placed[0], source.geometry)
             gate, moved = keep_lips(layers.gate, layers.coordinates, mouth.lips, source.mouth.lips)
             layers = replace(layers, gate=gate, coordinates=moved, mouth=mouth)
