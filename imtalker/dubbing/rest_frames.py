@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.registration import landmarks_in_square, pixels_per_cm, register
+from imtalker.dubbing.registration import Registration, cut_square, landmarks_in_square, pixels_per_cm, register
 from imtalker.dubbing.tracking import Sighting
-from imtalker.faces.landmarks import FaceLandmarks
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import head_frame, mouth_opening
 
 CELL = 4.0  # degrees of yaw and pitch
 MAX_CELLS = 24
 MARGIN_CM = 3.0  # of the kept part round the landmarks of the lower face
-WIDE, TURNED = 1.5, 30.0  # cm of opening that are as good as any more; degrees of turn that make up for these
+WIDE = 1.2  # cm, a mouth that is open further shows no more of the teeth
+TURNED = 30.0  # degrees of yaw and pitch that count as much as a wide open mouth
 AT_REST = 0.3  # cm the lips may be open, or more open than the most closed frame of all
 
 
@@ -35,27 +35,23 @@ class RestFrame:
     picture: np.ndarray  # (h, w, 3) uint8, the lower face at full resolution
     to_picture: np.ndarray  # (2, 3) registration in pixels of ``picture``
 
-    @classmethod
-    def of(cls, index: int, frame: np.ndarray, face: FaceLandmarks, square: np.ndarray) -> "RestFrame":
-        """Keep what is needed of a frame."""
-        place = register(face)
-        lower = face.points[mouth_space().landmarks, :2]
-        margin = MARGIN_CM * pixels_per_cm(place.to_image)
-        height, width = frame.shape[:2]
-        left, top = np.floor(lower.min(0) - margin).astype(int).clip(0, [width - 2, height - 2]).tolist()
-        right, bottom = np.ceil(lower.max(0) + margin).astype(int).clip([left + 2, top + 2], [width, height]).tolist()
-        to_picture = place.to_image.copy()
-        to_picture[:, 2] -= [left, top]
-        points = landmarks_in_square(face.points, place.to_image, SQUARE)
-        opening = mouth_opening(head_frame(face.points))
-        return cls(index, opening, square, points, frame[top:bottom, left:right].copy(), to_picture)
+
+@dataclass(frozen=True, eq=False)
+class OpenFrame:
+    """The frame that shows the person's teeth best."""
+
+    index: int  # frame of the clip
+    square: np.ndarray  # (512, 512, 3) uint8, registered
+    points: np.ndarray  # (478, 3) landmarks in it, pixels
 
 
 class RestFrames:
-    """Gathers the most closed frame of every pose while a clip goes by."""
+    """Gathers the most closed frame of every pose, and one with an open mouth, while a clip goes by."""
 
     def __init__(self) -> None:
         self._cells: dict[tuple[int, int], RestFrame] = {}
+        self._open: OpenFrame | None = None
+        self._shown = 0.0
 
     def add(self, index: int, sighting: Sighting) -> None:
         """One more frame of the clip."""
@@ -64,36 +60,37 @@ class RestFrames:
             return
         place = register(face)
         opening = mouth_opening(head_frame(face.points))
+        self._add_open(index, sighting.frame, face.points, place, opening)
         cell = round(place.yaw / CELL), round(place.pitch / CELL)
         best = self._cells.get(cell)
         if (best is not None and best.opening <= opening) or (best is None and len(self._cells) >= MAX_CELLS):
             return
-        self._cells[cell] = RestFrame.of(index, sighting.frame, face, square)
+        lower = face.points[mouth_space().landmarks, :2]
+        margin = MARGIN_CM * pixels_per_cm(place.to_image)
+        height, width = sighting.frame.shape[:2]
+        left, top = np.floor(lower.min(0) - margin).astype(int).clip(0, [width - 2, height - 2]).tolist()
+        right, bottom = np.ceil(lower.max(0) + margin).astype(int).clip([left + 2, top + 2], [width, height]).tolist()
+        to_picture = place.to_image.copy()
+        to_picture[:, 2] -= [left, top]
+        picture = sighting.frame[top:bottom, left:right].copy()
+        points = landmarks_in_square(face.points, place.to_image, SQUARE)
+        self._cells[cell] = RestFrame(index, opening, square, points, picture, to_picture)
+
+    def _add_open(self, index: int, frame: np.ndarray, points: np.ndarray, place: Registration, opening: float) -> None:
+        shown = min(opening, WIDE) / WIDE - np.hypot(place.yaw, place.pitch) / TURNED
+        if shown <= self._shown:
+            return
+        self._shown = shown
+        square = cut_square(frame, place.to_image, SQUARE)
+        self._open = OpenFrame(index, square, landmarks_in_square(points, place.to_image, SQUARE))
+
+    @property
+    def open(self) -> OpenFrame | None:
+        """None where no mouth opens in a head that looks ahead."""
+        return self._open
 
     def result(self) -> tuple[RestFrame, ...]:
         """The frames that are at rest; none where no face was seen."""
         found = list(self._cells.values())
         limit = AT_REST + min((frame.opening for frame in found), default=0.0)
         return tuple(frame for frame in found if frame.opening <= limit)
-
-
-class WidestFrame:
-    """Keeps the frame with the mouth widest open, near to frontal: it shows the person's teeth."""
-
-    def __init__(self) -> None:
-        self._best: RestFrame | None = None
-        self._score = -np.inf
-
-    def add(self, index: int, sighting: Sighting) -> None:
-        """One more frame of the clip."""
-        face, square = sighting.face, sighting.square
-        if face is None or square is None:
-            return
-        place = register(face)
-        score = min(mouth_opening(head_frame(face.points)), WIDE) / WIDE - np.hypot(place.yaw, place.pitch) / TURNED
-        if score > self._score:
-            self._best, self._score = RestFrame.of(index, sighting.frame, face, square), score
-
-    def result(self) -> RestFrame | None:
-        """The frame; None where no face was seen."""
-        return self._best

@@ -13,7 +13,7 @@ from imtalker.dubbing.mouth_reading import read_mouth
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.references import References, choose_references
 from imtalker.dubbing.remarks import plan_remarks, track_remarks
-from imtalker.dubbing.rest_frames import RestFrames, WidestFrame
+from imtalker.dubbing.rest_frames import RestFrames
 from imtalker.dubbing.timing import MAX_YAW, Plan
 from imtalker.dubbing.tracking import FaceTrack, Sighting, TrackRecorder, watch
 from imtalker.errors import NoFaceError
@@ -53,7 +53,7 @@ def understand(
         InputError: several people and none chosen, or no face at the reference time.
     """
     what = f"clip {clip.path}"
-    recorder, rest, widest = TrackRecorder(), RestFrames(), WidestFrame()
+    recorder, rest = TrackRecorder(), RestFrames()
     wanted = max(plan.used, round(LOOK_SECONDS * plan.fps))
     frames = timings.iterate("decoding", islice(read_frames(clip.path, float(plan.fps)), wanted))
     side = pipeline.models.renderer.config.input_size
@@ -64,7 +64,6 @@ def understand(
             _record(pipeline, recorder, group)
         for index, sighting in enumerate(group, done):
             rest.add(index, sighting)
-            widest.add(index, sighting)
             people = max(people, sighting.people)
         done += len(group)
         yield Followed(done, max(done, min(wanted, clip.num_frames)))
@@ -79,7 +78,7 @@ def understand(
     neutral = None if options.reference is None else round(options.reference * plan.fps)
     references = choose_references(track, neutral)
     track = replace(track, motion=read_mouth(track, references))
-    return Understood(plan, track, references.with_rest(rest.result(), track, widest.result()), remarks)
+    return Understood(plan, track, references.with_frames(rest, track), remarks)
 
 
 @torch.inference_mode()

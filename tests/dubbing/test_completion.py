@@ -14,6 +14,7 @@ from imtalker.dubbing.completion.mouth_patch import (
     CENTRE,
     OUTLINE,
     apply,
+    cut_patch,
     hidden_part,
     in_patch,
     inverse,
@@ -25,7 +26,7 @@ from imtalker.dubbing.completion.mouth_patch import (
 from imtalker.dubbing.completion.network import FOLD, colour_change
 from imtalker.dubbing.references import References, choose_references
 from imtalker.dubbing.registration import register
-from imtalker.dubbing.rest_frames import RestFrames, WidestFrame
+from imtalker.dubbing.rest_frames import RestFrames
 from imtalker.dubbing.tracking import FaceTrack, TrackRecorder, watch
 from imtalker.errors import InputError, WeightsError
 from imtalker.faces.landmarks import FaceLandmarks
@@ -42,13 +43,12 @@ GAPS = (0.0, 3.0, 8.0)
 def clip() -> tuple[list[np.ndarray], FaceTrack, References]:
     """One drawn face in one place with three mouths, and what the first pass finds in it."""
     frames = [draw_face(DrawnFace(gap=gap)) for gap in GAPS]
-    recorder, rest, widest = TrackRecorder(), RestFrames(), WidestFrame()
+    recorder, rest = TrackRecorder(), RestFrames()
     for index, sighting in enumerate(watch(frames, 64, 0, "the clip")):
         rest.add(index, sighting)
-        widest.add(index, sighting)
         recorder.add(sighting, np.random.default_rng(index).normal(0, 0.2, 32).astype(np.float32))
     track = recorder.result("the clip")
-    return frames, track, choose_references(track).with_rest(rest.result(), track, widest.result())
+    return frames, track, choose_references(track).with_frames(rest, track)
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +166,14 @@ def test_a_reference_asked_for_its_own_motion_keeps_its_landmarks(clip) -> None:
     assert (turned[:, 0] > own[:, 0]).mean() > 0.8  # the nose goes to the right, and the mouth with it
 
 
-def test_the_widest_frame_shows_the_open_mouth(clip) -> None:
-    _, _, references = clip
-    assert references.widest is not None and references.widest.index == 2
-    assert references.widest.opening > references.rest[0].opening
+def test_the_open_frame_is_seen_where_its_landmarks_are(clip) -> None:
+    frames, track, references = clip
+    assert references.open is not None and references.open.index == 2
+    opened = Reference.of(references.open, references.open_motion, 96)
+    own = cut_patch(frames[2], track.to_image[2], track.turn[2], 96)
+    assert np.abs(opened.patch.astype(float) - own).mean() < 4  # registered once more, in its square
+    there = in_patch(apply(inverse(track.to_image[2]), track.lower[2]), track.turn[2], 96)
+    assert np.abs(opened.landmarks(96) - there).max() < 1.5  # pixels
 
 
 def test_the_old_mouth_does_not_reach_the_new_one(clip, engine: CompletionEngine) -> None:

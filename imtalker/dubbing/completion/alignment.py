@@ -22,8 +22,8 @@ from imtalker.dubbing.completion.mouth_patch import (
     seen_from,
 )
 from imtalker.dubbing.mouth_space import lower_face, mouth_space
-from imtalker.dubbing.registration import register, square_to_image
-from imtalker.dubbing.rest_frames import RestFrame
+from imtalker.dubbing.registration import SQUARE_CM, register, square_to_image
+from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
 from imtalker.faces.landmarks import FaceLandmarks
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import head_frame
@@ -31,6 +31,8 @@ from imtalker.faces.readings import head_frame
 INNER_LIPS = slice(44, 64)  # of ``MouthSpace.landmarks``
 SMOOTHING_CM = 0.15  # landmarks are followed up to about a pixel: they jitter, and closed lips lie on each other
 GRID = 2  # pixels between the points where the map is computed
+# registration of a square that is itself upright and in its place
+_UPRIGHT = np.array([[SQUARE / SQUARE_CM, 0, SQUARE / 2 - 0.5], [0, SQUARE / SQUARE_CM, SQUARE / 2 - 0.5]])
 # corners and middle of the patch's lower edge stay where they are: no landmark lies on the neck
 _STILL = np.array([[0.02, 0.98], [0.35, 0.99], [0.65, 0.99], [0.98, 0.98]])
 
@@ -87,11 +89,14 @@ class Reference:
     motion: np.ndarray  # (32,)
 
     @classmethod
-    def of(cls, frame: RestFrame, motion: np.ndarray, side: int) -> "Reference":
+    def of(cls, frame: RestFrame | OpenFrame, motion: np.ndarray, side: int) -> "Reference":
         """Of a kept frame and the motion ``(32,)`` read from it."""
         face = FaceLandmarks(frame.points, np.zeros(0))
         place, chosen = register(face), mouth_space().landmarks
-        to_square = square_to_image(frame.to_picture, SQUARE)
+        picture, to_picture = frame.square, _UPRIGHT
+        if isinstance(frame, RestFrame):
+            picture, to_picture = frame.picture, frame.to_picture
+        to_square = square_to_image(to_picture, SQUARE)
         # the square's own registration is the identity but for its scale: landmarks there, in cm
         seen = apply(inverse(place.to_image), frame.points[chosen, :2])
         shape = head_frame(frame.points).points[chosen]
@@ -99,9 +104,9 @@ class Reference:
             [to_square[:, :2] @ place.to_image[:, :2], to_square[:, :2] @ place.to_image[:, 2] + to_square[:, 2]]
         )
         return cls(
-            frame.picture,
+            picture,
             patch_to_image(to_image, place.turn, side),
-            cut_patch(frame.picture, to_image, place.turn, side),
+            cut_patch(picture, to_image, place.turn, side),
             seen,
             shape,
             place.turn,

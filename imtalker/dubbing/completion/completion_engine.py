@@ -30,7 +30,7 @@ from imtalker.dubbing.completion.network import CompletionNetwork
 from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.references import References
 from imtalker.dubbing.renderer_engine import rest_distances, soft_choice
-from imtalker.dubbing.rest_frames import RestFrame
+from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 from imtalker.pipeline.rendering import to_tensor
@@ -57,7 +57,7 @@ class CompletionEngine:
         self._network = network.eval()
         self._side = network.config.patch_size
         self._like = next(network.parameters())
-        self._known: WeakKeyDictionary[RestFrame, Reference] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[RestFrame | OpenFrame, Reference] = WeakKeyDictionary()
 
     @classmethod
     def load(cls, path: str | Path, device: torch.device | str = "cpu") -> "CompletionEngine":
@@ -84,8 +84,8 @@ class CompletionEngine:
         rest = {i: self._prepared(references.rest[i], references.rest_motion[i]) for i in np.flatnonzero(shares.any(0))}
         asked = {i: reference.asked(motion, landmarks.turn) for i, reference in rest.items()}
         opened = next(iter(rest.values()))
-        if references.widest is not None:
-            opened = self._prepared(references.widest, references.widest_motion)
+        if references.open is not None:
+            opened = self._prepared(references.open, references.open_motion)
         jobs = [
             self._job(
                 frame,
@@ -101,7 +101,7 @@ class CompletionEngine:
             for frame, job, layers in zip(frames, jobs, self._layers(jobs, landmarks, motion), strict=True)
         ]
 
-    def _prepared(self, frame: RestFrame, motion: np.ndarray) -> Reference:
+    def _prepared(self, frame: RestFrame | OpenFrame, motion: np.ndarray) -> Reference:
         if frame not in self._known:
             self._known[frame] = Reference.of(frame, motion, self._side)
         return self._known[frame]
