@@ -13,7 +13,7 @@ from imtalker.generator.motion_statistics import READOUT_NAMES
 
 # Opening of the lids during a blink, over that before it: median of those that the network makes.
 BLINK = torch.tensor([0.9, 0.32, 0.0, 0.14, 0.44, 0.75, 0.95])
-EARLIEST, LATEST = 0.75, 1.45  # of the mean interval: when a blink may follow, and when it must have begun at the latest
+EARLIEST, LATEST = 0.75, 1.45  # of the mean interval: when a blink may follow, and when one must have begun
 FIRST = (0.2, 0.8)  # of the mean interval: when the first one must have begun, so that 4 s hold one
 SHUT, CLOSING, OPEN = 0.5, 0.75, 0.85  # of the usual opening: a blink; lids on their way; open again
 MIN_LEVEL_FRAMES = 25  # from which the usual opening is measured
