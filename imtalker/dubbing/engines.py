@@ -1,4 +1,4 @@
-"""Which engine draws the mouths: the completion network where its weights lie beside the others, else the renderer."""
+"""Which engine draws the mouths: the portrait renderer, or the completion network where it is asked for."""
 
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,16 @@ COMPLETION_WEIGHTS = "completion.safetensors"
 
 
 def engine_name(pipeline: TalkingHeadPipeline, asked: str | None) -> str:
-    """The name of the engine that is meant; None is the best there are weights for.
+    """The name of the engine that is meant; None is the renderer, whose mouths are the crisper ones.
 
     Raises:
         InputError: an unknown name, or there are no weights for it.
     """
-    there = _weights(pipeline).is_file()
     if asked is None:
-        return COMPLETION if there else RENDERER
+        return RENDERER
     if asked not in ENGINES:
         raise InputError(f"unknown engine {asked!r}; choose {' or '.join(ENGINES)}")
-    if asked == COMPLETION and not there:
+    if asked == COMPLETION and not _weights(pipeline).is_file():
         raise InputError(
             f"the models in {_weights(pipeline).parent} have no {COMPLETION_WEIGHTS}; "
             "take the renderer engine, or copy the weights there"

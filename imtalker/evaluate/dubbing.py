@@ -109,7 +109,7 @@ def evaluate_dubbing(
     """Dub and measure every clip of a data set that has sound; counterfactuals serve as truth only.
 
     Args:
-        engine: name of what draws the mouths; None: the best there are weights for.
+        engine: name of what draws the mouths; None: the renderer.
 
     Raises:
         InputError: no clip can be dubbed.

@@ -36,8 +36,8 @@ def with_weights(tmp_path: Path) -> Any:
     return pipeline_in(tmp_path)
 
 
-def test_the_best_engine_is_the_one_with_weights(with_weights, tmp_path: Path) -> None:
-    assert engine_name(with_weights, None) == COMPLETION
+def test_the_completion_needs_its_weights(with_weights, tmp_path: Path) -> None:
+    assert engine_name(with_weights, COMPLETION) == COMPLETION
     assert isinstance(make_engine(with_weights, COMPLETION), CompletionEngine)
     for bare in (pipeline_in(tmp_path / "elsewhere"), pipeline_in(None)):
         assert engine_name(bare, None) == RENDERER
