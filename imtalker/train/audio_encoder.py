@@ -20,9 +20,10 @@ from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, AudioEnc
 from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.music import music
-from imtalker.train.speech.augmentation import augment, change_speed, colored_noise
+from imtalker.train.speech.augmentation import augment, change_speed, colored_noise, mask
 from imtalker.train.speech.corpus import Utterance, load_corpus
-from imtalker.train.speech.phonemes import PHONEMES, VOICELESS, Segment, frame_labels
+from imtalker.train.speech.phonemes import INDEX, PHONEMES, SILENCE, VOICELESS, Segment, frame_labels
+from imtalker.train.speech.teacher import with_posteriors
 from imtalker.train.speech.visemes import MOUTH_CONTROLS, VISEME_GROUPS, mouth_track
 from imtalker.weights.file import load_weights, save_weights
 from imtalker.weights.presets import TINY_AUDIO
@@ -79,6 +80,10 @@ class AudioTrainingConfig:
     music: float = 0.15  # with music beneath
     no_speech: float = 0.08  # pieces of music or noise alone: the mouth rests
     augmentation: float = 1.0  # strength, 0..1
+    masks: int = 0  # pieces of time, and bands of frequency, that are taken out of the sound at most
+    dropout: float = 0.0  # inside the encoder and before the heads
+    teacher: str | None = None  # posteriors made by imtalker.train.speech.teacher
+    teacher_weight: float = 0.7  # of the teacher's posteriors against the aligned phonemes, 0..1
 
 
 def is_real(voice: str) -> bool:
@@ -89,9 +94,13 @@ def is_real(voice: str) -> bool:
 class PhonemeRecogniser(nn.Module):
     """The audio encoder with linear heads: phonemes (40), mouth controls (10), voicing, loudness."""
 
-    def __init__(self, config: AudioEncoderConfig):
+    def __init__(self, config: AudioEncoderConfig, dropout: float = 0.0):
         super().__init__()
         self.encoder = AudioEncoder(config)
+        for module in self.encoder.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = dropout
+        self.dropout = nn.Dropout(dropout)
         self.heads = nn.Linear(config.hidden_size, len(PHONEMES) + len(MOUTH_CONTROLS) + 2)
         initialise_filters(self.encoder)
 
@@ -100,7 +109,7 @@ class PhonemeRecogniser(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not heads_only):
             features = self.encoder(waveform, waveform.shape[1] // SAMPLES_PER_FRAME)
         sizes = [len(PHONEMES), len(MOUTH_CONTROLS), 2]
-        phonemes, mouth, rest = self.heads(features).split(sizes, dim=-1)
+        phonemes, mouth, rest = self.heads(self.dropout(features)).split(sizes, dim=-1)
         return phonemes, mouth, rest
 
 
@@ -142,6 +151,20 @@ def split_corpus(
 def normalise(waveform: np.ndarray) -> np.ndarray:
     """Zero mean, unit variance, as the encoder expects its input."""
     return ((waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)).astype(np.float32)
+
+
+def resample_posteriors(heard: np.ndarray, start: float, factor: float, frames: int) -> np.ndarray:
+    """(``frames``, 40) float32 posteriors of a piece that begins ``start`` seconds into speech ``factor`` times as
+    fast as that in which a teacher heard ``heard`` (T, 40); silence outside.
+    """
+    padded = np.zeros((len(heard) + 2, heard.shape[1]), np.float32)
+    padded[1:-1] = heard
+    padded[[0, -1], INDEX[SILENCE]] = 1
+    middles = ((np.arange(frames) + 0.5) / FRAME_RATE + start) * factor
+    position = (middles * FRAME_RATE + 0.5).clip(0, len(heard) + 1)
+    low = np.minimum(position.astype(int), len(heard))
+    weight = (position - low).astype(np.float32)[:, None]
+    return padded[low] * (1 - weight) + padded[low + 1] * weight
 
 
 class AudioBatches:
@@ -193,11 +216,19 @@ class AudioBatches:
         energy = np.sqrt((piece.reshape(frames, -1) ** 2).mean(1))
         loudness = np.log(energy / (energy.max() + 1e-6) + 0.01)
         labels = frame_labels(segments, frames)
+        target = labels
+        if segments and utterance.posteriors is not None:
+            weight = self.config.teacher_weight
+            heard = resample_posteriors(utterance.posteriors, start / SAMPLE_RATE, factor, frames)
+            target = (1 - weight) * labels + weight * heard
+        noisy = augment(piece + background, rng, self.config.augmentation)
+        if self.config.masks:
+            noisy = mask(noisy, rng, self.config.masks)
         mouth = mouth_track(segments, frames)
         voiceless = [i for i, p in enumerate(PHONEMES) if p in VOICELESS]
         return {
-            "waveform": normalise(augment(piece + background, rng, self.config.augmentation)),
-            "phonemes": labels,
+            "waveform": normalise(noisy),
+            "phonemes": target,
             "mouth": np.stack([mouth[name] for name in MOUTH_CONTROLS], -1).astype(np.float32),
             "voicing": (1 - labels[:, voiceless].sum(1)).clip(0, 1),
             "loudness": loudness.astype(np.float32),
@@ -296,7 +327,10 @@ def spread(utterances: Sequence[Utterance], count: int) -> list[Utterance]:
 
 def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
     """The recogniser, its data and its validation, ready to run."""
-    train, kept = split_corpus(load_corpus(config.corpus), config)
+    corpus = load_corpus(config.corpus)
+    if config.teacher is not None:
+        corpus = with_posteriors(corpus, config.teacher)
+    train, kept = split_corpus(corpus, config)
     sets = validation_sets(train, kept)
 
     def validate(modules: Mapping[str, nn.Module], step: int) -> dict[str, float]:
@@ -308,7 +342,7 @@ def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> Tra
         return numbers
 
     torch.manual_seed(config.loop.seed)
-    recogniser = PhonemeRecogniser(config.encoder)
+    recogniser = PhonemeRecogniser(config.encoder, config.dropout)
     if config.start_from is not None:
         load_weights(recogniser.encoder, config.start_from)
     modules = {"recogniser": recogniser}
