@@ -30,6 +30,7 @@ from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_i
 from imtalker.dubbing.renderer_engine import RendererEngine
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
+from imtalker.evaluate.av_offset import av_offset, shift_sound
 from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
 from imtalker.evaluate.dataset import Clip, Dataset
 from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, patch_masks, unrest
@@ -130,6 +131,8 @@ def _evaluate_clip(
     frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
     recorded = measure_clip(frames, fps)
     own_sound, new_sound = (_sound(path, min(seconds, len(frames) / fps)) for path in (clip.path, other.path))
+    offset = av_offset(recorded.readings["mouth_opening"], recognise_phonemes(own_sound), fps).seconds
+    own_sound = shift_sound(own_sound, offset)
     rows: dict[str, dict[str, float]] = {kind: {} for kind in ENGINES}
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))
