@@ -10,7 +10,8 @@ from imtalker.config import SAMPLE_RATE, AudioEncoderConfig
 from imtalker.errors import InputError
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.train import audio_encoder as audio_training
-from imtalker.train.audio_encoder import AudioTrainingConfig, build_loop, export, split_corpus
+from imtalker.train.audio_data import AudioTrainingConfig, split_corpus
+from imtalker.train.audio_encoder import build_loop, export
 from imtalker.train.loop import LoopConfig
 from imtalker.train.options import read_config
 from imtalker.train.speech.augmentation import augment

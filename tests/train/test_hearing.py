@@ -9,7 +9,7 @@ import torch
 from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
 from imtalker.generator.audio_encoder import AudioEncoder
-from imtalker.train.audio_encoder import READERS_KEPT_OUT, AudioBatches, AudioTrainingConfig, split_corpus
+from imtalker.train.audio_data import READERS_KEPT_OUT, AudioBatches, AudioTrainingConfig, split_corpus
 from imtalker.train.grow_audio import grow
 from imtalker.train.music import music
 from imtalker.train.speech.corpus import Utterance, plausible, read_table

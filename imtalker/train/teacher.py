@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from imtalker.config import SAMPLE_RATE, SAMPLES_PER_FRAME
 from imtalker.errors import InputError
+from imtalker.train.audio_data import AudioTrainingConfig, split_corpus, validation_sets
 from imtalker.train.options import configure_logging
 from imtalker.train.speech.corpus import Utterance, load_corpus
 from imtalker.train.speech.phonemes import PHONEMES, SILENCE, frame_labels
@@ -133,20 +134,18 @@ def with_posteriors(utterances: Sequence[Utterance], path: Path | str) -> list[U
     InputError: there is no such file, or it was made of another corpus.
     """
     if not Path(path).is_file():
-        raise InputError(f"{path} does not exist; make it with python -m imtalker.train.speech.teacher")
+        raise InputError(f"{path} does not exist; make it with python -m imtalker.train.teacher")
     with np.load(path) as data:
         length, flat = data["length"], data["posteriors"]
     frames = [-(-len(u.waveform) // SAMPLES_PER_FRAME) for u in utterances]
     if list(length) != frames:
-        raise InputError(f"{path} was made of another corpus; make it again with imtalker.train.speech.teacher")
+        raise InputError(f"{path} was made of another corpus; make it again with imtalker.train.teacher")
     parts = np.split(flat, np.cumsum(length)[:-1])
     return [replace(u, posteriors=p) for u, p in zip(utterances, parts, strict=True)]
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write what Whisper and a head trained on the training voices hear in every utterance of a corpus."""
-    from imtalker.train.audio_encoder import AudioTrainingConfig, split_corpus, validation_sets
-
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder made by imtalker.train.speech.corpus")
     parser.add_argument("--model", type=Path, required=True, help="folder of a CTranslate2 model of Whisper base")
