@@ -2,8 +2,9 @@
 
 Published clips are often cut with sound a few frames early or late; the field measures a recording's offset over its
 whole length and corrects it first (Chung and Zisserman 2016, "Out of time"; the preparation of VoxCeleb and Wav2Lip).
-Two cues are searched together: the mouth's opening against the openness of the phonemes heard, and closed lips at
-p, b, m. On five speeches both find the same offset; the loudness of the sound finds another and is left out.
+Three cues are searched together: the mouth's opening against the openness of the phonemes heard, closed lips at p, b, m,
+and the mouth's width against rounded and spread phonemes. On five speeches all three find the same offset within two
+frames; the loudness of the sound finds others and is left out.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from imtalker.config import SAMPLE_RATE
 from imtalker.evaluate.lip_sync import MAX_OFFSET, correlation, peak_shift, without_trend
 from imtalker.evaluate.phonemes import PhonemeTrack
 
-MIN_CONFIDENCE = 0.23  # of mouths with foreign sound, 8 s each, one in twenty reaches it
+MIN_CONFIDENCE = 0.33  # of mouths with foreign sound, 8 s each, one in twenty reaches it
 _PEAK_WIDTH = 0.16  # seconds round the best offset that belong to its own peak
 _PULSE = 0.04  # seconds, width of a closure
 
@@ -25,7 +26,7 @@ class AvOffset:
 
     seconds: float  # to be taken out; positive: the picture comes after the sound; 0 where it cannot be told
     found: float  # seconds, where the cues agree best, trusted or not; range +-MAX_OFFSET; NaN: nothing to go by
-    confidence: float  # best score minus the best outside its peak; 0..4, higher is better
+    confidence: float  # best score minus the best outside its peak; 0..6, higher is better
 
     @property
     def trusted(self) -> bool:
@@ -36,20 +37,25 @@ class AvOffset:
 UNKNOWN = AvOffset(0.0, float("nan"), 0.0)
 
 
-def av_offset(opening: np.ndarray, cues: PhonemeTrack, fps: float) -> AvOffset:
-    """Offset of a recording from the opening of the mouth (T,), NaN where unknown, and what its sound asks of the lips.
+def av_offset(opening: np.ndarray, width: np.ndarray, cues: PhonemeTrack, fps: float) -> AvOffset:
+    """Offset of a recording from its mouth and what its sound asks of it.
 
-    Give as much of the recording as there is: from 20 s on the answer is mostly sure, from 8 s often. Less than two
-    seconds of face or a sound without speech tell nothing: ``UNKNOWN``.
+    Give as much of the recording as there is: 8 s mostly tell it, 4 s often. Less than two seconds of face or a sound
+    without speech tell nothing: ``UNKNOWN``.
+
+    Args:
+        opening, width: (T,) of the mouth in each frame, any unit; NaN where unknown.
+        cues: what the sound asks of the lips.
+        fps: frames per second.
     """
-    known = np.isfinite(opening)
+    known = np.isfinite(opening) & np.isfinite(width)
     if known.sum() < 2 * fps or not len(cues.openness):
         return UNKNOWN
     times = (np.arange(len(opening)) + 0.5) / fps
-    moving = without_trend(np.interp(times, times[known], opening[known]), fps)
+    seen = [without_trend(np.interp(times, times[known], x[known]), fps) for x in (opening, width)]
     step = 0.5 / fps
     offsets = np.arange(-int(MAX_OFFSET / step), int(MAX_OFFSET / step) + 1) * step
-    curve = np.array([_agreement(moving, cues, times - offset, known, fps) for offset in offsets])
+    curve = np.array([_agreement(*seen, cues, times - offset, known, fps) for offset in offsets])
     if not np.any(curve):
         return UNKNOWN
     best = int(curve.argmax())
@@ -73,10 +79,15 @@ def shift_sound(waveform: np.ndarray, seconds: float) -> np.ndarray:
     return out
 
 
-def _agreement(moving: np.ndarray, cues: PhonemeTrack, times: np.ndarray, known: np.ndarray, fps: float) -> float:
-    asked = without_trend(cues.openness_at(times), fps)
-    score = correlation(moving[known], asked[known])
+def _agreement(
+    opening: np.ndarray, width: np.ndarray, cues: PhonemeTrack, times: np.ndarray, known: np.ndarray, fps: float
+) -> float:
+    """Sum of the correlations of the three cues, -3..3."""
+
+    def agree(seen: np.ndarray, asked: np.ndarray) -> float:
+        return correlation(seen[known], without_trend(asked, fps)[known])
+
+    score = agree(opening, cues.openness_at(times)) + agree(width, cues.spread_at(times))
     if len(cues.closures):
-        pulses = np.exp(-0.5 * ((times[:, None] - cues.closures) / _PULSE) ** 2).sum(1)
-        score -= correlation(moving[known], without_trend(pulses, fps)[known])
+        score -= agree(opening, np.exp(-0.5 * ((times[:, None] - cues.closures) / _PULSE) ** 2).sum(1))
     return score

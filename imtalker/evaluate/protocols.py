@@ -237,9 +237,10 @@ class Evaluator:
         meter = ClipMeter(FRAME_RATE, identity_every=0)
         for frame in islice(read_frames(clip.path), measures.num_frames, _OFFSET_SECONDS * FRAME_RATE):
             meter.add(crop_and_resize(frame, box, SIZE))
-        opening = np.concatenate([m.readings["mouth_opening"] for m in (measures, meter.result())])
+        seen = (measures.readings, meter.result().readings)
+        opening, width = (np.concatenate([s[name] for s in seen]) for name in ("mouth_opening", "mouth_width"))
         sound = load_waveform(clip.path)[: len(opening) * SAMPLES_PER_FRAME]
-        offset = av_offset(opening, recognise_phonemes(sound), FRAME_RATE)
+        offset = av_offset(opening, width, recognise_phonemes(sound), FRAME_RATE)
         said = f"{1000 * offset.found:+.0f} ms, confidence {offset.confidence:.2f}"
         logger.info("%s: picture after sound %s%s", clip.name, said, "" if offset.trusted else ", left as it is")
         return offset

@@ -217,7 +217,7 @@ def test_a_recording_with_its_sound_moved_measures_so_and_scores_as_before(frame
     opening = cues.openness_at((np.arange(300) + 0.5) / 25)
     sound = sound_of(cues)
     moved = shift_sound(sound, frames / 25)
-    found = av_offset(opening, hear(moved), 25)
+    found = av_offset(opening, np.zeros(300), hear(moved), 25)
     assert found.trusted and found.seconds == pytest.approx(-frames / 25, abs=0.008)
     right = hear(shift_sound(moved, found.seconds))
     for score in (lambda c: lip_sync(opening, c, 25).correlation_as_is, lambda c: closure_rate(opening, c, 25)):
@@ -226,15 +226,23 @@ def test_a_recording_with_its_sound_moved_measures_so_and_scores_as_before(frame
 
 def test_an_offset_that_cannot_be_told_is_none():
     wrong = [
-        av_offset(speech(8, seed=i).openness_at((np.arange(200) + 0.5) / 25), speech(8, seed=i + 50), 25)
+        av_offset(speech(8, seed=i).openness_at((np.arange(200) + 0.5) / 25), np.zeros(200), speech(8, seed=i + 50), 25)
         for i in range(20)
     ]
     assert sum(offset.trusted for offset in wrong) <= 4
     assert all(offset.seconds == 0 for offset in wrong if not offset.trusted)
     cues = speech()
     for opening in (np.full(150, np.nan), np.ones(150), np.ones(40)):
-        assert av_offset(opening, cues, 25) is UNKNOWN
-    assert av_offset(np.random.default_rng(0).random(150), PhonemeTrack(np.zeros(0), np.zeros(0)), 25) is UNKNOWN
+        assert av_offset(opening, opening, cues, 25) is UNKNOWN
+    moving = np.random.default_rng(0).random(150)
+    assert av_offset(moving, moving, PhonemeTrack(np.zeros(0), np.zeros(0)), 25) is UNKNOWN
+
+
+def test_the_width_of_the_mouth_tells_an_offset_too():
+    spread = np.convolve(np.random.default_rng(2).normal(size=420), np.hanning(13), "same")[10:-10]
+    cues = PhonemeTrack(np.full(400, 0.4), np.zeros(0), spread / np.abs(spread).max())
+    width = 5 + cues.spread_at((np.arange(200) + 0.5) / 25 + 0.12)
+    assert av_offset(np.zeros(200), width, cues, 25).seconds == pytest.approx(-0.12, abs=0.008)
 
 
 def test_moving_a_sound_and_moving_it_back_loses_only_what_fell_off():
