@@ -2,9 +2,9 @@
 
 Published clips are often cut with sound a few frames early or late; the field measures a recording's offset over its
 whole length and corrects it first (Chung and Zisserman 2016, "Out of time"; the preparation of VoxCeleb and Wav2Lip).
-Three cues are searched together: the mouth's opening against the openness of the phonemes heard, closed lips at p, b, m,
-and the mouth's width against rounded and spread phonemes. On five speeches all three find the same offset within two
-frames; the loudness of the sound finds others and is left out.
+Three cues are searched together: the mouth's opening against the openness of the phonemes heard, closed lips at
+p, b, m, and the mouth's width against rounded and spread phonemes. On five speeches all three find the same offset
+within three frames; the loudness of the sound finds others and is left out.
 """
 
 from dataclasses import dataclass
