@@ -1,10 +1,10 @@
-"""Frames of the clip that show best what the person looks like: lips closed at rest, and the mouth wide open."""
+"""Frames of the clip that show best what the person looks like: lips closed at rest, and one that shows the teeth."""
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from imtalker.dubbing.rest_frames import RestFrame
+from imtalker.dubbing.rest_frames import OpenFrame, RestFrame, RestFrames
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 
@@ -16,17 +16,26 @@ class References:
     """Reference frames of a clip."""
 
     neutral: int  # frame: frontal, lips closed, sharp (IMGTalk's neutral silent state)
-    open: int  # frame: the mouth at its widest, near to frontal
     motion: np.ndarray  # (32,) float32 of the neutral frame
     rest: tuple[RestFrame, ...] = ()  # frames to draw from, with the mouth at rest
     rest_motion: np.ndarray = field(default_factory=lambda: np.zeros((0, 32), np.float32))  # (R, 32) of these
     rest_pose: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))  # (R, 2) their yaw and pitch, degrees
+    open: OpenFrame | None = None  # shows the teeth
+    open_motion: np.ndarray = field(default_factory=lambda: np.zeros(32, np.float32))  # (32,) of it
 
-    def with_rest(self, frames: tuple[RestFrame, ...], track: FaceTrack) -> "References":
+    def with_frames(self, frames: RestFrames, track: FaceTrack) -> "References":
         """The same with frames to draw from; ``track`` is the clip's, with its mouths read."""
-        index = np.array([frame.index for frame in frames], int)
-        pose = np.stack([track.yaw[index], track.pitch[index]], 1)
-        return replace(self, rest=frames, rest_motion=track.motion[index], rest_pose=pose)
+        rest = frames.result()
+        index = np.array([frame.index for frame in rest], int)
+        found = replace(
+            self,
+            rest=rest,
+            rest_motion=track.motion[index],
+            rest_pose=np.stack([track.yaw[index], track.pitch[index]], 1),
+        )
+        if frames.open is None:
+            return found
+        return replace(found, open=frames.open, open_motion=track.motion[frames.open.index])
 
 
 def choose_references(track: FaceTrack, neutral: int | None = None) -> References:
@@ -49,5 +58,4 @@ def choose_references(track: FaceTrack, neutral: int | None = None) -> Reference
     blink = (lids < SHARE_OF_EYES * np.median(lids)).astype(float)
     if neutral is None:
         neutral = int(seen[np.argmin(turned + 2 * shut + blurred + blink)])
-    widest = int(seen[np.argmax(np.minimum(opening, 2.5) / 2 - turned - blurred)])
-    return References(neutral, widest, track.motion[neutral])
+    return References(neutral, track.motion[neutral])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.registration import landmarks_in_square, pixels_per_cm, register
+from imtalker.dubbing.registration import Registration, cut_square, landmarks_in_square, pixels_per_cm, register
 from imtalker.dubbing.tracking import Sighting
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import head_frame, mouth_opening
@@ -19,6 +19,8 @@ from imtalker.faces.readings import head_frame, mouth_opening
 CELL = 4.0  # degrees of yaw and pitch
 MAX_CELLS = 24
 MARGIN_CM = 3.0  # of the kept part round the landmarks of the lower face
+WIDE = 1.2  # cm, a mouth that is open further shows no more of the teeth
+TURNED = 30.0  # degrees of yaw and pitch that count as much as a wide open mouth
 AT_REST = 0.3  # cm the lips may be open, or more open than the most closed frame of all
 
 
@@ -34,11 +36,22 @@ class RestFrame:
     to_picture: np.ndarray  # (2, 3) registration in pixels of ``picture``
 
 
+@dataclass(frozen=True, eq=False)
+class OpenFrame:
+    """The frame that shows the person's teeth best."""
+
+    index: int  # frame of the clip
+    square: np.ndarray  # (512, 512, 3) uint8, registered
+    points: np.ndarray  # (478, 3) landmarks in it, pixels
+
+
 class RestFrames:
-    """Gathers the most closed frame of every pose while a clip goes by."""
+    """Gathers the most closed frame of every pose, and one with an open mouth, while a clip goes by."""
 
     def __init__(self) -> None:
         self._cells: dict[tuple[int, int], RestFrame] = {}
+        self._open: OpenFrame | None = None
+        self._shown = 0.0
 
     def add(self, index: int, sighting: Sighting) -> None:
         """One more frame of the clip."""
@@ -47,6 +60,7 @@ class RestFrames:
             return
         place = register(face)
         opening = mouth_opening(head_frame(face.points))
+        self._add_open(index, sighting.frame, face.points, place, opening)
         cell = round(place.yaw / CELL), round(place.pitch / CELL)
         best = self._cells.get(cell)
         if (best is not None and best.opening <= opening) or (best is None and len(self._cells) >= MAX_CELLS):
@@ -61,6 +75,19 @@ class RestFrames:
         picture = sighting.frame[top:bottom, left:right].copy()
         points = landmarks_in_square(face.points, place.to_image, SQUARE)
         self._cells[cell] = RestFrame(index, opening, square, points, picture, to_picture)
+
+    def _add_open(self, index: int, frame: np.ndarray, points: np.ndarray, place: Registration, opening: float) -> None:
+        shown = min(opening, WIDE) / WIDE - np.hypot(place.yaw, place.pitch) / TURNED
+        if shown <= self._shown:
+            return
+        self._shown = shown
+        square = cut_square(frame, place.to_image, SQUARE)
+        self._open = OpenFrame(index, square, landmarks_in_square(points, place.to_image, SQUARE))
+
+    @property
+    def open(self) -> OpenFrame | None:
+        """None where no mouth opens in a head that looks ahead."""
+        return self._open
 
     def result(self) -> tuple[RestFrame, ...]:
         """The frames that are at rest; none where no face was seen."""

@@ -78,7 +78,7 @@ def understand(
     neutral = None if options.reference is None else round(options.reference * plan.fps)
     references = choose_references(track, neutral)
     track = replace(track, motion=read_mouth(track, references))
-    return Understood(plan, track, references.with_rest(rest.result(), track), remarks)
+    return Understood(plan, track, references.with_frames(rest, track), remarks)
 
 
 @torch.inference_mode()

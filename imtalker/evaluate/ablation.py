@@ -61,6 +61,7 @@ ABLATIONS = MappingProxyType(
                 Setting("identity not adapted to", without="identity"),
                 Setting("guide not repaired", without="repair"),
                 Setting("landmarks not followed", without="landmarks"),
+                Setting("lips and mouth left to the networks", without="mouth"),
             ),
         ),
     }
@@ -76,7 +77,8 @@ def parts_of(config: RendererConfig) -> tuple[str, ...]:
     "teeth": the learned rows of teeth stay invisible.
     "identity": motion is not adapted to the person (paper section 3.2.1), the adapter sees the motion alone.
     "repair": guide coordinates are taken as attention gives them.
-    "landmarks": source coordinates are not held to the portrait's landmarks.
+    "landmarks": source coordinates are not held to the portrait's landmarks, nor lips and mouth.
+    "mouth": lips and the inside of the mouth are left to the networks.
     """
     there = {
         "gate": config.pixel_gate,
@@ -86,6 +88,7 @@ def parts_of(config: RendererConfig) -> tuple[str, ...]:
         "identity": True,
         "repair": config.resampler == "coordinate",
         "landmarks": config.resampler == "coordinate",
+        "mouth": config.pixel_gate,
     }
     return tuple(part for part, is_there in there.items() if is_there)
 
@@ -102,6 +105,8 @@ def without(renderer: Renderer, part: str) -> Renderer:
         raise InputError(f"this renderer has no part {part!r} to leave out; it has {', '.join(known)}")
     copy = deepcopy(renderer)
     final = copy.synthesis.final
+    if part in ("gate", "pixels", "drawing", "mouth"):  # lips are moved pixels, what is between them is drawn
+        copy.paints_mouth = False
     if part in ("gate", "pixels"):
         _fix(final, _GATE, -inf)
     if part == "pixels":

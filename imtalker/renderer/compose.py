@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from imtalker.renderer.motion_transfer import resample_coordinates, resize_coordinates
+from imtalker.renderer.mouth_interior import MouthPlacement
 from imtalker.renderer.source import SourceFeatures, sharpen
 
 DRAWN_SHARPENING = 0.5  # of drawn pixels that are enlarged, see ``sharpen``: beside source pixels they look soft
@@ -24,6 +25,7 @@ class Layers:
     coordinates: Tensor  # (B, h, w, 2) where in the source's square they come from, see Guide
     opening: Tensor | None = None  # (B, 1, h, w) share of teeth that may be seen between the lips
     light: Tensor | None = None  # (B, 3, h, w) on them
+    mouth: MouthPlacement | None = None  # of the mouth's inside, where it is painted
 
     def enlarged(self, size: int) -> "Layers":
         """The same at ``size x size`` pixels; what is drawn is sharpened and enlarged by cubic interpolation, the rest
@@ -38,6 +40,7 @@ class Layers:
             resize_coordinates(self.coordinates, size),
             None if self.opening is None else _linear(self.opening, size),
             None if self.light is None else _linear(self.light, size),
+            self.mouth,
         )
 
 
@@ -61,4 +64,9 @@ def compose(layers: Layers, source: SourceFeatures, teeth: Tensor | None, size: 
     drawn = layers.drawn
     if teeth is not None and layers.opening is not None and layers.light is not None:
         drawn = drawn * (1 - layers.opening * teeth[:, 3:]) + layers.opening * layers.light * teeth[:, :3]
-    return layers.gate * moved + (1 - layers.gate) * drawn, moved
+    frame = layers.gate * moved + (1 - layers.gate) * drawn
+    if source.mouth is not None and layers.mouth is not None:
+        inside, left, top = source.mouth.paint(layers.mouth, size)
+        area = frame[..., top : top + inside.shape[2], left : left + inside.shape[3]]
+        area.copy_(inside[:, :3] + (1 - inside[:, 3:]) * area)
+    return frame, moved

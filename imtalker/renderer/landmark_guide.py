@@ -74,6 +74,10 @@ class FaceGeometry:
         head[:, _IRISES, :2] += EYE_LEVER * (_gaze_sine(motion) - _gaze_sine(self.motion[None]))[:, None]
         return project(head, motion), self._facing(motion) * self._facing(self.motion[None])
 
+    def carry(self, points: Tensor, motion: Tensor) -> Tensor:
+        """Where points ``(B, K, 3)`` of the head frame, cm, are seen in the square, ``(B, K, 2)``."""
+        return project(points, motion.float())
+
     def _facing(self, motion: Tensor) -> Tensor:
         """How far each landmark faces the camera under ``motion (B, 32)``, ``(B, N)`` in [0, 1]."""
         normal = F.normalize(self.head - self.head.new_tensor([0.0, 0.0, HEAD_AXIS]), dim=-1)

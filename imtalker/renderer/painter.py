@@ -5,12 +5,15 @@ bytes: about a quarter of the time that the same takes as tensors, and equal to 
 that draw every pixel, frames come from ``Renderer.render``.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from imtalker.renderer.compose import DRAWN_SHARPENING, Layers
+from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement
 from imtalker.renderer.renderer import Renderer
 from imtalker.renderer.source import BLUR_TAPS, SourceFeatures
 
@@ -58,6 +61,14 @@ class Painter:
             self._lay_teeth(drawn, layers.opening, layers.light, placement)
         gate = self._enlarged(layers.gate)
         cv2.blendLinear(self._moved(layers.coordinates), _bytes(drawn), gate, 1 - gate, frame)
+        if self.source.mouth is not None and layers.mouth is not None:
+            self._paint_mouth(self.source.mouth, layers.mouth, frame)
+
+    def _paint_mouth(self, mouth: MouthInterior, placement: MouthPlacement, frame: np.ndarray) -> None:
+        painted, left, top = mouth.paint(placement, self.size)
+        inside = _channels_last(painted)
+        area = frame[top : top + inside.shape[0], left : left + inside.shape[1]]
+        area[:] = np.rint(255 * inside[..., :3] + (1 - inside[..., 3:]) * area)
 
     def _drawn(self, layer: Tensor) -> np.ndarray:
         """Drawn pixels, float ``(size, size, 3)``, see ``Layers.enlarged``."""
@@ -99,7 +110,8 @@ class Painter:
 
 def _one(layers: Layers, i: int) -> Layers:
     parts = (layers.drawn, layers.gate, layers.coordinates, layers.opening, layers.light)
-    return Layers(*(None if part is None else part[i : i + 1] for part in parts))  # pyright: ignore[reportArgumentType]
+    one = Layers(*(None if part is None else part[i : i + 1] for part in parts))  # pyright: ignore[reportArgumentType]
+    return one if layers.mouth is None else replace(one, mouth=layers.mouth[i : i + 1])
 
 
 def _channels_last(layer: Tensor) -> np.ndarray:

@@ -11,9 +11,11 @@ from imtalker.renderer.compose import Layers, compose
 from imtalker.renderer.identity_adapter import IdentityAdapter
 from imtalker.renderer.identity_encoder import IdentityEncoder
 from imtalker.renderer.landmark_guide import FaceGeometry, follow_landmarks
+from imtalker.renderer.lips import keep_lips
 from imtalker.renderer.motion_decoder import MotionDecoder
 from imtalker.renderer.motion_encoder import MotionEncoder
 from imtalker.renderer.motion_transfer import Guide, ImplicitMotionTransfer
+from imtalker.renderer.mouth_interior import MouthInterior
 from imtalker.renderer.source import SourceFeatures, magnify, widen
 from imtalker.renderer.synthesis import GatedSynthesis, Synthesis, synthesis_network
 from imtalker.renderer.teeth import TeethLayer
@@ -34,7 +36,7 @@ class Renderer(nn.Module):
         self.transfer = ImplicitMotionTransfer(config)
         self.synthesis = synthesis_network(config)
         self.teeth = TeethLayer(config) if config.teeth_texture else None
-        self.follows_landmarks = True  # False only where its worth is measured
+        self.follows_landmarks = self.paints_mouth = True  # False only where their worth is measured
 
     def encode_source(
         self,
@@ -42,6 +44,7 @@ class Renderer(nn.Module):
         motion: Tensor | None = None,
         wide: tuple[Tensor, float] | None = None,
         geometry: FaceGeometry | None = None,
+        mouth: MouthInterior | None = None,
     ) -> SourceFeatures:
         """State of the portrait ``image (B, 3, S, S)`` in [0, 1].
 
@@ -50,6 +53,7 @@ class Renderer(nn.Module):
         the size that is to be rendered, and its side in sides of the image; by default the image, its edge
         repeated beyond the border.
         ``geometry``: for the pixel gate and explicit motions, the landmarks that the frames shall follow.
+        ``mouth``: with a geometry, what is to be seen between the lips.
         Raises InputError when the image has another size than the configuration asks for.
         """
         self._check(image)
@@ -65,7 +69,7 @@ class Renderer(nn.Module):
         if not self.config.pixel_gate:
             return state
         picture, reach = wide or widen(image)
-        return replace(state, picture=magnify(picture), reach=reach, geometry=geometry)
+        return replace(state, picture=magnify(picture), reach=reach, geometry=geometry, mouth=mouth)
 
     def encode_motion(self, frames: Tensor) -> Tensor:
         """Motion latents ``(B, motion_dim)`` of the frames ``(B, 3, S, S)`` in [0, 1]."""
@@ -94,7 +98,12 @@ class Renderer(nn.Module):
         if placed is not None:
             coordinates[-1] = follow_landmarks(coordinates[-1], *placed)
         placement = None if self.teeth is None else self.teeth.place(adapted)
-        return self.synthesis.layers(logits, coordinates), placement
+        layers = self.synthesis.layers(logits, coordinates)
+        if placed is not None and self.paints_mouth and source.mouth is not None and source.geometry is not None:
+            mouth = source.mouth.place(motion, placed[0], source.geometry)
+            gate, moved = keep_lips(layers.gate, layers.coordinates, mouth.lips, source.mouth.lips)
+            layers = replace(layers, gate=gate, coordinates=moved, mouth=mouth)
+        return layers, placement
 
     def guide(self, motion: Tensor, source: SourceFeatures) -> Guide:
         """Where the cells of the finest coarse level come from; nothing is drawn."""

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from imtalker.renderer.landmark_guide import FaceGeometry
+from imtalker.renderer.mouth_interior import MouthInterior
 
 MARGIN = 0.125  # of the square's side, kept beyond each border for heads that move away from it
 MAGNIFICATION = 2
@@ -16,7 +17,7 @@ BLUR_TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
-    if isinstance(value, Tensor | FaceGeometry):
+    if isinstance(value, Tensor | FaceGeometry | MouthInterior):
         return value.to(device=device, dtype=dtype)
     if isinstance(value, tuple):
         return tuple(_convert(v, device, dtype) for v in value)
@@ -38,6 +39,7 @@ class SourceFeatures:
     picture: Tensor | None = None  # (1, 3, P, P) source pixels in [0, 1] for the pixel gate, magnified
     reach: float = 1.0  # side of the picture in sides of the square, whose middle it is
     geometry: FaceGeometry | None = None  # landmarks to which coordinates are held, where motions name them
+    mouth: MouthInterior | None = None  # what is seen between the lips, with a geometry
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SourceFeatures":
         """The same state on another device or in another floating-point type."""

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
 from imtalker.evaluate.image_metrics import Lpips
+from imtalker.faces.denture import draw_teeth
 from imtalker.renderer import Renderer
 from imtalker.renderer.teeth import TeethLayer
 from imtalker.train import renderer_losses as losses
 from imtalker.train.discriminator import PatchDiscriminator
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
-from imtalker.train.puppet.teeth import draw_teeth
 from imtalker.train.renderer_objective import (
     EQUALIZED_RATES,
     LossWeights,

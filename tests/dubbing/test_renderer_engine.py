@@ -25,7 +25,7 @@ POSES = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 8.0]])
 def references_at(poses: np.ndarray, opening: float = 0.0) -> References:
     picture = np.zeros((8, 8, 3), np.uint8)
     rest = tuple(RestFrame(i, opening, picture, np.zeros((478, 3)), picture, np.eye(2, 3)) for i in range(len(poses)))
-    return References(0, 0, np.zeros(32, np.float32), rest, np.zeros((len(poses), 32), np.float32), poses)
+    return References(0, np.zeros(32, np.float32), rest, np.zeros((len(poses), 32), np.float32), poses)
 
 
 def test_shares_are_whole_smooth_and_mostly_one_source():
@@ -58,7 +58,7 @@ def gathered(frames):
         rest.add(index, sighting)
         recorder.add(sighting, np.zeros(32, np.float32))
     track = recorder.result("the clip")
-    return track, choose_references(track).with_rest(rest.result(), track)
+    return track, choose_references(track).with_frames(rest, track)
 
 
 def test_the_most_closed_frame_of_a_pose_is_kept():

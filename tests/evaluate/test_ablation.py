@@ -19,13 +19,15 @@ from imtalker.renderer import Painter
 from imtalker.renderer.compose import move_pixels
 from imtalker.renderer.fuse import fuse
 from imtalker.renderer.landmark_guide import FaceGeometry
+from imtalker.renderer.lips import LipLines
 from imtalker.renderer.motion_transfer import resize_coordinates
+from imtalker.renderer.mouth_interior import MouthInterior
 from imtalker.renderer.robust_guide import cell_positions, repair, to_coordinates, to_displacement
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
 from tests.support.standin import small_models, small_pipeline
 
-PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair", "landmarks")
+PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair", "landmarks", "mouth")
 
 
 def lively_renderer(name: str = "tiny"):
@@ -51,12 +53,25 @@ def motion() -> torch.Tensor:
 
 
 def source_of(renderer, portrait, wide=None):
-    """With made-up landmarks, so that following them has an effect."""
+    """With made-up landmarks and a mouth among them, so that following and painting them has an effect."""
     generator = torch.Generator().manual_seed(6)
     head = 4 * torch.randn(478, 3, generator=generator)
     landmarks = torch.rand(478, 2, generator=generator) - 0.5
     geometry = FaceGeometry(landmarks, head, torch.zeros(32), torch.zeros(23, 3 * 468))
-    return renderer.encode_source(portrait, torch.zeros(1, 32), wide, geometry)
+    lips = LipLines.through(landmarks[None])
+    corners = torch.tensor([[[0.0, -6, 4], [1, -6, 4], [0, -7, 4]]]).expand(2, -1, -1)
+    mouth = MouthInterior(
+        torch.rand(2, 4, 128, 256, generator=generator),
+        corners,
+        torch.zeros(23),
+        torch.zeros(3),
+        torch.full((3,), 0.5),
+        torch.tensor(5.0),
+        lips.inner,
+        lips.outer,
+        torch.zeros(lips.inner.shape[2]),
+    )
+    return renderer.encode_source(portrait, torch.zeros(1, 32), wide, geometry, mouth)
 
 
 def test_every_part_changes_the_frames_and_leaves_the_loaded_renderer_as_it_was(portrait, motion):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from imtalker.errors import InputError
+from imtalker.faces.denture import Denture, fit_denture
 from imtalker.faces.mesh import EYE_CORNERS, EYES, IRIS_L, IRIS_R, NUM_FACE
 from imtalker.faces.motion_reading import MEAN_PIVOT, MEAN_SCALE, PIVOT, read_gaze
 from imtalker.faces.neutral import remove_expression
@@ -16,10 +17,7 @@ from imtalker.train.puppet.eyes import build_eye
 from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, fit_camera
 from imtalker.train.puppet.matting import background_plate, refine_matte
 from imtalker.train.puppet.rings import build_rings
-from imtalker.train.puppet.teeth import draw_teeth, photo_teeth
 from imtalker.train.puppet.topology import NEUTRAL_MODEL
-
-_SKIN_SPOTS = [50, 280, 205, 425, 199, 152]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +44,19 @@ class PuppetAsset:
     camera_scale: float  # texture px per cm
     gaze: np.ndarray  # (2,) degrees in the head frame
     incisal_edge: float  # cm, height of the upper teeth's edge
-    lower_edge: float  # cm, gap between the rows' edges when the jaw is closed
+    overbite: float  # cm, from it up to the lower row's edge when the jaw is closed
     tooth_scale: float
     mouth_light: float
 
     @property
     def camera(self) -> Camera:
         return Camera(self.camera_scale, self.camera_rotation, self.camera_translation)
+
+    @property
+    def denture(self) -> Denture:
+        return Denture(
+            self.teeth, self.mouth_centre, self.incisal_edge, self.overbite, self.tooth_scale, self.mouth_light
+        )
 
     @property
     def pivot(self) -> np.ndarray:
@@ -145,7 +149,7 @@ def build_asset(
         )
     landmarks = _widen_lids(landmarks.astype(np.float64))
     camera, head = fit_camera(landmarks)
-    neutral, gap = remove_expression(head[:NUM_FACE], NEUTRAL_MODEL)
+    neutral, _ = remove_expression(head[:NUM_FACE], NEUTRAL_MODEL)
     if exact_mask:
         alpha, colours = person_mask.astype(np.float32), rgb.astype(np.float32)
     else:
@@ -162,23 +166,14 @@ def build_asset(
     plates = [np.pad(e.plate, ((0, height - e.plate.shape[0]), (0, width - e.plate.shape[1]), (0, 0)), mode="edge")
               for e in eyes]  # fmt: skip
 
+    def to_photo(points: np.ndarray) -> np.ndarray:
+        return camera.project(camera.to_camera(points))
+
     rng = np.random.default_rng(seed)
-    spots = landmarks[_SKIN_SPOTS, :2].astype(int).clip(0, side - 1)
-    skin = rgb[spots[:, 1], spots[:, 0]].astype(np.float64)
-    level = float(np.median(skin.mean(-1)))
-    light = float(np.clip(0.74 + 0.26 * level / 175, 0.6, 1.05))
-    tint = 0.8 + 0.2 * np.median(skin, 0) / max(level, 1) / [1.22, 0.95, 0.83]
-    shade = rng.random() * 1.2
-    upper = draw_teeth(rng, True, shade, light * tint)
-    lower = draw_teeth(rng, False, shade + 0.2, light * 0.94 * tint)
-    lower_edge, drawn_edge, tooth_scale = rng.uniform(0.18, 0.26), rng.uniform(-0.52, -0.26), rng.uniform(0.92, 1.06)
-    middle = (neutral[13] + neutral[14]) / 2
-    edge = middle[1] + drawn_edge
-    if gap > 0.35:
-        photo_edge = float(np.clip(head[14, 1] + 0.02, middle[1] - 0.9, middle[1] - 0.1))
-        own = photo_teeth(rgb, landmarks, camera, photo_edge, middle, upper)
-        if own is not None:
-            upper, edge, tooth_scale = own, photo_edge, 1.0
+    denture = fit_denture(
+        rgb, landmarks, to_photo, neutral, head, seed=int(rng.integers(2**31)), shade=rng.random() * 1.2,
+        edge=rng.uniform(-0.52, -0.26), overbite=rng.uniform(0.18, 0.26), scale=rng.uniform(0.92, 1.06),
+    )  # fmt: skip
 
     def as_bytes(image: np.ndarray) -> np.ndarray:
         return np.clip(image + 0.5, 0, 255).astype(np.uint8)
@@ -192,7 +187,7 @@ def build_asset(
         iris_centres=np.stack([e.centre for e in eyes]),
         iris_radii=np.array([e.radius for e in eyes]),
         eye_corners=corners,
-        teeth=as_bytes(np.stack([upper, lower])),
+        teeth=as_bytes(denture.plates),
         uv=uv.astype(np.float32),
         photo=photo,
         neutral=neutral,
@@ -203,8 +198,8 @@ def build_asset(
         camera_translation=camera.translation,
         camera_scale=camera.scale,
         gaze=gaze,
-        incisal_edge=float(edge),
-        lower_edge=float(lower_edge),
-        tooth_scale=float(tooth_scale),
-        mouth_light=light,
+        incisal_edge=denture.upper_edge,
+        overbite=denture.overbite,
+        tooth_scale=denture.scale,
+        mouth_light=denture.light,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from imtalker.train.puppet.geometry import smoothstep
+from imtalker.faces.smooth import smoothstep
 from imtalker.train.puppet.matting import push_pull
 from imtalker.train.puppet.topology import closed_loop
 

@@ -15,11 +15,6 @@ from imtalker.train.puppet.topology import MEAN_NEUTRAL
 TEXTURE_SIZE = SQUARE  # side of the photo texture, px
 
 
-def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 @dataclass(frozen=True)
 class Camera:
     """Pose of the head in the photo and the perspective projection onto the texture."""

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from imtalker.train.puppet.geometry import smoothstep
+from imtalker.faces.smooth import smoothstep
 
 
 def push_pull(image: np.ndarray, weight: np.ndarray) -> np.ndarray:

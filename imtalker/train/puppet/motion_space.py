@@ -38,10 +38,10 @@ from imtalker.faces.mesh import (
     NUM_FACE,
 )
 from imtalker.faces.motion_reading import ANGLE_UNIT, LOG_SCALE_UNIT, TRANSLATION_UNIT, MotionBasis
+from imtalker.faces.smooth import smoothstep
 from imtalker.train.puppet.asset import PuppetAsset
 from imtalker.train.puppet.controls import DEFAULTS, MOUTH_NAMES, VISEME_TARGETS, sample_expression
 from imtalker.train.puppet.expression import express
-from imtalker.train.puppet.geometry import smoothstep
 from imtalker.train.puppet.topology import BROW_HANDLES, LIP_HANDLES, MEAN_NEUTRAL, MIRROR, NEUTRAL_MODEL
 
 log = logging.getLogger(__name__)

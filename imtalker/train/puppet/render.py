@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from imtalker.faces.denture import PLATE_HALF_CM
 from imtalker.faces.mesh import NUM_FACE, OVAL
 from imtalker.faces.motion_reading import EYE_LEVER, MEAN_PIVOT, MEAN_SCALE
 from imtalker.faces.neutral import jaw_displacement
@@ -15,7 +16,6 @@ from imtalker.train.puppet.controls import CONTROL_NAMES, Controls, complete
 from imtalker.train.puppet.expression import express
 from imtalker.train.puppet.geometry import TEXTURE_SIZE, affine_from_points
 from imtalker.train.puppet.raster import interpolators, rasterize, shade, tooth_mask
-from imtalker.train.puppet.teeth import PLATE_HALF_CM, TEETH_DEPTH
 from imtalker.train.puppet.topology import HOLE_UV, MOUTH, NUM_RINGS, RIGHT_EYE, TRIANGLE_LAYER, TRIANGLES
 
 _UNIT = np.array([[0.0, 0], [1, 0], [0, 1]])
@@ -143,12 +143,7 @@ def frame_geometry(asset: PuppetAsset, controls: Controls, size: int, face: np.n
     vertices = pose_vertices(asset, face, c)
     screen = np.column_stack([camera.project(vertices) * k + margin, vertices[:, 2]])
 
-    middle, unit = asset.mouth_centre, asset.tooth_scale
-    z = middle[2] - TEETH_DEPTH
-    corner = np.array([[0, 0, 0], [unit, 0, 0], [0, -unit, 0]])
-    upper = corner + np.array([middle[0], asset.incisal_edge, z])
-    lower_edge = middle[1] + np.clip(asset.incisal_edge - middle[1] + asset.lower_edge, -0.35, -0.08)
-    lower = corner + np.array([middle[0], lower_edge, z - 0.3])
+    upper, lower = asset.denture.corners()
     lower = lower + jaw_displacement(lower, c["jaw"])
     gap = max(face[13, 1] - face[14, 1], 0.0)
     pursed = min(c["pucker"] + 0.5 * c["funnel"], 1.0)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from imtalker.faces.mesh import OVAL
-from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, smoothstep
+from imtalker.faces.smooth import smoothstep
+from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera
 from imtalker.train.puppet.topology import RING_DISTANCES
 
 

@@ -1,22 +1,120 @@
-"""Plates of teeth: drawn rows, and the photo's own upper row where it shows one. Premultiplied RGBA, 40 px per cm.
+"""A person's teeth on two plates: drawn rows, and the photo's own upper row where it shows one.
 
+Plates are premultiplied RGBA, 40 px per cm.
 The incisal edge runs through the plate's middle row; crowns go up in the upper plate and down in the lower one.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER
-from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, smoothstep
-from imtalker.train.puppet.topology import closed_loop
+from imtalker.faces.smooth import smoothstep
+from imtalker.faces.tone import Tone
 
 PLATE_WIDTH, PLATE_HEIGHT, PLATE_SCALE = 256, 128, 40.0  # px, px, px per cm
 PLATE_HALF_CM = np.array([PLATE_WIDTH, PLATE_HEIGHT]) / 2 / PLATE_SCALE
 TEETH_DEPTH = 1.0  # cm behind the lip line
+ROWS_APART = 0.3  # cm, the lower row behind the upper one
 
 _UPPER_WIDTHS, _UPPER_HEIGHTS = (0.86, 0.66, 0.76, 0.70, 0.66, 0.95), (1.05, 0.92, 1.02, 0.86, 0.80, 0.74)
 _LOWER_WIDTHS, _LOWER_HEIGHTS = (0.54, 0.60, 0.68, 0.70, 0.72, 1.0), (0.85, 0.85, 0.95, 0.85, 0.75, 0.7)
 _EDGE = np.array([0, -0.06, -0.01, -0.05, -0.08, -0.11])  # cm: lateral incisors are shorter
+
+
+_SKIN_SPOTS = [50, 280, 205, 425, 199, 152]  # landmarks on cheeks and chin
+_LOWER_EDGE = (-0.35, -0.08)  # cm above the lip line that the lower row's edge may be
+_UPPER_EDGE = (-0.7, -0.05)  # the same of the upper row's
+_HIDDEN = 0.15  # cm of dark between the upper lip and the row
+_LEAST_SPAN, _UNEVEN = 1.5, 0.08  # cm: width of a row that is seen, mean deviation of its edge from a parabola
+_OPEN = 0.35  # cm between the lips from which a photo may show teeth
+
+
+@dataclass(frozen=True, eq=False)
+class Denture:
+    """Both rows of one person, and where they are in the head frame while the jaw is closed."""
+
+    plates: np.ndarray  # (2,128,256,4) float32 0..255, premultiplied; upper first
+    middle: np.ndarray  # (3,) cm, middle of the lip line
+    upper_edge: float  # cm, height of the upper row's incisal edge
+    overbite: float  # cm, from it up to the lower row's edge
+    scale: float  # size of the teeth
+    light: float  # level of the light in the mouth
+    tone: Tone | None = None  # of the picture
+
+    def toned_plates(self) -> np.ndarray:
+        """``plates`` in the picture's tone."""
+        if self.tone is None:
+            return self.plates
+        alpha = self.plates[..., 3:] / 255
+        colours = self.tone(self.plates[..., :3] / np.maximum(alpha, 1e-3)) * alpha
+        return np.concatenate([colours, self.plates[..., 3:]], -1)
+
+    def toned(self, colour: tuple[float, float, float]) -> np.ndarray:
+        """(3,) a colour 0..255 of the mouth in its light and the picture's tone."""
+        lit = self.light * np.array(colour)
+        return lit if self.tone is None else self.tone(lit)
+
+    def corners(self) -> np.ndarray:
+        """(2,3,3) cm, head frame, per row: the plate's middle, and one unit of the plate to its right and down."""
+        corner = self.scale * np.array([[0, 0, 0], [1.0, 0, 0], [0, -1.0, 0]])
+        across, height, depth = self.middle
+        depth = depth - TEETH_DEPTH
+        lower_edge = height + np.clip(self.upper_edge - height + self.overbite, *_LOWER_EDGE)
+        upper, lower = [across, self.upper_edge, depth], [across, lower_edge, depth - ROWS_APART]
+        return np.stack([corner + upper, corner + lower])
+
+
+def fit_denture(
+    rgb: np.ndarray,
+    landmarks: np.ndarray,
+    to_photo: Callable[[np.ndarray], np.ndarray],
+    neutral: np.ndarray,
+    head: np.ndarray,
+    *,
+    seed: int = 0,
+    shade: float = 0.9,
+    edge: float = -0.30,
+    overbite: float = 0.08,
+    scale: float = 1.0,
+) -> Denture:
+    """Teeth for the person of a photo: drawn in its light, the upper row its own where it is seen.
+
+    Args:
+        rgb: (S,S,3) uint8.
+        landmarks: (478,3) px of it.
+        to_photo: points (N,3) of the head frame, cm, to px (N,2) of the photo.
+        neutral: (468,3) cm, the person with the lips sealed.
+        head: (478,3) cm, the landmarks in the head frame.
+        seed, shade: see ``draw_teeth``.
+        edge: cm, height of the upper edge above the lip line; below it as a rule.
+        overbite: cm, of the closed rows.
+        scale: of drawn teeth.
+    """
+    rng = np.random.default_rng(seed)
+    light, tint = mouth_light(rgb, landmarks)
+    upper = draw_teeth(rng, True, shade, light * tint)
+    lower = draw_teeth(rng, False, shade + 0.2, light * 0.94 * tint)
+    middle = (neutral[13] + neutral[14]) / 2
+    upper_edge = middle[1] + edge
+    if head[13, 1] - head[14, 1] > _OPEN:
+        seen_edge = float(np.clip(head[14, 1] + 0.02, middle[1] - 0.9, middle[1] - 0.1))
+        own = photo_teeth(rgb, landmarks, to_photo, seen_edge, middle, upper)
+        if own is not None:
+            (upper, colour), upper_edge, scale = own, seen_edge, 1.0
+            lower[..., :3] = (lower[..., :3] * colour).clip(0, 255)
+    return Denture(np.stack([upper, lower]), middle, float(upper_edge), overbite, scale, light, Tone.of(rgb, landmarks))
+
+
+def mouth_light(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[float, np.ndarray]:
+    """Level of the light in the mouth, about 1, and its colour (3,), from the skin round it."""
+    spots = landmarks[_SKIN_SPOTS, :2].astype(int).clip(0, [rgb.shape[1] - 1, rgb.shape[0] - 1])
+    skin = rgb[spots[:, 1], spots[:, 0]].astype(np.float64)
+    level = float(np.median(skin.mean(-1)))
+    light = float(np.clip(0.74 + 0.26 * level / 175, 0.6, 1.05))
+    return light, 0.8 + 0.2 * np.median(skin, 0) / max(level, 1) / [1.22, 0.95, 0.83]
 
 
 def draw_teeth(rng: np.random.Generator, upper: bool, shade: float, light: np.ndarray) -> np.ndarray:
@@ -83,6 +181,26 @@ def _visible_row(tooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return found, top, bottom
 
 
+def _is_upper_row(known: np.ndarray, hidden: np.ndarray, bottom: np.ndarray, edge: float) -> bool:
+    """Whether bright runs in columns ``known`` that begin ``hidden`` cm below the upper lip and end at rows ``bottom``
+    are a row of upper teeth: one piece close to the lip, with an even edge where such an edge can be. Else they are
+    lower teeth, a tongue, or a glint.
+
+    edge: height of the plate's middle above the lip line, cm.
+    """
+    if len(known) < _LEAST_SPAN * PLATE_SCALE or len(known) < 0.85 * (known[-1] - known[0] + 1):
+        return False
+    if not known[0] < PLATE_WIDTH / 2 < known[-1]:
+        return False
+    if np.median(hidden[known]) > _HIDDEN:
+        return False
+    heights = edge - (bottom[known] - PLATE_HEIGHT / 2) / PLATE_SCALE
+    across = (known - PLATE_WIDTH / 2) / PLATE_SCALE
+    uneven = heights - np.polyval(np.polyfit(across, heights, 2), across)
+    low, high = _UPPER_EDGE
+    return bool(low < np.median(heights[np.abs(across) < 0.8]) < high and np.abs(uneven).mean() < _UNEVEN)
+
+
 def _smooth_curve(values: np.ndarray, known: np.ndarray, reach: int, sigma: float) -> np.ndarray:
     line = np.interp(np.arange(PLATE_WIDTH), known, values[known]).astype(np.float32)[None]
     line = cv2.dilate(cv2.medianBlur(line, 5), np.ones((1, reach)))
@@ -90,10 +208,17 @@ def _smooth_curve(values: np.ndarray, known: np.ndarray, reach: int, sigma: floa
 
 
 def photo_teeth(
-    rgb: np.ndarray, landmarks: np.ndarray, camera: Camera, edge: float, middle: np.ndarray, drawn: np.ndarray
-) -> np.ndarray | None:
-    """Put the photo's own upper teeth onto the drawn upper plate; None when too little of them is seen.
+    rgb: np.ndarray,
+    landmarks: np.ndarray,
+    to_photo: Callable[[np.ndarray], np.ndarray],
+    edge: float,
+    middle: np.ndarray,
+    drawn: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Put the photo's own upper teeth onto the drawn upper plate; None when too little of them is seen. And their
+    colour (3,) as a factor of that of drawn teeth.
 
+    to_photo: points (N,3) of the head frame, cm, to px (N,2) of the photo.
     edge: head-frame height of the incisal edge, cm; middle: (3,) middle of the lip line, head frame.
     """
     gx, gy = np.meshgrid(
@@ -102,11 +227,11 @@ def photo_teeth(
     )
     depth = np.full(gx.size, middle[2] - TEETH_DEPTH)
     points = np.column_stack([middle[0] + gx.ravel(), edge - gy.ravel(), depth])
-    px = camera.project(camera.to_camera(points)).astype(np.float32)
+    px = to_photo(points).astype(np.float32)
     map_x, map_y = px[:, 0].reshape(gx.shape), px[:, 1].reshape(gx.shape)
     photo = cv2.remap(rgb.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    opening = np.zeros((TEXTURE_SIZE, TEXTURE_SIZE), np.uint8)
-    polygon = landmarks[closed_loop(LIP_INNER_UPPER, LIP_INNER_LOWER), :2]
+    opening = np.zeros(rgb.shape[:2], np.uint8)
+    polygon = landmarks[[*LIP_INNER_UPPER, *LIP_INNER_LOWER[-2:0:-1]], :2]
     cv2.fillPoly(opening, [np.round(polygon * 16).astype(np.int32)], [1], shift=4)
     opening = cv2.GaussianBlur(cv2.erode(opening, np.ones((5, 5))).astype(np.float32), (0, 0), 1.2)
     inside = cv2.remap(opening, map_x, map_y, cv2.INTER_LINEAR) > 0.6
@@ -119,12 +244,14 @@ def photo_teeth(
         return None
     found, top, bottom = _visible_row(tooth)
     known = np.nonzero(found)[0]
-    if len(known) < 30:
+    hidden = (top - inside.argmax(0)) / PLATE_SCALE
+    if not _is_upper_row(known, hidden, bottom, edge - middle[1]):
         return None
     bright = (drawn[..., 3] > 230) & (drawn[..., :3].mean(-1) > 110)
     tint = np.median(photo[tooth], 0) / np.maximum(np.median(drawn[bright][:, :3], 0), 1)
     plate = drawn.copy()
-    plate[..., :3] = np.clip(plate[..., :3] * np.clip(tint, 0.45, 1.35), 0, 255)
+    tint = np.clip(tint, 0.45, 1.35)
+    plate[..., :3] = np.clip(plate[..., :3] * tint, 0, 255)
     top, bottom = _smooth_curve(top, known, 9, 3), _smooth_curve(bottom, known, 15, 5)
     rows = np.arange(PLATE_HEIGHT)[:, None]
     # above the visible part the top rows repeat up to the gum
@@ -140,4 +267,4 @@ def photo_teeth(
     alpha = (alpha * np.where(span, sure, 0)[None])[..., None]
     plate[..., :3] = plate[..., :3] * (1 - alpha) + crown.clip(0, 255) * alpha
     plate[..., 3] = np.maximum(plate[..., 3], 255 * alpha[..., 0])
-    return plate
+    return plate, tint
