@@ -52,10 +52,10 @@ def av_offset(opening: np.ndarray, width: np.ndarray, cues: PhonemeTrack, fps: f
     if known.sum() < 2 * fps or not len(cues.openness):
         return UNKNOWN
     times = (np.arange(len(opening)) + 0.5) / fps
-    seen = [without_trend(np.interp(times, times[known], x[known]), fps) for x in (opening, width)]
+    moves, widens = (without_trend(np.interp(times, times[known], x[known]), fps) for x in (opening, width))
     step = 0.5 / fps
     offsets = np.arange(-int(MAX_OFFSET / step), int(MAX_OFFSET / step) + 1) * step
-    curve = np.array([_agreement(*seen, cues, times - offset, known, fps) for offset in offsets])
+    curve = np.array([_agreement(moves, widens, cues, times - offset, known, fps) for offset in offsets])
     if not np.any(curve):
         return UNKNOWN
     best = int(curve.argmax())

@@ -131,8 +131,8 @@ def _evaluate_clip(
     frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
     recorded = measure_clip(frames, fps)
     own_sound, new_sound = (_sound(path, min(seconds, len(frames) / fps)) for path in (clip.path, other.path))
-    mouth = (recorded.readings[name] for name in ("mouth_opening", "mouth_width"))
-    own_sound = shift_sound(own_sound, av_offset(*mouth, recognise_phonemes(own_sound), fps).seconds)
+    opening, width = (recorded.readings[name] for name in ("mouth_opening", "mouth_width"))
+    own_sound = shift_sound(own_sound, av_offset(opening, width, recognise_phonemes(own_sound), fps).seconds)
     rows: dict[str, dict[str, float]] = {kind: {} for kind in ENGINES}
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))
