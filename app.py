@@ -18,7 +18,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from imtalker.demo.memory import share_memory_pools
+from imtalker.demo.memory import steady_memory
 from imtalker.demo.models import ModelHost
 from imtalker.demo.page.page import build_page
 from imtalker.demo.page.theme import CSS, HEAD, make_theme
@@ -51,7 +51,7 @@ def main() -> None:
     """Start the app; the models load in the background meanwhile."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every address
-    share_memory_pools()
+    steady_memory()
     settings = Settings.from_environment()
     host, samples = ModelHost(settings), Samples.find(Path(__file__).parent / "assets")
     can_stream()

@@ -1,11 +1,12 @@
 """What a person should know about a portrait or a driving clip before it is used; nothing here refuses anything.
 
 Measured on the square the networks see, levelled and scaled to 256 pixels. What is found: laughing and open mouths,
-shut eyes, turned heads, mouths and eyes that something covers, blur, smallness, pictures on their side, several faces.
-Not found: thin hands beside the mouth, clear glasses, microphones, beards that hide the lips.
+shut eyes, turned heads, mouths and eyes that something covers, blur, smallness, pictures on their side, several faces,
+none. Not found: thin hands beside the mouth, clear glasses, microphones, beards that hide the lips.
 """
 
 import logging
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -15,9 +16,9 @@ from imtalker.faces.landmarks import FaceLandmarks, find_faces
 from imtalker.faces.mesh import EYES, LIP_INNER_LOWER, LIP_INNER_UPPER, LIP_OUTER_LOWER, LIP_OUTER_UPPER, LIPS
 from imtalker.faces.readings import FaceReading, read_face
 from imtalker.media.clip_framing import ClipFraming
-from imtalker.media.crop import CropBox, Placement, crop_and_resize
+from imtalker.media.crop import CropBox, crop_and_resize, whole_picture
 from imtalker.media.face_detector import MIN_FACE, MIN_SCORE, Face
-from imtalker.media.remark import Remark
+from imtalker.media.remark import Level, Remark
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,13 @@ PALE_LIPS = 3.0  # units of Lab by which lips differ from the skin round them in
 FLAT_LIPS = 3.0  # and in lightness, below which no lips are seen
 OTHER_CHIN = 25.0  # units of Lab by which the chin's colour differs from the cheeks': not even beards do
 DARK_EYES, FLAT_EYES = 0.45, 8.0  # lightness of the eyes over the cheeks', and its spread, behind dark glasses
+FAR, VERY_FAR = 0.35, 0.18  # size of the face over the side of the square, usually 0.5 to 0.7: little is drawn below
 LARGE_OTHER = 0.6  # size of another face, over that of the chosen one, from which it is mentioned
+
+NO_FACE = (
+    "no human face is made out in the square (an animal, a drawing, a face that is hidden or turned away?): it is "
+    "animated all the same, but may move oddly; place the square closely round a face seen from the front"
+)
 
 _LIP_LINE = (*LIP_OUTER_UPPER, *LIP_OUTER_LOWER)
 _MOUTH = (*LIP_INNER_UPPER, *LIP_INNER_LOWER)
@@ -51,11 +58,17 @@ def portrait_remarks(image: np.ndarray, box: CropBox, faces: list[Face] | None =
     square = crop_and_resize(image, box, SIDE)
     if _sharpness(square) < BLURRED:
         remarks.append(Remark("blurred", "the picture is blurred or very smooth: teeth and eyes stay vague"))
-    face = _landmarks(square)
-    if face is not None:
-        reading = read_face(face)
-        remarks += _expression_remarks(reading, "portrait") + _turn_remarks(reading, "face")
-        remarks += _covered_remarks(square, face, reading) + _outside_remarks(image, box, face)
+    try:
+        face = next(iter(find_faces(square)), None)
+    except WeightsError as error:
+        _log_missing(error)
+        return tuple(remarks)
+    if face is None:
+        remarks.append(Remark("no_face", NO_FACE))
+        return tuple(remarks)
+    reading = read_face(face)
+    remarks += _expression_remarks(reading, "portrait") + _turn_remarks(reading, "face")
+    remarks += _covered_remarks(square, face, reading) + _outside_remarks(image, box, face)
     return tuple(remarks)
 
 
@@ -66,19 +79,20 @@ def clip_remarks(framing: ClipFraming) -> tuple[Remark, ...]:
         return ()
     scale = picture.shape[0] / framing.size[0]
     square = crop_and_resize(picture, framing.box.placement.seen_from(0, 0, scale, scale), SIDE)
-    face = _landmarks(square)
+    try:
+        face = next(iter(find_faces(square)), None)
+    except WeightsError as error:
+        _log_missing(error)
+        return ()
     if face is None:
         return ()
     reading = read_face(face)
     return (*_expression_remarks(reading, "clip"), *_turn_remarks(reading, "head in the clip"))
 
 
-def _landmarks(square: np.ndarray) -> FaceLandmarks | None:
-    try:
-        return next(iter(find_faces(square)), None)
-    except WeightsError as error:  # remarks are a service: where landmarks cannot be had, fewer are made
-        logger.info("faces are judged without landmarks: %s", error)
-        return None
+def _log_missing(error: WeightsError) -> None:
+    """Remarks are a service: where landmarks cannot be had, fewer are made."""
+    logger.info("faces are judged without landmarks: %s", error)
 
 
 def _tilt_remarks(box: CropBox) -> list[Remark]:
@@ -101,7 +115,8 @@ def _size_remarks(image: np.ndarray, box: CropBox) -> list[Remark]:
         )
     height, width = image.shape[:2]
     low, high = box.upright.placement.corners()[[0, 2]]
-    if low.min() < -1 or high[0] > width + 1 or high[1] > height + 1:
+    reaches_out = low.min() < -1 or high[0] > width + 1 or high[1] > height + 1
+    if reaches_out and box.upright != whole_picture((height, width)):
         remarks.append(
             Remark("border", "the face is close to the border, whose edge fills the square; leave more room round it")
         )
@@ -110,23 +125,34 @@ def _size_remarks(image: np.ndarray, box: CropBox) -> list[Remark]:
 
 def _face_remarks(faces: list[Face], box: CropBox) -> list[Remark]:
     sure = [face for face in faces if face.score >= MIN_SCORE]
-    middle = box.placement
-    inside = [face for face in sure if _contains(face, middle)]
+    inside = [face for face in sure if _contains(face.box, box.placement.x, box.placement.y)]
+    if not inside:
+        square = (box.left, box.top, box.left + box.side, box.top + box.side)
+        inside = [face for face in sure if _contains(square, *_middle(face))]
     chosen = max(inside, key=lambda face: face.size, default=None)
     remarks = []
     if chosen is not None and chosen.size < MIN_FACE:
         words = f"the face is only {chosen.size:.0f} pixels large and {MIN_FACE} are needed; give a larger picture"
         remarks.append(Remark("tiny", words, "poor"))
+    elif chosen is not None and chosen.size < FAR * box.side:
+        level: Level = "poor" if chosen.size < VERY_FAR * box.side else "fair"
+        share = f"{100 * chosen.size / box.side:.0f} % of the square's side"
+        words = f"the face is small in the square ({share}): little of its lips is drawn; move the square closer to it"
+        remarks.append(Remark("far", words, level))
     largest = chosen.size if chosen is not None else 0.0
     others = [face for face in sure if face is not chosen and face.size > LARGE_OTHER * largest]
-    if others:
+    if chosen is not None and others:
         words = f"{len(others) + 1} faces are in the picture; one is animated, another can be chosen"
         remarks.append(Remark("more_faces", words, "note"))
     return remarks
 
 
-def _contains(face: Face, place: Placement) -> bool:
-    return face.box[0] <= place.x <= face.box[2] and face.box[1] <= place.y <= face.box[3]
+def _middle(face: Face) -> tuple[float, float]:
+    return (face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2
+
+
+def _contains(box: Sequence[float], x: float, y: float) -> bool:
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
 
 
 def _expression_remarks(reading: FaceReading, what: str) -> list[Remark]:

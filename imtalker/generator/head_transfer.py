@@ -36,6 +36,10 @@ def head_controls(motion: Tensor, total: int, overrides: MotionControls | None =
     return MotionControls(**values)
 
 
+TURNED = slice(0, 2)  # channels of yaw and pitch
+TURNS = (24.0, 34.0), (15.0, 22.0)  # degrees of yaw and of pitch: followed up to the first, never beyond the second
+
+
 def relative_motion(windows: Iterator[Tensor], source_motion: Tensor, layout: str) -> Iterator[Tensor]:
     """The portrait's own pose plus the driver's change since its first frame.
 
@@ -53,6 +57,27 @@ def relative_motion(windows: Iterator[Tensor], source_motion: Tensor, layout: st
             part = HEAD_CHANNELS if layout == "explicit" else slice(None)
             offset[..., part] = change[..., part]
         yield window + offset
+
+
+def within_reach(windows: Iterator[Tensor], source_motion: Tensor) -> Iterator[Tensor]:
+    """A driver's motion whose head turns no further from the portrait's than a single picture can be turned.
+
+    Up to ``TURNS`` the head goes with the driver, beyond it ever less. Further a face comes apart.
+
+    Args:
+        windows: explicit motion ``(1, n, 32)``.
+        source_motion: ``(1, 32)`` of the portrait.
+    """
+    begin, end = (torch.tensor(limits) / ANGLE_UNIT for limits in zip(*TURNS, strict=True))
+    for window in windows:
+        own = source_motion[:, None, TURNED].to(window)
+        change = window[..., TURNED] - own
+        start, room = begin.to(window), (end - begin).to(window)
+        beyond = (change.abs() - start).clamp(min=0)
+        limited = change.abs().minimum(start) + room * torch.tanh(beyond / room)
+        window = window.clone()
+        window[..., TURNED] = own + limited.copysign(change)
+        yield window
 
 
 def back_and_forth(length: int, total: int) -> np.ndarray:

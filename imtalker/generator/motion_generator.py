@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.errors import InputError
+from imtalker.generator.blinks import BlinkRate
 from imtalker.generator.conditions import ConditionProjections, Conditions
 from imtalker.generator.controls import ControlTracks, MotionControls
 from imtalker.generator.explicit_head import ExplicitHead
@@ -146,6 +147,9 @@ class MotionGenerator(nn.Module):
         noises = noise_windows(shape, options.seed, options.noise)
         context = reference.new_zeros(1, config.context_frames, config.motion_dim)
         head = self._plan_head(controls, reference)
+        blinks = None
+        if config.statistics_dim:
+            blinks = BlinkRate(self.readout, self._style(controls).blinks, options.seed)
         before: Conditions | None = None
         start = 0
         for audio, noise in zip(chain([first], windows), noises, strict=False):
@@ -165,6 +169,8 @@ class MotionGenerator(nn.Module):
                 result = motion[:, : stop - start]
                 if head is not None:
                     result = head.apply_head_targets(result, tracks)
+                if blinks is not None:
+                    result = blinks.apply(result)
             yield result
             start = stop
 

@@ -23,7 +23,7 @@ SEARCH_SIDES = (
     1280,
     320,
 )  # longer side the picture is searched at; the next one only if nothing was found
-REMEDY = "choose another picture, set the crop by hand, or use no crop"
+REMEDY = "animals and drawings are seldom recognised: set the crop by hand, use no crop, or choose another picture"
 
 
 @dataclass(frozen=True)

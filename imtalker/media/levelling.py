@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from imtalker.media.crop import Placement, crop_and_resize
-from imtalker.media.face_detector import MIN_SCORE, Face, FaceDetector
+from imtalker.media.face_detector import Face, FaceDetector
 
 LEVEL_FROM = 5.0  # degrees of tilt from which a square is levelled
 SURE = 0.92  # score of nearly every upright face; below it, or tilted, all four ways up are compared
 BETTER = 0.015  # of the score, by which another way up must win
+SURE_TURNED = 0.8  # score that another way up needs at least: people lying on their side have it, animals seldom
 LEVEL = 1.0  # degrees left at which a face counts as level
 STEPS = 6  # turns at most until it is
 PATCH = 320  # pixels of the picture round a face in which its tilt is measured
@@ -36,13 +37,16 @@ def find_faces(image: np.ndarray, detector: FaceDetector) -> list[Face]:
     Faces found only after turning the picture by a quarter carry that as their angle.
     """
     found = detector.detect(image)
-    if any(face.score >= MIN_SCORE for face in found):
+    best, score = found, _best_score(found)
+    if score >= SURE:
         return found
-    ways = [found]
+    needed = max(score + BETTER, SURE_TURNED)
     for quarter in (1, 2, 3):
-        faces = detector.detect(np.ascontiguousarray(np.rot90(image, quarter)))
-        ways.append([_turned_back(face, quarter, image.shape[:2]) for face in faces])
-    return max(ways, key=lambda faces: max((face.score for face in faces), default=0.0))
+        turned = detector.detect(np.ascontiguousarray(np.rot90(image, quarter)))
+        if _best_score(turned) >= needed:
+            needed = _best_score(turned)
+            best = [_turned_back(face, quarter, image.shape[:2]) for face in turned]
+    return best
 
 
 def level_face(image: np.ndarray, face: Face, detector: FaceDetector) -> Face:
@@ -59,12 +63,16 @@ def level_face(image: np.ndarray, face: Face, detector: FaceDetector) -> Face:
     ways = [_levelled(image, face, detector, face.angle + quarter) for quarter in QUARTERS]
     best = ways[0]
     rival = max((way for way in ways[1:] if way is not None), key=lambda way: way.score, default=None)
-    if rival is not None and rival.score >= max(MIN_SCORE, face.score if best is None else best.score + BETTER):
+    if rival is not None and rival.score >= max(SURE_TURNED, face.score if best is None else best.score + BETTER):
         best = rival
     if best is None or (face.angle == 0.0 and abs(best.angle) < LEVEL_FROM):
         return face
     straight = round(best.angle / 90) * 90.0
     return replace(best, angle=straight) if abs(best.angle - straight) < LEVEL_FROM else best
+
+
+def _best_score(faces: Sequence[Face]) -> float:
+    return max((face.score for face in faces), default=0.0)
 
 
 def placed_back(face: Face, patch: Placement, size: int) -> Face:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Level = Literal["note", "fair", "poor"]
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -14,7 +16,7 @@ class Remark:
 
     code: str
     words: str
-    level: Literal["note", "fair", "poor"] = "fair"
+    level: Level = "fair"
 
     def __str__(self) -> str:
         return self.words

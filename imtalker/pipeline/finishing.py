@@ -104,7 +104,9 @@ def input_pictures(
     """
     if clip is not None:
         return read_frames(clip.path) if whole else clip.squares(size[0])
-    return repeat(source.image if whole else crop_and_resize(source.image, source.box.upright, size[0]))
+    if whole:  # scaled here, once: a photograph may have forty times the pixels of a frame
+        return repeat(_scaled(source.image, source.box, size)[0])
+    return repeat(crop_and_resize(source.image, source.box.upright, size[0]))
 
 
 def _recipe(options: FinishOptions) -> dict[str, Any]:

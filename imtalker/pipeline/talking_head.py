@@ -12,7 +12,7 @@ from imtalker.config import SamplingOptions
 from imtalker.devices import resolve_device, resolve_dtype
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls, pose_remarks
-from imtalker.generator.head_transfer import head_controls, relative_motion
+from imtalker.generator.head_transfer import head_controls, relative_motion, within_reach
 from imtalker.generator.motion_parts import Part, check_parts, combine
 from imtalker.generator.motion_style import MotionStyle
 from imtalker.generator.voice_activity import sound_remarks
@@ -141,6 +141,8 @@ class TalkingHeadPipeline(Encoders):
         windows = self.motion_from_video(clip, timings=timings)
         if relative:
             windows = relative_motion(windows, portrait.features.motion, self._motion_layout)
+        if self._motion_layout == "explicit":
+            windows = within_reach(windows, portrait.features.motion)
         taken = check_parts(parts)
         if taken != check_parts("all"):
             windows = self._only(windows, portrait, parts)

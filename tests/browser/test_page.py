@@ -182,6 +182,7 @@ def test_a_sample_talks_after_one_click(open_page):
         facts = wait_for_video(page, "#audio-video")
         assert facts["duration"] == pytest.approx(3.6, abs=0.1) and facts["sound"] > 0
         page.get_by_text("Ready: 3.6 s").wait_for()
+        assert page.evaluate("[...document.querySelectorAll('video')].every(video => video.playsInline)")
         shoot(page, "audio_done")
         assert wait_for_video(page, "#audio-beside")["width"] == 256
         open_tab(page, "Numbers").get_by_role("rowheader", name="Drawing the frames").wait_for()

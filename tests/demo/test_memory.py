@@ -1,19 +1,22 @@
-"""Memory does not grow with the number of threads that have worked."""
+"""Memory does not grow with the threads that have worked, nor with the pictures they have freed."""
 
 import subprocess
 import sys
 
 import pytest
 
-KEPT = """
+PRELUDE = """
 import sys, threading
-from imtalker.demo.memory import share_memory_pools
-if sys.argv[1] == "shared" and not share_memory_pools():
+from imtalker.demo.memory import steady_memory
+if sys.argv[1] == "steady" and not steady_memory():
     sys.exit(3)
 def resident():
     with open("/proc/self/status") as file:
         return int(file.read().partition("VmRSS:")[2].split()[0]) // 1024
-before, over, ends = resident(), threading.Event(), []
+before = resident()
+"""
+THREADS = """
+over, ends = threading.Event(), []
 def work():
     blocks = [b"x" * 60_000 for _ in range(500)]
     last = b"x" * 60_000  # above the blocks: what lies below stays with the pool
@@ -27,14 +30,24 @@ for _ in range(12):
 print(resident() - before)
 over.set()
 """
+PICTURES = """
+small = []
+for _ in range(20):
+    pictures = [b"x" * 8_000_000 for _ in range(8)]
+    small.append(b"x" * 60_000)  # in use for longer
+    pictures.clear()
+print(resident() - before)
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_does_not_grow_with_the_threads_that_have_worked():
+@pytest.mark.parametrize("work", [THREADS, PICTURES], ids=["threads", "pictures"])
+def test_what_has_been_freed_does_not_stay(work):
     kept = {}
-    for kind in ("own", "shared"):
-        done = subprocess.run([sys.executable, "-c", KEPT, kind], capture_output=True, text=True)
+    for kind in ("as it comes", "steady"):
+        done = subprocess.run([sys.executable, "-c", PRELUDE + work, kind], capture_output=True, text=True)
         if done.returncode == 3:
             pytest.skip("this C library has no pools")
+        assert done.returncode == 0, done.stderr
         kept[kind] = int(done.stdout)
-    assert kept["shared"] < kept["own"] / 2
+    assert kept["steady"] < kept["as it comes"] / 2, kept

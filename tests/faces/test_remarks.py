@@ -11,6 +11,7 @@ from imtalker.config import CropConfig
 from imtalker.errors import WeightsError
 from imtalker.faces import remarks as module
 from imtalker.faces.remarks import clip_remarks, portrait_remarks
+from imtalker.media.crop import whole_picture
 from imtalker.media.framing import Framing
 from imtalker.media.video import read_frames
 from tests.support.sample_media import write_video
@@ -96,6 +97,19 @@ def test_blurred_small_and_cut_portraits(framing):
 def test_two_faces(framing):
     both = np.hstack([np.asarray(portrait(name)) for name in ("ada", "bram")])
     assert codes(framing, both) == {"more_faces"}
+
+
+def test_squares_with_a_distant_face_or_none(framing):
+    empty = np.full((900, 600, 3), 130, np.uint8)
+    empty[::7] = 90  # not blurred
+    everything = whole_picture(empty.shape[:2])
+    assert [remark.code for remark in portrait_remarks(empty, everything, framing.faces(empty))] == ["no_face"]
+    for side, level in ((300, "fair"), (150, "poor")):
+        picture = empty.copy()
+        picture[50 : 50 + side, 100 : 100 + side] = np.asarray(portrait().resize((side, side)))
+        remarks = {r.code: r.level for r in portrait_remarks(picture, everything, framing.faces(picture))}
+        assert remarks["far"] == level and "more_faces" not in remarks and "border" not in remarks
+        assert not codes(framing, picture) & {"far", "no_face"}  # the automatic square is close
 
 
 def test_without_landmarks_fewer_remarks_are_made(framing, monkeypatch):

@@ -11,7 +11,9 @@ from PIL import Image
 from imtalker.config import CropConfig
 from imtalker.errors import InputError
 from imtalker.media.crop import CropBox, Placement, crop_and_resize
+from imtalker.media.face_detector import Face
 from imtalker.media.framing import Framing, format_crop, parse_crop
+from imtalker.media.levelling import find_faces
 from imtalker.media.paste_back import PasteBack
 from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.finishing import Finisher, FinishOptions, finished_size
@@ -47,6 +49,22 @@ def test_a_tilted_face_is_levelled(framing, angle):
         straight = crop_and_resize(np.asarray(picture), upright, 128).astype(float)
         inner = (slice(24, 104), slice(24, 104))
         assert np.corrcoef(level[inner].ravel(), straight[inner].ravel())[0, 1] > 0.75
+
+
+def test_an_unsure_face_on_its_side_is_no_reason_to_turn_a_picture():
+    """Animals and objects look a little like faces, whichever way up."""
+
+    class Detector:
+        def __init__(self, score):
+            self.score = score
+
+        def detect(self, image):
+            upright = image.shape == (60, 80, 3)
+            return [Face((10, 10, 30, 30), 0.5 if upright else self.score)]
+
+    picture = np.zeros((60, 80, 3), np.uint8)
+    assert [face.angle for face in find_faces(picture, Detector(0.7))] == [0]
+    assert [face.angle % 180 for face in find_faces(picture, Detector(0.9))] == [90]
 
 
 def test_upright_faces_stay_as_they_are(framing):

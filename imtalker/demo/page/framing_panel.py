@@ -28,7 +28,10 @@ from imtalker.media.image import load_portrait
 from imtalker.media.video import sample_frames
 
 WHOLE, BY_HAND = "Whole picture", "My own square"
-NO_FACE = "No face was found. Click on the picture where the face is, or use the whole picture."
+NO_FACE = (
+    "No face was found (animals and drawings are seldom recognised). Click on the picture where the face is, or use "
+    "the whole picture."
+)
 VERDICTS = {"good": "Good to go", "fair": "Will work, with limits", "poor": "Not a good fit"}
 
 

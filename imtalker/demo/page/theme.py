@@ -148,6 +148,21 @@ HEAD = """<style>@media (max-width: 640px) {
     input.files = named(event.dataTransfer.files);
     input.dispatchEvent(new Event('change', {bubbles: true}));
   }, true);
+  // Telephones play a video in the page only if it says so, and with sound only after a touch: then without.
+  const inPage = () => {
+    for (const video of document.querySelectorAll('video:not([playsinline])')) video.setAttribute('playsinline', '');
+  };
+  new MutationObserver(inPage).observe(document, {childList: true, subtree: true});
+  const begun = new WeakSet();
+  document.addEventListener('canplay', ({target: video}) => {
+    if (video.tagName !== 'VIDEO' || !video.autoplay || begun.has(video)) return;
+    begun.add(video);
+    setTimeout(() => {
+      if (!video.paused || video.currentTime > 0) return;
+      video.muted = true;
+      video.play().catch(() => {});
+    }, 500);
+  }, true);
 })();
 </script>"""
 
