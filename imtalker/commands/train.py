@@ -122,7 +122,8 @@ def _train_motion_encoder(a: argparse.Namespace) -> None:
 
 
 def _train_audio(a: argparse.Namespace) -> None:
-    from imtalker.train.audio_encoder import AudioTrainingConfig, train_audio
+    from imtalker.train.audio_data import AudioTrainingConfig
+    from imtalker.train.audio_encoder import train_audio
     from imtalker.train.options import read_config
 
     train_audio(read_config(AudioTrainingConfig, a.config, vars(a)), a.out, a.resume)

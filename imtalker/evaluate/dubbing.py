@@ -30,6 +30,7 @@ from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_image
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
+from imtalker.evaluate.av_offset import av_offset, shift_sound
 from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
 from imtalker.evaluate.dataset import Clip, Dataset
 from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, patch_masks, unrest
@@ -137,6 +138,8 @@ def _evaluate_clip(
     frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
     recorded = measure_clip(frames, fps)
     own_sound, new_sound = (_sound(path, min(seconds, len(frames) / fps)) for path in (clip.path, other.path))
+    opening, width = (recorded.readings[name] for name in ("mouth_opening", "mouth_width"))
+    own_sound = shift_sound(own_sound, av_offset(opening, width, recognise_phonemes(own_sound), fps).seconds)
     rows: dict[str, dict[str, float]] = {kind: {} for kind in ENGINES}
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))

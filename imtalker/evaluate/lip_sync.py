@@ -13,7 +13,7 @@ MAX_OFFSET = 0.6  # seconds searched on both sides
 CLOSED_LIPS = 0.15  # cm on an average face; landmarks of closed lips mostly stay below
 # Share of the widest opening; beards and shadows leave a gap between the landmarks of closed lips.
 CLOSED_SHARE = 0.2
-_TREND_SECONDS = 2.0  # slower changes of the opening (a smile, a change of pose) are not speech
+_TREND_SECONDS = 1.0  # slower changes of the opening (a smile, a change of pose) are not speech
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ def lip_sync(opening: np.ndarray, cues: PhonemeTrack, fps: float) -> LipSync | N
     if known.sum() < fps:
         return None
     times = (np.arange(len(opening)) + 0.5) / fps
-    moving = _without_trend(np.interp(times, times[known], opening[known]), fps)
+    moving = without_trend(np.interp(times, times[known], opening[known]), fps)
     step = 0.5 / fps
     offsets = np.arange(-int(MAX_OFFSET / step), int(MAX_OFFSET / step) + 1) * step
     curve = np.zeros(len(offsets))
     for index, offset in enumerate(offsets):
-        asked = _without_trend(cues.openness_at(times - offset), fps) if len(cues.openness) else np.zeros(len(times))
-        curve[index] = _correlation(moving[known], asked[known])
+        asked = without_trend(cues.openness_at(times - offset), fps) if len(cues.openness) else np.zeros(len(times))
+        curve[index] = correlation(moving[known], asked[known])
     if not np.any(curve):
         return None
     best = int(curve.argmax())
     return LipSync(
-        float(offsets[best] + step * _peak_shift(curve, best)),
+        float(offsets[best] + step * peak_shift(curve, best)),
         float(curve[best]),
         float(curve[len(curve) // 2]),
         float(curve[best] - np.median(curve)),
@@ -86,20 +86,20 @@ def closure_rate(opening: np.ndarray, cues: PhonemeTrack, fps: float, reach: flo
     return float((np.array(narrowest) < closed).mean())
 
 
-def _without_trend(curve: np.ndarray, fps: float) -> np.ndarray:
+def without_trend(curve: np.ndarray, fps: float) -> np.ndarray:
     reach = max(1, int(_TREND_SECONDS * fps / 2))
     kernel = np.hanning(2 * reach + 3)[1:-1]
     padded = np.pad(curve, reach, mode="reflect" if len(curve) > reach else "edge")
     return curve - np.convolve(padded, kernel / kernel.sum(), mode="valid")
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
     a, b = a - a.mean(), b - b.mean()
     norm = np.sqrt((a @ a) * (b @ b))
     return float(a @ b / norm) if norm > 1e-9 else 0.0
 
 
-def _peak_shift(curve: np.ndarray, best: int) -> float:
+def peak_shift(curve: np.ndarray, best: int) -> float:
     """Where a parabola through the maximum and its neighbours peaks, in steps from the maximum
     (-0.5..0.5).
     """

@@ -37,6 +37,9 @@ _OPENNESS = {
     0.0: "p b m pʰ ɓ",
 }
 _BILABIALS = "p b m pʰ ɓ"
+# What draws the corners of the mouth together, and what draws them apart.
+_ROUND = "u ʊ ʉ w o oʊ ɔ ɔɪ ʃ ʒ t͡ʃ d͡ʒ ɹ y ju"
+_SPREAD = "i ɪ e eɪ ɛ s z æ a aɪ ɑ j"
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,17 @@ class PhonemeTrack:
 
     openness: np.ndarray  # (N,) float64 in 0..1, PHONEME_RATE values a second, the first at half a period
     closures: np.ndarray  # (K,) float64 seconds, middles of the closures of p, b, m
+    spread: np.ndarray | None = None  # (N,) float64, -1 rounded lips .. 1 spread lips, at the same times; None: unknown
 
     def openness_at(self, times: np.ndarray) -> np.ndarray:
         """The openness curve at given times, seconds."""
         return np.interp(times, (np.arange(len(self.openness)) + 0.5) / PHONEME_RATE, self.openness)
+
+    def spread_at(self, times: np.ndarray) -> np.ndarray:
+        """The same of how far the lips are spread; 0 where that is not known."""
+        if self.spread is None:
+            return np.zeros(len(times))
+        return np.interp(times, (np.arange(len(self.spread)) + 0.5) / PHONEME_RATE, self.spread)
 
 
 def recognise_phonemes(waveform: np.ndarray) -> PhonemeTrack:
@@ -73,7 +83,10 @@ def recognise_phonemes(waveform: np.ndarray) -> PhonemeTrack:
     times = (np.arange(len(curve)) + 0.5) / PHONEME_RATE
     curve = np.interp(times + _OPENING_DELAY, times, np.clip(curve, 0, 1) * voiced)
     bilabial = probabilities @ _token_mask(_BILABIALS)
-    return PhonemeTrack(curve, np.maximum(_peak_times(bilabial) - _CLOSURE_DELAY, 0))
+    rounded, apart = probabilities @ _token_mask(_ROUND), probabilities @ _token_mask(_SPREAD)
+    spread = _smooth(apart - rounded, 3.0) / _smooth(apart + rounded + 1e-3, 3.0)
+    spread = np.interp(times + _OPENING_DELAY, times, spread)
+    return PhonemeTrack(curve, np.maximum(_peak_times(bilabial) - _CLOSURE_DELAY, 0), spread)
 
 
 @lru_cache(maxsize=1)

@@ -11,8 +11,9 @@ from itertools import islice
 
 import numpy as np
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, SamplingOptions
 from imtalker.errors import InputError
+from imtalker.evaluate.av_offset import AvOffset, av_offset, shift_sound
 from imtalker.evaluate.clip_measures import ClipMeasures, ClipMeter
 from imtalker.evaluate.comparison import FINE_SIZE, SIZE, Comparison
 from imtalker.evaluate.dataset import MIN_FRAMES, Clip
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 _BATCH = 16  # frames compared at a time
 _NUM_SNAPSHOTS = 8  # moments of a clip that are kept for pictures
 _IDENTITY_EVERY = 5  # frames
+_OFFSET_SECONDS = 30  # of a recording tell its offset, however little of it is scored
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class PreparedClip:
     box: CropBox
     first_frame: np.ndarray  # uint8 (H,W,3), the whole picture
     measures: ClipMeasures
-    cues: PhonemeTrack | None  # what its sound asks of the lips
+    sound: np.ndarray | None  # (N,) at 16 kHz, in step with its picture; None where nothing is made from sound
+    cues: PhonemeTrack | None  # what that sound asks of the lips
     recorded: dict[str, float]  # the scores the recording itself reaches, where they need no second clip
     measuring_errors: dict[str, float]  # errors of measuring, where the truth is known
 
@@ -116,13 +119,17 @@ class Evaluator:
         if measures.faces[0] is None or measures.face_rate < 0.5:
             where = "in its first frame" if measures.faces[0] is None else "in most of its frames"
             raise InputError(f"{clip.path.name} shows no face {where}; cut it, or give --crop")
-        cues = None
+        sound = cues = None
+        recorded: dict[str, float] = {}
         if mode == "audio":
-            cues = recognise_phonemes(self._waveform(clip))
-        recorded = stability_scores(measures) | speech_scores(measures, cues)
+            offset = self._offset(clip, box, measures)
+            sound = shift_sound(load_waveform(clip.path), offset.seconds)[: int(self.max_seconds * SAMPLE_RATE)]
+            cues = recognise_phonemes(sound)
+            recorded = {"av_offset": 1000 * offset.seconds, "av_confidence": offset.confidence}
+        recorded |= stability_scores(measures) | speech_scores(measures, cues)
         recorded["csim"] = identity_score(measures, measures.embeddings[0])
         errors = measuring_errors(measures, clip.truth) if clip.truth else {}
-        return PreparedClip(clip, driver, box, first, measures, cues, recorded, errors)
+        return PreparedClip(clip, driver, box, first, measures, sound, cues, recorded, errors)
 
     def score(
         self,
@@ -179,6 +186,7 @@ class Evaluator:
         values["ghost_cells"] = 100 * ghost_share(self.pipeline, portrait, animation.motion.motion)
         if mode == "audio":
             values |= speech_scores(measures, target.cues) | self._syncnet_scores(kept, measures, target)
+            values |= {key: target.recorded[key] for key in ("av_offset", "av_confidence")}
         stages = dict(animation.timings.stages)
         values["frames_per_second"] = done / max(sum(stages.values()), 1e-9)
         values["first_frame"] = animation.timings.first_frame or math.nan
@@ -205,17 +213,17 @@ class Evaluator:
         options: SamplingOptions | None,
         controls: MotionControls | None,
     ) -> Animation:
-        if mode == "audio":
-            return self.pipeline.animate_from_audio(portrait, self._waveform(target.clip), controls, options)
+        if mode == "audio" and target.sound is not None:
+            return self.pipeline.animate_from_audio(portrait, target.sound, controls, options)
         return self.pipeline.animate_from_video(portrait, target.driver)
 
     def _syncnet_scores(
         self, frames: list[np.ndarray], measures: ClipMeasures, target: PreparedClip
     ) -> dict[str, float]:
         faces = None if self.networks.syncnet is None else cut_faces(frames, measures.faces)
-        if self.networks.syncnet is None or faces is None:
+        if self.networks.syncnet is None or faces is None or target.sound is None:
             return {}
-        score = self.networks.syncnet.score(faces, self._waveform(target.clip))
+        score = self.networks.syncnet.score(faces, target.sound)
         return {} if score is None else {"sync_c": score.confidence, "sync_d": score.distance}
 
     def _frames(self, clip: Clip) -> Iterator[np.ndarray]:
@@ -224,8 +232,18 @@ class Evaluator:
     def _targets(self, target: PreparedClip) -> Iterator[np.ndarray]:
         return (crop_and_resize(frame, target.box, FINE_SIZE) for frame in self._frames(target.clip))
 
-    def _waveform(self, clip: Clip) -> np.ndarray:
-        return load_waveform(clip.path)[: int(self.max_seconds * SAMPLE_RATE)]
+    def _offset(self, clip: Clip, box: CropBox, measures: ClipMeasures) -> AvOffset:
+        """How far the recording's sound is off its picture, by up to 30 s of it."""
+        meter = ClipMeter(FRAME_RATE, identity_every=0)
+        for frame in islice(read_frames(clip.path), measures.num_frames, _OFFSET_SECONDS * FRAME_RATE):
+            meter.add(crop_and_resize(frame, box, SIZE))
+        seen = (measures.readings, meter.result().readings)
+        opening, width = (np.concatenate([s[name] for s in seen]) for name in ("mouth_opening", "mouth_width"))
+        sound = load_waveform(clip.path)[: len(opening) * SAMPLES_PER_FRAME]
+        offset = av_offset(opening, width, recognise_phonemes(sound), FRAME_RATE)
+        said = f"{1000 * offset.found:+.0f} ms, confidence {offset.confidence:.2f}"
+        logger.info("%s: picture after sound %s%s", clip.name, said, "" if offset.trusted else ", left as it is")
+        return offset
 
 
 def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | None:

@@ -17,13 +17,8 @@ from torch import Tensor, nn
 
 from imtalker.config import SAMPLE_RATE, AudioEncoderConfig
 from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
-from imtalker.train.audio_encoder import (
-    AudioTrainingConfig,
-    groups_of_phonemes,
-    split_corpus,
-    spread,
-    validation_sets,
-)
+from imtalker.train.audio_data import AudioTrainingConfig, split_corpus, spread, validation_sets
+from imtalker.train.audio_encoder import groups_of_phonemes
 from imtalker.train.music import music
 from imtalker.train.options import configure_logging
 from imtalker.train.speech.augmentation import augment

@@ -21,7 +21,7 @@ from imtalker.generator.conditions import AmountLinear
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.motion_layout import CAMERA_CHANNELS, GAZE_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS
 from imtalker.generator.motion_statistics import style_condition
-from imtalker.train.audio_encoder import AudioTrainingConfig, is_real, split_corpus
+from imtalker.train.audio_data import AudioTrainingConfig, is_real, split_corpus
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.motion.clips import MotionClips, make_clips
 from imtalker.train.motion.scores import Speech, score_generator

@@ -12,7 +12,7 @@ import torch
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig, GeneratorConfig, SamplingOptions
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
-from imtalker.train.audio_encoder import AudioTrainingConfig, split_corpus
+from imtalker.train.audio_data import AudioTrainingConfig, split_corpus
 from imtalker.train.motion.control_tracks import puppet_controls
 from imtalker.train.motion.scores import closures, lag_correlation, silence_gap
 from imtalker.train.music import music

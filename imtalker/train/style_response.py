@@ -19,7 +19,7 @@ from imtalker.generator.controls import MotionControls
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.motion_statistics import RESPONSE_GRID, motion_amounts
 from imtalker.generator.motion_style import STYLE_DIM, TYPICAL_BLINKS, MotionStyle
-from imtalker.train.audio_encoder import AudioTrainingConfig, split_corpus, spread
+from imtalker.train.audio_data import AudioTrainingConfig, split_corpus, spread
 from imtalker.train.options import configure_logging
 from imtalker.train.speech.corpus import load_corpus
 from imtalker.weights.file import load_module, save_weights

@@ -13,6 +13,7 @@ from imtalker.commands.output import write_numbers
 from imtalker.errors import InputError, OutputError
 from imtalker.evaluate import protocols
 from imtalker.evaluate.ablation import ABLATIONS, ablate
+from imtalker.evaluate.av_offset import AvOffset, shift_sound
 from imtalker.evaluate.comparison import face_hull, mouth_box, sharpness
 from imtalker.evaluate.dataset import read_dataset
 from imtalker.evaluate.evaluation import evaluate
@@ -26,6 +27,7 @@ from imtalker.evaluate.scoring import curve_correlation
 from imtalker.evaluate.svg import line_plot, log_plot, stacked_bar, strip_plot
 from imtalker.faces.landmarks import FaceLandmarks
 from imtalker.faces.mesh import LIPS
+from imtalker.media.audio import load_waveform
 from imtalker.media.video import read_frames
 from imtalker.pipeline.animation import Animation, FrameChunk
 from imtalker.pipeline.timing import Timings
@@ -224,6 +226,17 @@ def test_audio_protocol_and_its_ablations(folder, monkeypatch):
     given = [(c is not None and c.yaw is not None, c is not None and c.gaze_x is not None) for _, c in asked]
     assert given == [(False, False), (True, False), (False, True), (True, True)]
     assert "+Pose, Gaze" in ablation_table(rows) and "Ablation" in html_page(rows)
+
+
+def test_what_is_heard_and_spoken_is_in_step_with_the_picture(folder, monkeypatch):
+    clip = read_dataset(folder, with_sound=True, limit=1).clips[0]
+    sound = load_waveform(clip.path)
+    for seconds in (0.12, -0.08):
+        found = AvOffset(seconds, seconds, 1.0)
+        monkeypatch.setattr(protocols, "av_offset", lambda *_, found=found: found)
+        prepared = evaluator().prepare(clip, "audio")
+        np.testing.assert_array_equal(prepared.sound, shift_sound(sound, seconds))
+        assert prepared.recorded["av_offset"] == 1000 * seconds
 
 
 def test_controls_come_from_the_truth_where_it_is_known(folder):

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from imtalker.errors import InputError, WeightsError
+from imtalker.evaluate.av_offset import UNKNOWN, av_offset, shift_sound
 from imtalker.evaluate.face_metrics import aed, angular_error, apd, csim, finite_mean, gaze_direction, lip_distance
 from imtalker.evaluate.image_metrics import FeatureNetwork, Lpips, frames_to_tensor, frechet_distance, psnr, ssim
 from imtalker.evaluate.lip_sync import closure_rate, lip_sync
@@ -194,6 +195,64 @@ def test_lip_sync_says_nothing_without_speech_face_or_motion():
     assert lip_sync(np.full(150, np.nan), cues, 25) is None
     assert lip_sync(np.ones(150), cues, 25) is None
     assert lip_sync(np.random.default_rng(0).random(150), PhonemeTrack(np.zeros(300), np.zeros(0)), 25) is None
+
+
+def sound_of(cues):
+    """Noise as loud as the mouth is asked to be open, at 16 kHz."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 320 * len(cues.openness))
+    return (noise * np.repeat(cues.openness, 320)).astype(np.float32)
+
+
+def hear(waveform):
+    """The other way: a recogniser that takes loudness for openness, and quiet moments for closures."""
+    loud = np.sqrt((waveform.reshape(-1, 320) ** 2).mean(1)) / 0.1
+    quiet = np.flatnonzero(np.convolve(loud < 0.02, np.ones(7), "same") == 7)
+    inside = quiet[(quiet > 25) & (quiet < len(loud) - 25)]  # silence that fills a gap is no closure
+    return PhonemeTrack(np.clip(loud, 0, 1), (inside + 0.5) / 50)
+
+
+@pytest.mark.parametrize("frames", [-6, -2, 0, 5])
+def test_a_recording_with_its_sound_moved_measures_so_and_scores_as_before(frames):
+    cues = speech(12.0)
+    opening = cues.openness_at((np.arange(300) + 0.5) / 25)
+    sound = sound_of(cues)
+    moved = shift_sound(sound, frames / 25)
+    found = av_offset(opening, np.zeros(300), hear(moved), 25)
+    assert found.trusted and found.seconds == pytest.approx(-frames / 25, abs=0.008)
+    right = hear(shift_sound(moved, found.seconds))
+    syncs = [lip_sync(opening, c, 25) for c in (right, hear(sound))]
+    assert syncs[0] is not None and syncs[1] is not None
+    assert syncs[0].correlation_as_is == pytest.approx(syncs[1].correlation_as_is, abs=0.06)
+    assert closure_rate(opening, right, 25) == pytest.approx(closure_rate(opening, hear(sound), 25), abs=0.06)
+
+
+def test_an_offset_that_cannot_be_told_is_none():
+    wrong = [
+        av_offset(speech(8, seed=i).openness_at((np.arange(200) + 0.5) / 25), np.zeros(200), speech(8, seed=i + 50), 25)
+        for i in range(20)
+    ]
+    assert sum(offset.trusted for offset in wrong) <= 4
+    assert all(offset.seconds == 0 for offset in wrong if not offset.trusted)
+    cues = speech()
+    for opening in (np.full(150, np.nan), np.ones(150), np.ones(40)):
+        assert av_offset(opening, opening, cues, 25) is UNKNOWN
+    moving = np.random.default_rng(0).random(150)
+    assert av_offset(moving, moving, PhonemeTrack(np.zeros(0), np.zeros(0)), 25) is UNKNOWN
+
+
+def test_the_width_of_the_mouth_tells_an_offset_too():
+    spread = np.convolve(np.random.default_rng(2).normal(size=420), np.hanning(13), "same")[10:-10]
+    cues = PhonemeTrack(np.full(400, 0.4), np.zeros(0), spread / np.abs(spread).max())
+    width = 5 + cues.spread_at((np.arange(200) + 0.5) / 25 + 0.12)
+    assert av_offset(np.zeros(200), width, cues, 25).seconds == pytest.approx(-0.12, abs=0.008)
+
+
+def test_moving_a_sound_and_moving_it_back_loses_only_what_fell_off():
+    sound = np.arange(1, 16001, dtype=np.float32)
+    assert np.array_equal(shift_sound(sound, 0.0), sound)
+    back = shift_sound(shift_sound(sound, 0.25), -0.25)
+    assert np.array_equal(back[:12000], sound[:12000]) and not back[12000:].any()
+    assert not shift_sound(sound, 2.0).any() and not shift_sound(sound, -2.0).any()
 
 
 def test_closure_rate_counts_closed_lips():

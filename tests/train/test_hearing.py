@@ -8,12 +8,21 @@ import torch
 
 from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
-from imtalker.generator.audio_encoder import AudioEncoder
-from imtalker.train.audio_encoder import READERS_KEPT_OUT, AudioBatches, AudioTrainingConfig, split_corpus
+from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
+from imtalker.train.audio_data import (
+    READERS_KEPT_OUT,
+    AudioBatches,
+    AudioTrainingConfig,
+    resample_posteriors,
+    split_corpus,
+)
+from imtalker.train.audio_encoder import PhonemeRecogniser
 from imtalker.train.grow_audio import grow
 from imtalker.train.music import music
+from imtalker.train.speech.augmentation import mask
 from imtalker.train.speech.corpus import Utterance, plausible, read_table
-from imtalker.train.speech.phonemes import INDEX, Segment
+from imtalker.train.speech.phonemes import INDEX, Segment, frame_labels
+from imtalker.train.teacher import WhisperFeatures, posteriors, save_posteriors, train_head, with_posteriors
 from tests.support.tone_speech import TINY, tone_speech
 
 
@@ -94,3 +103,85 @@ def test_tables_without_the_needed_columns_are_named(tmp_path) -> None:
         read_table(tmp_path / "bad.tsv")
     (tmp_path / "good.tsv").write_text('file\tspeaker\ttext\na.wav\tx\t"Hello," she said\n')
     assert read_table(tmp_path / "good.tsv")[0]["text"] == '"Hello," she said'
+
+
+@pytest.fixture
+def heard(tmp_path):
+    """A corpus of a few utterances, and what a teacher that is always right heard in them."""
+    rng = np.random.default_rng(0)
+    speech = [tone_speech(rng) for _ in range(4)]
+    labels = [frame_labels(u.segments, num_video_frames(len(u.waveform))) for u in speech]
+    save_posteriors(tmp_path / "teacher.npz", [x.astype(np.float16) for x in labels])
+    return speech, tmp_path / "teacher.npz"
+
+
+def test_without_weight_a_teacher_changes_nothing(heard) -> None:
+    speech, path = heard
+    config = AudioTrainingConfig(batch_size=4, shares=(), teacher_weight=0.0)
+    with_teacher, without = (
+        AudioBatches(u, config)(3, np.random.default_rng(3)) for u in (with_posteriors(speech, path), speech)
+    )
+    assert all(torch.equal(with_teacher[name], without[name]) for name in without)
+
+
+def test_a_teacher_that_hears_the_aligned_phonemes_says_what_the_labels_say(heard) -> None:
+    speech, path = heard
+    config = AudioTrainingConfig(batch_size=6, shares=(), no_speech=0.0, teacher_weight=1.0)
+    told, labels = (
+        AudioBatches(u, config)(5, np.random.default_rng(5)) for u in (with_posteriors(speech, path), speech)
+    )
+    assert torch.equal(told["waveform"], labels["waveform"]) and torch.equal(told["voicing"], labels["voicing"])
+    torch.testing.assert_close(told["phonemes"].sum(-1), torch.ones(told["phonemes"].shape[:2]))
+    # Another speed moves the frames' borders a little, nothing else.
+    assert (told["phonemes"].argmax(-1) == labels["phonemes"].argmax(-1)).float().mean() > 0.9
+
+
+def test_posteriors_follow_start_and_speed() -> None:
+    heard = np.zeros((100, 40), np.float32)
+    heard[50, INDEX["m"]] = 1
+    for start, factor in ((0.0, 1.0), (0.8, 1.0), (0.4, 1.2), (-0.6, 0.9)):
+        piece = resample_posteriors(heard, start, factor, 80)
+        middle = (2.02 / factor - start) * 25 - 0.5
+        assert abs(float((piece[:, INDEX["m"]] * np.arange(80)).sum() / piece[:, INDEX["m"]].sum()) - middle) < 0.6
+    outside = resample_posteriors(heard, -2.0, 1.0, 40)
+    assert (outside[:, INDEX["sil"]] == 1).all()
+
+
+def test_posteriors_of_another_corpus_and_missing_teachers_are_refused(heard, tmp_path) -> None:
+    speech, path = heard
+    with pytest.raises(InputError, match="another corpus"):
+        with_posteriors(speech[:-1], path)
+    with pytest.raises(InputError, match=r"imtalker\.train\.teacher"):
+        with_posteriors(speech, tmp_path / "none.npz")
+    with pytest.raises(InputError, match=r"faster-whisper|no Whisper model"):
+        WhisperFeatures(tmp_path)
+
+
+def test_a_teacher_learns_phonemes_from_features_that_tell_them() -> None:
+    rng = np.random.default_rng(0)
+    labels = [np.eye(40, dtype=np.float32)[np.repeat(rng.integers(0, 40, 30), 4)] for _ in range(6)]
+    basis = rng.normal(size=(40, 16))
+    features = [(x @ basis).astype(np.float16) for x in labels]
+    head = train_head(features[:5], labels[:5], steps=40, batch=2)
+    found = posteriors(head, features[5])
+    assert found.shape == labels[5].shape and (found.argmax(1) == labels[5].argmax(1)).mean() > 0.5
+
+
+def test_masks_take_sound_out_and_leave_the_rest() -> None:
+    sound = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
+    changed = 0
+    for seed in range(8):
+        masked, again = (mask(sound, np.random.default_rng(seed), 2) for _ in range(2))
+        np.testing.assert_array_equal(masked, again)
+        assert len(masked) == len(sound) and masked.dtype == np.float32 and masked.std() > 0.5 * sound.std()
+        changed += not np.array_equal(masked, sound)
+    assert changed > 4
+    np.testing.assert_array_equal(mask(sound, np.random.default_rng(0), 0), sound)
+
+
+def test_dropout_is_for_training_only() -> None:
+    torch.manual_seed(0)
+    recogniser, speech = PhonemeRecogniser(TINY, dropout=0.5), torch.randn(1, SAMPLE_RATE)
+    assert not torch.equal(*(recogniser(speech)[0] for _ in range(2)))
+    recogniser.eval()
+    torch.testing.assert_close(*(recogniser(speech)[0] for _ in range(2)))

@@ -96,6 +96,27 @@ def _quantise(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.sign(packed) * np.expm1(np.abs(packed) * np.log1p(mu)) / mu * peak
 
 
+def mask(waveform: np.ndarray, rng: np.random.Generator, spans: int, longest: float = 0.12) -> np.ndarray:
+    """(N,) with up to ``spans`` pieces of at most ``longest`` seconds silent, and as often a band of frequencies.
+
+    After SpecAugment (Park et al. 2019): what is missing has to be guessed from what surrounds it.
+    """
+    x = waveform.copy()
+    size = int(fft.next_fast_len(len(x), real=True) or len(x))
+    bands = int(rng.integers(spans + 1)) if rng.random() < 0.5 else 0
+    if bands:
+        spectrum = np.asarray(fft.rfft(x, size))
+        frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+        for _ in range(min(bands, 2)):
+            low = 100 * 70 ** rng.random()  # Hz, 100 to 7000
+            spectrum[(frequency > low) & (frequency < low * 2 ** rng.uniform(0.1, 0.6))] *= 0.05
+        x = np.asarray(fft.irfft(spectrum, size))[: len(x)].astype(np.float32)
+    for _ in range(int(rng.integers(spans + 1))):
+        start = int(rng.integers(len(x)))
+        x[start : start + int(rng.uniform(0.02, longest) * SAMPLE_RATE)] *= 0.02
+    return x
+
+
 def augment(waveform: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
     """A random chain of the effects above, (N,) float32 -> (N,) float32; the timing is kept.
 

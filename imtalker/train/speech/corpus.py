@@ -32,6 +32,7 @@ class Utterance:
     segments: tuple[Segment, ...]
     text: str
     voice: str
+    posteriors: np.ndarray | None = None  # (T, 40) what a teacher heard in each video frame; not stored with it
 
     @property
     def duration(self) -> float:
