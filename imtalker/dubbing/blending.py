@@ -5,6 +5,7 @@ import numpy as np
 
 from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.registration import pixels_per_cm
+from imtalker.faces.smooth import smoothstep
 
 SPREAD_CM = 0.3  # the mask reaches beyond the hull of the landmarks by this much
 FEATHER_CM = 0.8  # width of the transition
@@ -96,5 +97,4 @@ def soft_mask(points: np.ndarray, size: tuple[int, int], scale: float) -> np.nda
     border = np.minimum(np.arange(solid.shape[1])[None], np.arange(solid.shape[0])[:, None])
     border = np.minimum(border, border[::-1, ::-1])
     depth = np.minimum(np.where(solid > 0, inside, -outside) + spread, border)
-    ramp = np.clip(depth / feather, 0, 1)[1:-1, 1:-1]
-    return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    return smoothstep(0.0, feather, depth[1:-1, 1:-1]).astype(np.float32)

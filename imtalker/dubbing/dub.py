@@ -62,7 +62,7 @@ def dub(
             video keeps its quality.
         options: see ``DubOptions``.
         sampling: of the motion; the preset's by default.
-        engine: "completion", "renderer", or an object that draws mouths; None: completion where its weights are there.
+        engine: "completion", "renderer", or an object that draws mouths; None: the renderer.
         progress: called with the frames followed so far and all of them.
 
     Raises:

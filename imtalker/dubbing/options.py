@@ -8,7 +8,7 @@ from imtalker.errors import InputError
 Length = Literal["audio", "video"]
 ARTICULATION_RANGE = (0.6, 1.4)
 COMPLETION, RENDERER = "completion", "renderer"
-ENGINES = (COMPLETION, RENDERER)  # what draws mouths, the better one first
+ENGINES = (COMPLETION, RENDERER)  # what draws mouths
 
 
 @dataclass(frozen=True)

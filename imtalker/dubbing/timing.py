@@ -8,6 +8,7 @@ import numpy as np
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.dubbing.options import Length
 from imtalker.dubbing.tracking import FaceTrack
+from imtalker.faces.smooth import smoothstep
 from imtalker.generator.head_transfer import back_and_forth
 
 FADE_SECONDS = 0.2
@@ -84,8 +85,7 @@ def strength(plan: Plan, track: FaceTrack, silent: np.ndarray) -> np.ndarray:
     after = hidden[right.clip(0, len(hidden) - 1)]
     before = hidden[(right - 1).clip(0)]
     distance = np.minimum(np.abs(frames - before), np.abs(after - frames))
-    share = np.clip(distance / max(1.0, FADE_SECONDS * float(plan.fps)), 0, 1)
-    return share * share * (3 - 2 * share)
+    return smoothstep(0.0, max(1.0, FADE_SECONDS * float(plan.fps)), distance)
 
 
 def lost_seconds(track: FaceTrack, fps: Fraction) -> tuple[float, float]:

@@ -111,10 +111,10 @@ def keep_lips(gate: Tensor, coordinates: Tensor, lines: LipLines, source: LipLin
     size = gate.shape[-1]
     part = MouthFrame.round(lines.outer, size, MARGIN)
     below, above = part.between(lines.outer)
-    kept = _smooth((torch.minimum(below, above) + MARGIN) / MARGIN)[..., None]
+    kept = smoothstep(-MARGIN, 0.0, torch.minimum(below, above))[..., None]
     outer, inner = part.turned(lines.outer), part.turned(lines.inner)
     from_outer = source.outer.expand(len(outer), -1, -1, -1)
-    inset = INSET * (_smooth(lines.gap / PARTED) * (1 - _smooth(source.gap / PARTED)))[:, None, :, None]
+    inset = INSET * (smoothstep(0.0, PARTED, lines.gap) * (1 - smoothstep(0.0, PARTED, source.gap)))[:, None, :, None]
     from_inner = source.inner + inset * (source.outer - source.inner)
     # four lines from top to bottom, and where in the portrait the pixels between them come from
     lines_down = [outer[:, 0], inner[:, 0], inner[:, 1], outer[:, 1]]
@@ -149,6 +149,7 @@ def _curve(lines: Tensor) -> Tensor:
     return torch.einsum("pn,blnk->blpk", matrix.to(lines), lines)
 
 
-def _smooth(t: Tensor) -> Tensor:
-    t = t.clamp(0, 1)
+def smoothstep(low: float, high: float, x: Tensor) -> Tensor:
+    """As ``imtalker.faces.smooth.smoothstep``."""
+    t = ((x - low) / (high - low)).clamp(0, 1)
     return t * t * (3 - 2 * t)

@@ -27,7 +27,7 @@ from imtalker.faces.motion_reading import (
 )
 from imtalker.faces.neutral import JAW_ANGLE, JAW_AXIS, JAW_GLIDE, jaw_displacement
 from imtalker.renderer.landmark_guide import FaceGeometry
-from imtalker.renderer.lips import LipLines, MouthFrame
+from imtalker.renderer.lips import LipLines, MouthFrame, smoothstep
 
 CHIN = (152, 148, 377)  # landmarks on the lowest part of the jaw
 RIM = 0.006  # half sides of the square, over which the inside appears along the lips
@@ -75,12 +75,19 @@ class MouthInterior:
         opened = jaw_displacement(neutral[list(CHIN)], 0.2)[:, 1].mean() / 0.2
         lips = LipLines.through(geometry.landmarks[None])
         gap = lips.gap[0] * float(reading.lip_gap < SEALED)
-        plates = np.ascontiguousarray(teeth.toned_plates().transpose(0, 3, 1, 2) / 255, np.float32)
-        colours = (teeth.toned(colour) / 255 for colour in (CAVITY, TONGUE))
-        arrays = [array.astype(np.float32) for array in (plates, teeth.corners(), chin / opened, *colours)]
         width = np.linalg.norm(neutral[LIP_INNER_UPPER[-1]] - neutral[LIP_INNER_UPPER[0]])
-        made = [torch.from_numpy(array) for array in (*arrays, np.array(width, np.float32))]
-        return cls(*made, lips.inner, lips.outer, gap)  # pyright: ignore[reportCallIssue]
+        cavity, tongue = (teeth.toned(colour) / 255 for colour in (CAVITY, TONGUE))
+        return cls(
+            plates=_single(teeth.toned_plates().transpose(0, 3, 1, 2) / 255),
+            corners=_single(teeth.corners()),
+            jaw=_single(chin / opened),
+            cavity=_single(cavity),
+            tongue=_single(tongue),
+            width=_single(width),
+            inner=lips.inner,
+            outer=lips.outer,
+            gap=gap,
+        )
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "MouthInterior":
         """The same on another device; the precision stays."""
@@ -111,7 +118,7 @@ class MouthInterior:
         unit = placement.unit[:, None, None]
         opacity = ((torch.minimum(below, above) / RIM).clamp(0, 1) * self._unlike(placement)[:, None, None])[:, None]
         width = (placement.lips.inner[:, 0, -1] - placement.lips.inner[:, 0, 0]).norm(dim=-1)[:, None, None]
-        pursed = 1 - _smooth(*PURSED, width / unit / self.width)
+        pursed = 1 - smoothstep(*PURSED, width / unit / self.width)
         shadow = _shadow(below / unit, above / unit, 2 * part.along / width - 1) * (1 - PURSED_SHADE * pursed)
         colour = (self._inside(part.screen, placement.rows) * shadow[:, None]).clamp(0, 1)
         return torch.cat([colour * opacity, opacity], 1), part.left, part.top
@@ -121,7 +128,7 @@ class MouthInterior:
         seen, 1 where it cannot be."""
         own = (self.lips.gap - self.gap).mean(1)
         opened = (placement.lips.gap.mean(1) - own).abs() / placement.unit
-        return torch.where(own / placement.unit < PARTED, torch.ones_like(opened), _smooth(*LIKE, opened))
+        return torch.where(own / placement.unit < PARTED, torch.ones_like(opened), smoothstep(*LIKE, opened))
 
     def _inside(self, screen: Tensor, rows: Tensor) -> Tensor:
         """Cavity, tongue, lower and upper teeth ``(B, 3, h, w)``, before the lips' shadow."""
@@ -133,7 +140,7 @@ class MouthInterior:
         )
         x, y = points[:, 1].unbind(-1)
         radius = (x / TONGUE_SIZE[0]) ** 2 + ((y - TONGUE_HEIGHT) / TONGUE_SIZE[1]) ** 2
-        share = 1 - _smooth(0.75, 1.05, radius)
+        share = 1 - smoothstep(0.75, 1.05, radius)
         furrow = 1 - 0.14 * torch.exp(-((x / 0.16) ** 2))
         bright = 0.8 * (1 - 0.45 * radius) * furrow * share
         colour = self.cavity[:, None, None] * (1 - share)[:, None] + self.tongue[:, None, None] * bright[:, None]
@@ -152,15 +159,14 @@ def denture_of(square: np.ndarray, points: np.ndarray, geometry: FaceGeometry, b
     return fit_denture(square, points, to_photo, neutral, head_points(points, basis))
 
 
+def _single(array: np.ndarray | np.floating) -> Tensor:
+    return torch.from_numpy(np.asarray(array, np.float32, order="C"))
+
+
 def _shadow(below: Tensor, above: Tensor, along: Tensor) -> Tensor:
     """Light ``(B, h, w)`` that the lips let in, at distances to them in cm and -1 to 1 along the mouth."""
-    light = (0.76 + 0.24 * _smooth(0.0, 0.30, below)) * (0.86 + 0.14 * _smooth(0.0, 0.2, above))
-    return light * (1 - 0.60 * along.abs() ** 3) * (0.84 + 0.16 * _smooth(0.0, 0.4, below + above))
-
-
-def _smooth(low: float, high: float, x: Tensor) -> Tensor:
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
+    light = (0.76 + 0.24 * smoothstep(0.0, 0.30, below)) * (0.86 + 0.14 * smoothstep(0.0, 0.2, above))
+    return light * (1 - 0.60 * along.abs() ** 3) * (0.84 + 0.16 * smoothstep(0.0, 0.4, below + above))
 
 
 def _jaw_displacement(points: Tensor, jaw: Tensor) -> Tensor:

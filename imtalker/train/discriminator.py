@@ -1,8 +1,13 @@
 """Patch discriminator on two scales (paper eq. 9), with its features for feature matching."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from imtalker.train.loop import Objective
 
 
 def _conv(in_channels: int, out_channels: int, stride: int) -> nn.Module:
@@ -32,3 +37,9 @@ class PatchDiscriminator(nn.Module):
                 features.append(h)
             logits.append(scale[-1](h))
         return logits, features
+
+
+def add_discriminator(modules: dict[str, nn.Module], loss: Callable[..., Any], starts: int) -> Objective:
+    """Put a new discriminator among the modules of a training; its objective, from step ``starts`` on."""
+    modules["discriminator"] = PatchDiscriminator()
+    return Objective("discriminator", ("discriminator",), loss, starts=starts)

@@ -23,7 +23,7 @@ from imtalker.faces.denture import draw_teeth
 from imtalker.renderer import Renderer
 from imtalker.renderer.teeth import TeethLayer
 from imtalker.train import renderer_losses as losses
-from imtalker.train.discriminator import PatchDiscriminator
+from imtalker.train.discriminator import add_discriminator
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.puppet.sampler import PuppetSampler, RendererSample
 from imtalker.train.renderer_objective import (
@@ -147,13 +147,9 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
             frame, target = pictures["frame"].float(), pictures["target"]
             terms["perceptual"] = perceptual.to(frame.device).distance(frame, target).mean()
         if adversarial:
-            fake_logits, fake = modules["discriminator"](viewed(pictures, "frame"))
-            with torch.no_grad():
-                _, real = modules["discriminator"](viewed(pictures, "target"))
-            terms["adversarial"] = losses.generator_loss(fake_logits)
-            terms["features"] = losses.feature_matching_loss(real, fake)
-        total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
-        return {"loss": total, **terms}
+            views = (viewed(pictures, name) for name in ("frame", "target"))
+            terms |= losses.adversarial_terms(modules["discriminator"], *views)
+        return {"loss": losses.weighted_sum(weights, terms), **terms}
 
     def discriminator_loss(
         modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int
@@ -167,10 +163,7 @@ def build_loop(config: RendererTrainingConfig, out: Path, cpu: bool = False) -> 
     modules: dict[str, nn.Module] = {"renderer": trainee}
     objectives = [Objective("renderer", ("renderer",), renderer_loss, type_rates=EQUALIZED_RATES)]
     if config.adversarial_from < config.loop.steps:
-        modules["discriminator"] = PatchDiscriminator()
-        objectives.append(
-            Objective("discriminator", ("discriminator",), discriminator_loss, starts=config.adversarial_from)
-        )
+        objectives.append(add_discriminator(modules, discriminator_loss, config.adversarial_from))
     validation = RendererValidation(make_sampler(config, "validation"), out)
     return TrainingLoop(config.loop, out, modules, objectives, make_batch, validation, ema=("renderer",), cpu=cpu)
 

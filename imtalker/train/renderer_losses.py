@@ -1,8 +1,10 @@
 """Losses of the renderer (paper section 3.2.4, eq. 8-9) and the terms that exact correspondence makes possible."""
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from imtalker.renderer.motion_transfer import resample_coordinates
 from imtalker.renderer.teeth import TEXTURE_CM
@@ -150,6 +152,19 @@ def distance_consistency_loss(motion: Tensor, adapted_same: Tensor, adapted_othe
     same = (motion - adapted_same[:, :d]).norm(dim=1)
     other = (motion - adapted_other[:, :d]).norm(dim=1)
     return (same - other).abs().mean()
+
+
+def adversarial_terms(discriminator: nn.Module, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+    """What a discriminator says of results, and how far its features of them are from those of the truth."""
+    logits, found = discriminator(fake)
+    with torch.no_grad():
+        _, wanted = discriminator(real)
+    return {"adversarial": generator_loss(logits), "features": feature_matching_loss(wanted, found)}
+
+
+def weighted_sum(weights: object, terms: Mapping[str, Tensor]) -> Tensor:
+    """Sum of terms, each times the attribute of its name."""
+    return torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
 
 
 def discriminator_loss(real: list[Tensor], fake: list[Tensor]) -> Tensor:

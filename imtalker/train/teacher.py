@@ -23,6 +23,7 @@ from imtalker.train.audio_data import AudioTrainingConfig, split_corpus, validat
 from imtalker.train.options import configure_logging
 from imtalker.train.speech.corpus import Utterance, load_corpus
 from imtalker.train.speech.phonemes import PHONEMES, SILENCE, frame_labels
+from imtalker.train.whisper import whisper_package
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +42,9 @@ class WhisperFeatures:
     """
 
     def __init__(self, folder: Path | str):
-        try:
-            import ctranslate2  # pyright: ignore[reportMissingImports]
-            from faster_whisper.feature_extractor import FeatureExtractor  # pyright: ignore[reportMissingImports]
-        except ImportError as error:
-            raise InputError("faster-whisper is not installed; pip install faster-whisper") from error
-        if not (Path(folder) / "model.bin").is_file():
-            raise InputError(f"{folder} holds no Whisper model (model.bin, config.json)")
-        self.mel: Any = FeatureExtractor()
+        files = "model.bin, config.json"
+        ctranslate2 = whisper_package(folder, files, "ctranslate2")
+        self.mel: Any = whisper_package(folder, files, "faster_whisper.feature_extractor").FeatureExtractor()
         self.view: Any = ctranslate2.StorageView.from_array
         self.model: Any = ctranslate2.models.Whisper(
             str(folder), device="cpu", compute_type="int8", inter_threads=1, intra_threads=1

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from imtalker.errors import InputError
 from imtalker.media.audio import load_waveform
 from imtalker.train.options import configure_logging
 from imtalker.train.speech.corpus import TABLE_NAME, read_table
+from imtalker.train.whisper import whisper_package
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +26,8 @@ class Transcriber:
     """
 
     def __init__(self, folder: Path | str):
-        try:
-            from faster_whisper import WhisperModel  # pyright: ignore[reportMissingImports]
-        except ImportError as error:
-            raise InputError("faster-whisper is not installed; pip install faster-whisper") from error
-        if not (Path(folder) / "model.bin").is_file():
-            raise InputError(f"{folder} holds no Whisper model (model.bin, config.json, tokenizer.json)")
-        self.model: Any = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
+        package = whisper_package(folder, "model.bin, config.json, tokenizer.json")
+        self.model: Any = package.WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
         tokens = self.model.hf_tokenizer
         # Numbers as words, which the aligner can look up.
         self.suppressed = [-1, *(i for i in range(50257) if any(c in "0123456789%$£&" for c in tokens.decode([i])))]

@@ -65,13 +65,8 @@ def alignment(wanted: np.ndarray, there: np.ndarray, side: int) -> np.ndarray:
     return shift_map + np.stack([x, y], -1)
 
 
-def aligned(patch: np.ndarray, source_map: np.ndarray) -> np.ndarray:
-    """A patch ``(S, S, 3)`` uint8 seen through an ``alignment``."""
-    return looked_up(patch, source_map)
-
-
 def looked_up(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Pixels of a picture at places ``(h, w, 2)`` float32, pixel indices, between pixels by cubics."""
+    """Pixels of a picture, or of a patch, at places ``(h, w, 2)`` float32, pixel indices, between pixels by cubics."""
     x, y = cv2.split(places)
     return cv2.remap(picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 

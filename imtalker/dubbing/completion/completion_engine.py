@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.dubbing.completion.alignment import INNER_LIPS, Reference, aligned, alignment, looked_up
+from imtalker.dubbing.completion.alignment import INNER_LIPS, Reference, alignment, looked_up
 from imtalker.dubbing.completion.conditions import motion_numbers
 from imtalker.dubbing.completion.config import CompletionConfig
 from imtalker.dubbing.completion.mouth_patch import (
@@ -118,9 +118,9 @@ class CompletionEngine:
         seen = sum(share * asked for share, _, asked in rest)
         wanted = in_patch(np.asarray(seen), turn, side)
         kept = [(share, one, alignment(wanted, one.landmarks(side), side)) for share, one, _ in rest]
-        first = sum(share * aligned(one.patch, one_map).astype(np.float32) for share, one, one_map in kept)
+        first = sum(share * looked_up(one.patch, one_map).astype(np.float32) for share, one, one_map in kept)
         open_map = alignment(wanted, opened.landmarks(side), side)
-        second = aligned(opened.patch, open_map)
+        second = looked_up(opened.patch, open_map)
         place = patch_to_image(to_image, turn, side)
         return _Job(
             source=cut_patch(frame, to_image, turn, side),

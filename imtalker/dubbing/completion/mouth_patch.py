@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from imtalker.dubbing.registration import pixels_per_cm, sampled_square
+from imtalker.faces.smooth import smoothstep
 
 PATCH_CM = 12.8  # side of the patch on the canonical face
 CENTRE = np.array([0.0, -6.2, 4.5])  # cm, its middle on the canonical face: x right, y up, z to the camera
@@ -71,8 +72,7 @@ def hidden_part(turn: np.ndarray, side: int) -> np.ndarray:
 def taken_over(hidden: np.ndarray) -> np.ndarray:
     """``(side, side)`` float32 in 0..1: how much of the result is drawn; 0 wherever it is not hidden."""
     depth = cv2.distanceTransform(np.pad(hidden, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
-    ramp = np.clip((depth - 1) / (FEATHER_CM * len(hidden) / PATCH_CM), 0, 1)
-    return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    return smoothstep(0.0, FEATHER_CM * len(hidden) / PATCH_CM, depth - 1).astype(np.float32)
 
 
 def opening_map(inner_lips: np.ndarray, side: int) -> np.ndarray:

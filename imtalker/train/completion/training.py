@@ -18,7 +18,7 @@ from imtalker.train import renderer_losses as losses
 from imtalker.train.completion.objective import CompletionTrainee, CompletionWeights, mouth_squares
 from imtalker.train.completion.sampler import CompletionSampler, collate
 from imtalker.train.completion.validation import CompletionValidation
-from imtalker.train.discriminator import PatchDiscriminator
+from imtalker.train.discriminator import add_discriminator
 from imtalker.train.loop import LoopConfig, Objective, TrainingLoop, run_stage
 from imtalker.train.renderer_objective import channels_last
 from imtalker.weights.file import load_weights, save_weights
@@ -59,15 +59,9 @@ def build_loop(config: CompletionTrainingConfig, out: Path, cpu: bool = False) -
         if first_phase:
             return {"loss": torch.stack(list(terms.values())).sum(), **terms}
         if step >= config.adversarial_from:
-            logits, fake = modules["discriminator"](mouth_squares(pictures["result"], batch["lips"], LOOKED_AT))
-            with torch.no_grad():
-                _, real = modules["discriminator"](mouth_squares(pictures["target"], batch["lips"], LOOKED_AT))
-            terms |= {
-                "adversarial": losses.generator_loss(logits),
-                "features": losses.feature_matching_loss(real, fake),
-            }
-        total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
-        return {"loss": total, **terms}
+            views = (mouth_squares(pictures[name], batch["lips"], LOOKED_AT) for name in ("result", "target"))
+            terms |= losses.adversarial_terms(modules["discriminator"], *views)
+        return {"loss": losses.weighted_sum(weights, terms), **terms}
 
     def discriminator_loss(
         modules: Mapping[str, nn.Module], batch: Mapping[str, Tensor], step: int
@@ -83,10 +77,7 @@ def build_loop(config: CompletionTrainingConfig, out: Path, cpu: bool = False) -
     modules: dict[str, nn.Module] = {"completion": channels_last(CompletionTrainee(config.model))}
     objectives = [Objective("completion", ("completion",), completion_loss)]
     if config.adversarial_from < config.loop.steps:
-        modules["discriminator"] = PatchDiscriminator()
-        objectives.append(
-            Objective("discriminator", ("discriminator",), discriminator_loss, starts=config.adversarial_from)
-        )
+        objectives.append(add_discriminator(modules, discriminator_loss, config.adversarial_from))
     validation = CompletionValidation(CompletionSampler(config.mouths, "validation"), out)
     return TrainingLoop(config.loop, out, modules, objectives, make_batch, validation, ema=("completion",), cpu=cpu)
 
