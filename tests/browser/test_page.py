@@ -435,7 +435,8 @@ def test_it_fits_phones_in_dark_rooms(open_page):
         expect(page.locator("#audio-run")).to_be_in_viewport()  # though it stands far below the samples
         wait_for_video(page, "#audio-video")
         shoot(page, "audio_done_phone_dark")
-        button, result = (page.locator(name).bounding_box() for name in ("#audio-run", "#audio-video"))
-        assert button and result and 0 <= result["y"] - button["y"] - button["height"] < 80  # directly below
+        box = "document.querySelector('{}').getBoundingClientRect()".format
+        below = f"{box('#audio-video')}.top - {box('#audio-run')}.bottom"  # once the live view has handed over
+        page.wait_for_function(f"0 <= {below} && {below} < 80", polling=POLL)  # directly
         for name in ("Side by side", "Numbers", "Another face", "Code", "Video-driven", "Dub a video", "Compare"):
             expect(page.get_by_role("tab", name=name, exact=True)).to_be_visible()  # not behind "..."

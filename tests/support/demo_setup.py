@@ -17,6 +17,7 @@ from imtalker.demo.settings import Settings
 from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
 from tests.support.drawn_face import DrawnFace, draw_face
+from tests.support.ports import free_port
 from tests.support.standin import small_models
 
 SKINS = ((224, 180, 150), (120, 84, 60), (190, 140, 110), (240, 205, 185))
@@ -96,7 +97,8 @@ def served(
         host = ModelHost(wished, load_pipeline if preset else random_pipeline)
         service = Service(host, wished, samples or Samples([], [], []), results)
         page = build_page(service)
-        _, address, _ = app.launch(page, service, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+        where = {"server_name": "127.0.0.1", "server_port": free_port()}
+        _, address, _ = app.launch(page, service, prevent_thread_lock=True, quiet=True, **where)
         try:
             yield address
         finally:

@@ -1,6 +1,5 @@
 """A small reverse proxy on a sub-path, as nginx's ``location /talk/ { proxy_pass http://127.0.0.1:PORT/; }``."""
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from tests.support.ports import free_port
+
 DROPPED = ("content-length", "transfer-encoding", "connection", "content-encoding")
 
 
@@ -20,8 +21,7 @@ DROPPED = ("content-length", "transfer-encoding", "connection", "content-encodin
 def proxied(target: str, prefix: str = "/talk") -> Iterator[str]:
     """The address under which ``target`` is reached from outside."""
     client = httpx.AsyncClient(base_url=target, timeout=None)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
 
     async def forward(request: Request) -> StreamingResponse:
         path = request.url.path.removeprefix(prefix) or "/"

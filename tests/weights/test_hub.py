@@ -1,6 +1,5 @@
 """The official preset from a stand-in Hub: fetched, verified and converted once, then used without network."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,6 +16,7 @@ from imtalker.weights.load import load_models
 from imtalker.weights.presets import BASE_REPO, get_preset
 from tests.support.hub_server import COMMIT, Hub, serve
 from tests.support.official_files import RENDERER_CONFIGS, use_small_networks, write_official
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,7 @@ def server(files: dict[str, bytes], cache: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def nobody_home(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that refuses connections."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free_port()}")
 
 
 def test_base_is_fetched_converted_and_renders(server: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
