@@ -39,7 +39,7 @@ def make_engine(pipeline: TalkingHeadPipeline, name: str) -> MouthEngine:
         WeightsError: its weights are damaged.
     """
     if name == COMPLETION:
-        return CompletionEngine.load(_weights(pipeline), pipeline.device)
+        return CompletionEngine.load(_weights(pipeline), pipeline.device, pipeline.models.motion_basis)
     return RendererEngine(pipeline.models.renderer, pipeline.models.motion_basis)
 
 

@@ -6,7 +6,7 @@ gate): kept pixels are sampled from the source's own picture at full resolution,
 resolution.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -16,21 +16,18 @@ from torch import Tensor
 
 from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.lips import onto_clip
+from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
 from imtalker.dubbing.mouth_space import lower_face
 from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_image
-from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
+from imtalker.dubbing.rest_frames import RestFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
-from imtalker.faces.denture import Denture
-from imtalker.faces.mesh import LIPS
-from imtalker.faces.motion_reading import SQUARE, MotionBasis
+from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.renderer import Renderer, SourceFeatures
 from imtalker.renderer.compose import compose
-from imtalker.renderer.landmark_guide import FaceGeometry
-from imtalker.renderer.mouth_interior import MouthInterior, denture_of
 
 MARGIN_CM = 1.5  # of the patch round the landmarks of the lower face
 OWN = 8.0  # degrees: rest frames further away in pose are worse than the frame itself
@@ -53,10 +50,10 @@ class RendererEngine:
     def __init__(self, renderer: Renderer, basis: MotionBasis | None = None):
         if not renderer.config.pixel_gate:
             raise InputError("these models cannot dub: their renderer keeps no pixels of the picture; use preset tiny")
-        self._renderer, self._basis = renderer, basis
+        self._renderer = renderer
         self._like = next(renderer.parameters())
         self._known: WeakKeyDictionary[RestFrame, SourceFeatures] = WeakKeyDictionary()
-        self._teeth: WeakKeyDictionary[OpenFrame, Denture] = WeakKeyDictionary()
+        self._painter = None if basis is None else MouthPainter(basis, self._like.device)
 
     @torch.inference_mode()
     def draw(
@@ -96,14 +93,12 @@ class RendererEngine:
         rest = references.rest[source]
         own = torch.from_numpy(references.rest_motion[source])[None]
         if rest not in self._known:
-            geometry = mouth = None
-            if self._basis is not None:
-                geometry = RestGeometry.of(rest.points, references.rest_motion[source], self._basis)
-                teeth = self._denture(references, rest, geometry, self._basis)
-                mouth = MouthInterior.of(teeth, rest.points, geometry, self._basis).to(self._like.device)
-                geometry = geometry.to(self._like.device)
+            painted = None if self._painter is None else self._painter.mouth(references, source)
             self._known[rest] = self._renderer.encode_source(
-                to_tensor(rest.square[None], self._like), own.to(self._like), geometry=geometry, mouth=mouth
+                to_tensor(rest.square[None], self._like),
+                own.to(self._like),
+                geometry=None if painted is None else painted.geometry,
+                mouth=None if painted is None else painted.interior,
             )
         asked = onto_clip(motion, own.expand(len(motion), -1))
         asked[:, HEAD_CHANNELS] = motion[:, HEAD_CHANNELS]
@@ -115,20 +110,9 @@ class RendererEngine:
             for place, layer, box in zip(landmarks.to_image, layers, boxes, strict=True)
         ]
         if inside is not None:
-            for patch, place, painted, box in zip(patches, landmarks.to_image, inside.pixels, boxes, strict=True):
-                _lay_over(patch, painted, inside.left, inside.top, square_to_image(place, SQUARE), box)
+            for row, (patch, place, box) in enumerate(zip(patches, landmarks.to_image, boxes, strict=True)):
+                inside.lay_over(row, patch, place, box[:2])
         return patches
-
-    def _denture(self, references: References, rest: RestFrame, geometry: FaceGeometry, basis: MotionBasis) -> Denture:
-        """The person's own teeth where a frame of the clip shows them."""
-        shown = references.open
-        if shown is None:
-            square = cv2.resize(rest.square, (SQUARE, SQUARE), interpolation=cv2.INTER_CUBIC)
-            return denture_of(square, rest.points, geometry, basis)
-        if shown not in self._teeth:
-            geometry = RestGeometry.of(shown.points, references.open_motion, basis)
-            self._teeth[shown] = denture_of(shown.square, shown.points, geometry, basis)
-        return self._teeth[shown]
 
     def _from_themselves(
         self, frames: list[np.ndarray], landmarks: FaceTrack, motion: Tensor, boxes: list[tuple[int, int, int, int]]
@@ -146,14 +130,13 @@ class RendererEngine:
 
     def _layers(
         self, motion: Tensor, source: SourceFeatures
-    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], "_Inside | None"]:
+    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], PaintedInside | None]:
         """Per frame: drawn pixels times their share ``(S, S, 3)``; gate and shift of the kept ones ``(S, S, 3)``. And
         what is seen between the lips."""
         layers, placement = self._renderer.layers(motion.to(self._like), source)
         inside = None
         if source.mouth is not None and layers.mouth is not None:
-            painted, left, top = source.mouth.paint(layers.mouth, SQUARE)
-            inside = _Inside(_on_cpu(painted), left, top)
+            inside = PaintedInside.of(source.mouth, layers.mouth)
             layers = replace(layers, mouth=None)  # laid over the rest in the picture's own resolution
         teeth = None if placement is None or self._renderer.teeth is None else self._renderer.teeth(placement)
         size = layers.drawn.shape[-1]
@@ -163,30 +146,6 @@ class RendererEngine:
         shift = (layers.coordinates.float() - _identity(size, drawn)) * (size / 2)
         maps = torch.cat([gate, shift.permute(0, 3, 1, 2)], 1)
         return list(zip(_on_cpu(drawn), _on_cpu(maps), strict=True)), inside
-
-
-@dataclass(frozen=True, eq=False)
-class _Inside:
-    """The inside of the mouths of n frames, part of a square of 512 pixels."""
-
-    pixels: np.ndarray  # (n, h, w, 4) float32: colour times opacity, and opacity, 0..1
-    left: int
-    top: int
-
-
-class RestGeometry(FaceGeometry):
-    """Landmarks of a rest frame as they differ from its own, however exactly its head has been read."""
-
-    def place(self, motion: Tensor) -> tuple[Tensor, Tensor]:
-        """See ``FaceGeometry.place``."""
-        places, weights = super().place(motion)
-        return self.landmarks + places - super().place(self.motion[None])[0], weights
-
-    def carry(self, points: Tensor, motion: Tensor) -> Tensor:
-        """See ``FaceGeometry.carry``; where the lips are seen in the frame itself, they are."""
-        lips = list(LIPS)
-        seen = super().carry(self.head[None, lips], self.motion[None])[0]
-        return super().carry(points, motion) + (self.landmarks[lips] - seen).mean(0)
 
 
 def source_shares(landmarks: FaceTrack, references: References) -> np.ndarray:
@@ -237,22 +196,6 @@ def _box(points: np.ndarray, margin: float, size: tuple[int, int]) -> tuple[int,
     left, top = np.floor(points.min(0) - margin).astype(int).clip(0, limit - 2).tolist()
     right, bottom = np.ceil(points.max(0) + margin).astype(int).clip([left + 2, top + 2], limit).tolist()
     return left, top, right, bottom
-
-
-def _lay_over(
-    patch: np.ndarray,
-    painted: np.ndarray,
-    left: int,
-    top: int,
-    to_image: np.ndarray,
-    box: tuple[int, int, int, int],
-) -> None:
-    """Lay ``painted (h, w, 4)``, from pixel ``left, top`` of the registered square on, over a patch, in place."""
-    to_box = to_image.copy()
-    to_box[:, 2] += to_image[:, :2] @ [left, top] - [box[0], box[1]]
-    there = cv2.warpAffine(painted, to_box, patch.shape[1::-1], flags=cv2.INTER_LINEAR)
-    patch *= 1 - there[..., 3:]
-    patch += 255 * there[..., :3]
 
 
 def _compose(

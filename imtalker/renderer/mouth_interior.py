@@ -51,6 +51,11 @@ class MouthPlacement:
     def __getitem__(self, frames: slice) -> "MouthPlacement":
         return MouthPlacement(self.lips[frames], self.rows[frames], self.unit[frames])
 
+    def shifted(self, by: Tensor) -> "MouthPlacement":
+        """The same lips with rows of teeth further by ``(B, 2)``."""
+        moved = self.rows[..., 2:] - self.rows[..., :2] @ by[:, None, :, None]
+        return replace(self, rows=torch.cat([self.rows[..., :2], moved], -1))
+
 
 @dataclass(frozen=True, eq=False)
 class MouthInterior:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from imtalker.dubbing.mouth_painting import RestGeometry
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References, choose_references
 from imtalker.dubbing.registration import cut_square, landmarks_in_square, register, square_to_image
-from imtalker.dubbing.renderer_engine import RendererEngine, RestGeometry, source_shares
+from imtalker.dubbing.renderer_engine import RendererEngine, source_shares
 from imtalker.dubbing.rest_frames import MAX_CELLS, RestFrame, RestFrames
 from imtalker.dubbing.tracking import TrackRecorder, watch
 from imtalker.faces.landmarks import find_faces

@@ -22,17 +22,22 @@ from imtalker.dubbing.completion.mouth_patch import (
     cut_patch,
     hidden_part,
     in_patch,
+    inverse,
     opening_map,
     patch_to_image,
     taken_over,
 )
 from imtalker.dubbing.completion.network import CompletionNetwork
 from imtalker.dubbing.engine import Patch
+from imtalker.dubbing.lips import onto_clip
+from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
 from imtalker.dubbing.references import References
 from imtalker.dubbing.renderer_engine import rest_distances, soft_choice
 from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
+from imtalker.faces.motion_reading import MotionBasis
+from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.weights.file import load_module
 
@@ -51,23 +56,31 @@ class _Job:
 
 
 class CompletionEngine:
-    """A ``MouthEngine`` on a trained completion network."""
+    """A ``MouthEngine`` on a trained completion network.
 
-    def __init__(self, network: CompletionNetwork):
+    Args:
+        basis: how landmarks follow from the motion; with it the inside of the mouth is painted between the lips.
+    """
+
+    def __init__(self, network: CompletionNetwork, basis: MotionBasis | None = None):
         self._network = network.eval()
         self._side = network.config.patch_size
         self._like = next(network.parameters())
         self._known: WeakKeyDictionary[RestFrame | OpenFrame, Reference] = WeakKeyDictionary()
+        self._painter = None if basis is None else MouthPainter(basis, self._like.device)
 
     @classmethod
-    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> "CompletionEngine":
+    def load(
+        cls, path: str | Path, device: torch.device | str = "cpu", basis: MotionBasis | None = None
+    ) -> "CompletionEngine":
         """The engine with the weights that ``imtalker train-completion`` wrote.
 
         Raises:
             WeightsError: missing or damaged file.
         """
         network, _, _ = load_module(path, CompletionConfig, CompletionNetwork)
-        return cls(network.to(device).to(memory_format=torch.channels_last))  # pyright: ignore[reportCallIssue]
+        network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        return cls(network, basis)
 
     @torch.inference_mode()
     def draw(
@@ -96,10 +109,35 @@ class CompletionEngine:
             )
             for row, frame in enumerate(frames)
         ]
-        return [
+        patches = [
             _finished(frame, job, layers)
             for frame, job, layers in zip(frames, jobs, self._layers(jobs, landmarks, motion), strict=True)
         ]
+        if self._painter is not None:
+            self._paint_insides(patches, self._painter, shares, landmarks, motion, references)
+        return patches
+
+    def _paint_insides(
+        self,
+        patches: list[Patch],
+        painter: MouthPainter,
+        shares: np.ndarray,
+        landmarks: FaceTrack,
+        motion: Tensor,
+        references: References,
+    ) -> None:
+        """What is seen between the lips that were asked for, over the patches, in place."""
+        for source in np.flatnonzero(shares.any(0)):
+            rows = np.flatnonzero(shares[:, source])
+            own = torch.from_numpy(references.rest_motion[source])
+            asked = onto_clip(motion[rows], own.expand(len(rows), -1))
+            asked[:, HEAD_CHANNELS] = motion[rows][:, HEAD_CHANNELS]
+            lower = np.stack([apply(inverse(landmarks.to_image[row]), patches[row].lower) for row in rows])
+            mouth = painter.mouth(references, int(source))
+            inside = PaintedInside.of(mouth.interior, mouth.place(asked.to(self._like.device), lower))
+            for i, row in enumerate(rows):
+                patch = patches[row]
+                inside.lay_over(i, patch.pixels, landmarks.to_image[row], (patch.left, patch.top), shares[row, source])
 
     def _prepared(self, frame: RestFrame | OpenFrame, motion: np.ndarray) -> Reference:
         if frame not in self._known:

@@ -1,0 +1,122 @@
+"""The inside of a mouth laid over what an engine has drawn: teeth, tongue and cavity of the clip's person.
+
+Where it lies follows from landmarks; the teeth are the person's own where a frame of the clip shows them. See
+``MouthInterior``.
+"""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from imtalker.dubbing.mouth_space import mouth_space
+from imtalker.dubbing.references import References
+from imtalker.dubbing.registration import SQUARE_CM, square_to_image
+from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
+from imtalker.faces.denture import Denture
+from imtalker.faces.mesh import LIPS
+from imtalker.faces.motion_reading import SQUARE, MotionBasis
+from imtalker.renderer.landmark_guide import FaceGeometry
+from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement, denture_of
+
+
+class RestGeometry(FaceGeometry):
+    """Landmarks of a rest frame as they differ from its own, however exactly its head has been read."""
+
+    def place(self, motion: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``FaceGeometry.place``."""
+        places, weights = super().place(motion)
+        return self.landmarks + places - super().place(self.motion[None])[0], weights
+
+    def carry(self, points: Tensor, motion: Tensor) -> Tensor:
+        """See ``FaceGeometry.carry``; where the lips are seen in the frame itself, they are."""
+        lips = list(LIPS)
+        seen = super().carry(self.head[None, lips], self.motion[None])[0]
+        return super().carry(points, motion) + (self.landmarks[lips] - seen).mean(0)
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedMouth:
+    """The mouth of the person in one rest frame."""
+
+    geometry: RestGeometry
+    interior: MouthInterior
+
+    def place(self, motion: Tensor, lower: np.ndarray) -> MouthPlacement:
+        """For motions ``(n, 32)`` and the lower face's landmarks as drawn, ``(n, K, 2)`` cm of the registered square."""
+        landmarks, _ = self.geometry.place(motion)
+        drawn = torch.from_numpy(lower.astype(np.float32)).to(landmarks) * (2 / SQUARE_CM)
+        chosen, lips = torch.from_numpy(mouth_space().landmarks.astype(np.int64)), list(LIPS)
+        off = landmarks[:, lips]
+        landmarks[:, chosen] = drawn
+        shift = (landmarks[:, lips] - off).mean(1)  # teeth lie behind the lips, wherever these are drawn
+        return self.interior.place(motion, landmarks, self.geometry).shifted(shift)
+
+
+class MouthPainter:
+    """Knows the mouths of a clip's rest frames.
+
+    Args:
+        basis: how landmarks follow from the motion.
+        device: where mouths are painted.
+    """
+
+    def __init__(self, basis: MotionBasis, device: torch.device | str = "cpu"):
+        self._basis, self._device = basis, device
+        self._known: WeakKeyDictionary[RestFrame, PaintedMouth] = WeakKeyDictionary()
+        self._teeth: WeakKeyDictionary[OpenFrame, Denture] = WeakKeyDictionary()
+
+    def mouth(self, references: References, source: int) -> PaintedMouth:
+        """That of one of the rest frames."""
+        rest = references.rest[source]
+        if rest not in self._known:
+            geometry = RestGeometry.of(rest.points, references.rest_motion[source], self._basis)
+            teeth = self._denture(references, rest, geometry)
+            interior = MouthInterior.of(teeth, rest.points, geometry, self._basis)
+            self._known[rest] = PaintedMouth(geometry.to(self._device), interior.to(self._device))
+        return self._known[rest]
+
+    def _denture(self, references: References, rest: RestFrame, geometry: FaceGeometry) -> Denture:
+        """The person's own teeth where a frame of the clip shows them."""
+        shown = references.open
+        if shown is None:
+            square = cv2.resize(rest.square, (SQUARE, SQUARE), interpolation=cv2.INTER_CUBIC)
+            return denture_of(square, rest.points, geometry, self._basis)
+        if shown not in self._teeth:
+            geometry = RestGeometry.of(shown.points, references.open_motion, self._basis)
+            self._teeth[shown] = denture_of(shown.square, shown.points, geometry, self._basis)
+        return self._teeth[shown]
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedInside:
+    """The inside of the mouths of n frames, part of a registered square of 512 pixels."""
+
+    pixels: np.ndarray  # (n, h, w, 4) float32: colour times opacity, and opacity, 0..1
+    left: int
+    top: int
+
+    @classmethod
+    def of(cls, interior: MouthInterior, placement: MouthPlacement) -> "PaintedInside":
+        """Paint."""
+        painted, left, top = interior.paint(placement, SQUARE)
+        return cls(np.ascontiguousarray(painted.permute(0, 2, 3, 1).cpu().numpy()), left, top)
+
+    def lay_over(
+        self, row: int, patch: np.ndarray, to_image: np.ndarray, corner: tuple[int, int], share: float = 1.0
+    ) -> None:
+        """Lay one frame's mouth over a patch ``(h, w, 3)`` float32, 0..255, in place.
+
+        Args:
+            to_image: registration of the frame, see ``Registration``.
+            corner: left and top pixel of the patch in the picture.
+            share: how much of it is seen.
+        """
+        place = square_to_image(to_image, SQUARE)
+        place[:, 2] += place[:, :2] @ [self.left, self.top] - corner
+        there = cv2.warpAffine(self.pixels[row], place, patch.shape[1::-1], flags=cv2.INTER_LINEAR)
+        patch *= 1 - share * there[..., 3:]
+        patch += 255 * share * there[..., :3]
