@@ -28,7 +28,7 @@ from imtalker.faces.landmarks import FaceLandmarks
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import head_frame
 
-INNER_LIPS = slice(44, 64)  # of ``MouthSpace.landmarks``
+OUTER_LIPS, INNER_LIPS = slice(24, 44), slice(44, 64)  # of ``MouthSpace.landmarks``
 SMOOTHING_CM = 0.15  # landmarks are followed up to about a pixel: they jitter, and closed lips lie on each other
 GRID = 2  # pixels between the points where the map is computed
 # registration of a square that is itself upright and in its place

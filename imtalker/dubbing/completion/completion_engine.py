@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.dubbing.completion.alignment import INNER_LIPS, Reference, alignment, looked_up
+from imtalker.dubbing.completion.alignment import INNER_LIPS, OUTER_LIPS, Reference, alignment, looked_up
 from imtalker.dubbing.completion.conditions import motion_numbers
 from imtalker.dubbing.completion.config import CompletionConfig
 from imtalker.dubbing.completion.mouth_patch import (
@@ -23,6 +23,7 @@ from imtalker.dubbing.completion.mouth_patch import (
     hidden_part,
     in_patch,
     inverse,
+    lips_map,
     opening_map,
     patch_to_image,
     taken_over,
@@ -49,6 +50,7 @@ class _Job:
     source: np.ndarray  # (S, S, 3) uint8 patch
     hidden: np.ndarray  # (S, S) bool
     opening: np.ndarray  # (S, S) float32
+    lips: np.ndarray  # (S, S) float32 in 0..1, the lips and what is between them
     references: np.ndarray  # (R, S, S, 3) uint8 aligned
     kept: list[list[tuple[float, Reference, np.ndarray]]]  # of each reference: shares, frames and their alignments
     to_image: np.ndarray  # (2, 3) from pixel indices of the patch
@@ -164,6 +166,7 @@ class CompletionEngine:
             source=cut_patch(frame, to_image, turn, side),
             hidden=hidden_part(turn, side),
             opening=opening_map(wanted[INNER_LIPS], side),
+            lips=lips_map(wanted[OUTER_LIPS], side),
             references=np.stack([np.rint(np.asarray(first)).astype(np.uint8), second]),
             kept=[kept, [(1.0, opened, open_map)]],
             to_image=place,
@@ -181,7 +184,11 @@ class CompletionEngine:
         references = torch.stack([to_tensor(job.references, like) for job in jobs])
         source = to_tensor(np.stack([job.source for job in jobs]), like)
         found = self._network(source, *maps, offsets.to(like), pose.to(like), references)
-        references = torch.cat([found.keep[:, :, None], 255 * found.tone], 2).flatten(1, 2)
+        keep = found.keep
+        if self._painter is not None:
+            lips = torch.from_numpy(np.stack([job.lips for job in jobs])).to(like)[:, None]
+            keep = torch.cat([torch.lerp(keep[:, :1], torch.ones_like(lips), lips), keep[:, 1:] * (1 - lips)], 1)
+        references = torch.cat([keep[:, :, None], 255 * found.tone], 2).flatten(1, 2)
         layers = torch.cat([255 * found.drawn.clamp(0, 1), references], 1)
         return list(layers.float().permute(0, 2, 3, 1).contiguous().cpu().numpy())
 

@@ -13,6 +13,7 @@ from imtalker.faces.smooth import smoothstep
 PATCH_CM = 12.8  # side of the patch on the canonical face
 CENTRE = np.array([0.0, -6.2, 4.5])  # cm, its middle on the canonical face: x right, y up, z to the camera
 FEATHER_CM = 0.5  # from the border of the hidden part inwards, over which the result takes over
+LIPS_FEATHER_CM = 0.4  # from the outer lips outwards, over which they pass into the skin
 # outline of the hidden part on the canonical face, one side: below the nose, cheek, jaw, below a chin that hangs open
 _SIDE = np.array([
     [0.0, -2.40, 5.9], [1.3, -2.30, 5.2], [2.4, -2.60, 4.6], [3.7, -3.20, 3.8], [4.7, -4.60, 3.0], [4.9, -6.50, 2.4],
@@ -80,6 +81,15 @@ def opening_map(inner_lips: np.ndarray, side: int) -> np.ndarray:
     area = np.zeros((side, side), np.uint8)
     cv2.fillPoly(area, [_fixed(inner_lips)], [255], lineType=cv2.LINE_AA, shift=_SUBPIXEL)
     return area.astype(np.float32) / 255
+
+
+def lips_map(outer_lips: np.ndarray, side: int) -> np.ndarray:
+    """``(side, side)`` float32 in 0..1: the lips, and what is between them, fading outwards from outer lips
+    ``(20, 2)``, pixel indices of the patch."""
+    area = np.zeros((side, side), np.uint8)
+    cv2.fillPoly(area, [_fixed(outer_lips)], [1], shift=_SUBPIXEL)
+    away = cv2.distanceTransform(1 - area, cv2.DIST_L2, 5)
+    return 1 - smoothstep(0.0, LIPS_FEATHER_CM * side / PATCH_CM, away).astype(np.float32)
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:
