@@ -4,6 +4,7 @@ Where it lies follows from landmarks; the teeth are the person's own where a fra
 ``MouthInterior``.
 """
 
+import math
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -14,13 +15,18 @@ from torch import Tensor
 
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
-from imtalker.dubbing.registration import SQUARE_CM, square_to_image
+from imtalker.dubbing.registration import SQUARE_CM, pixels_per_cm, square_to_image
 from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
+from imtalker.dubbing.softness import edge_blur
 from imtalker.faces.denture import Denture
 from imtalker.faces.mesh import LIPS
 from imtalker.faces.motion_reading import SQUARE, MotionBasis
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement, denture_of
+
+PAINTED_BLUR = 0.05  # cm, deviation of the blur that painted edges have of themselves
+LEAST_BLUR = 0.3  # pixels of the square, below which nothing is softened
+LOOKED_AT = 4  # rest frames that tell how soft a clip is
 
 
 class RestGeometry(FaceGeometry):
@@ -44,6 +50,7 @@ class PaintedMouth:
 
     geometry: RestGeometry
     interior: MouthInterior
+    blur: float  # pixels of the square, deviation by which what is painted is softened to be as soft as the clip
 
     def place(self, motion: Tensor, lower: np.ndarray) -> MouthPlacement:
         """For motions ``(n, 32)`` and the lower face's landmarks as drawn, ``(n, K, 2)`` cm of the registered square."""
@@ -54,6 +61,12 @@ class PaintedMouth:
         landmarks[:, chosen] = drawn
         shift = (landmarks[:, lips] - off).mean(1)  # teeth lie behind the lips, wherever these are drawn
         return self.interior.place(motion, landmarks, self.geometry).shifted(shift)
+
+
+def blur_to_add(rest: tuple[RestFrame, ...]) -> float:
+    """Deviation in pixels of the square that makes what is painted as soft as some rest frames are."""
+    soft = np.median([edge_blur(frame.picture) / pixels_per_cm(frame.to_picture) for frame in rest[:LOOKED_AT]])
+    return float(np.sqrt(max(soft**2 - PAINTED_BLUR**2, 0.0)) * SQUARE / SQUARE_CM)
 
 
 class MouthPainter:
@@ -76,7 +89,9 @@ class MouthPainter:
             geometry = RestGeometry.of(rest.points, references.rest_motion[source], self._basis)
             teeth = self._denture(references, rest, geometry)
             interior = MouthInterior.of(teeth, rest.points, geometry, self._basis)
-            self._known[rest] = PaintedMouth(geometry.to(self._device), interior.to(self._device))
+            self._known[rest] = PaintedMouth(
+                geometry.to(self._device), interior.to(self._device), blur_to_add(references.rest)
+            )
         return self._known[rest]
 
     def _denture(self, references: References, rest: RestFrame, geometry: FaceGeometry) -> Denture:
@@ -100,10 +115,14 @@ class PaintedInside:
     top: int
 
     @classmethod
-    def of(cls, interior: MouthInterior, placement: MouthPlacement) -> "PaintedInside":
+    def of(cls, mouth: PaintedMouth, placement: MouthPlacement) -> "PaintedInside":
         """Paint."""
-        painted, left, top = interior.paint(placement, SQUARE)
-        return cls(np.ascontiguousarray(painted.permute(0, 2, 3, 1).cpu().numpy()), left, top)
+        painted, left, top = mouth.interior.paint(placement, SQUARE)
+        rim = math.ceil(3 * mouth.blur) + 1
+        painted = torch.nn.functional.pad(painted.permute(0, 2, 3, 1), (0, 0, rim, rim, rim, rim)).cpu().numpy()
+        if mouth.blur > LEAST_BLUR:
+            painted = np.stack([cv2.GaussianBlur(picture, (0, 0), mouth.blur) for picture in painted])
+        return cls(painted, left - rim, top - rim)
 
     def lay_over(
         self, row: int, patch: np.ndarray, to_image: np.ndarray, corner: tuple[int, int], share: float = 1.0

@@ -28,6 +28,7 @@ from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.renderer import Renderer, SourceFeatures
 from imtalker.renderer.compose import compose
+from imtalker.renderer.mouth_interior import MouthPlacement
 
 MARGIN_CM = 1.5  # of the patch round the landmarks of the lower face
 OWN = 8.0  # degrees: rest frames further away in pose are worse than the frame itself
@@ -102,14 +103,15 @@ class RendererEngine:
             )
         asked = onto_clip(motion, own.expand(len(motion), -1))
         asked[:, HEAD_CHANNELS] = motion[:, HEAD_CHANNELS]
-        layers, inside = self._layers(asked, self._known[rest])
+        layers, mouths = self._layers(asked, self._known[rest])
         size = self._renderer.config.output_size
         to_picture = square_to_image(rest.to_picture, size)
         patches = [
             _compose(rest.picture, to_picture, square_to_image(place, size), *layer, box)
             for place, layer, box in zip(landmarks.to_image, layers, boxes, strict=True)
         ]
-        if inside is not None:
+        if mouths is not None and self._painter is not None:
+            inside = PaintedInside.of(self._painter.mouth(references, source), mouths)
             for row, (patch, place, box) in enumerate(zip(patches, landmarks.to_image, boxes, strict=True)):
                 inside.lay_over(row, patch, place, box[:2])
         return patches
@@ -130,14 +132,11 @@ class RendererEngine:
 
     def _layers(
         self, motion: Tensor, source: SourceFeatures
-    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], PaintedInside | None]:
+    ) -> tuple[list[tuple[np.ndarray, np.ndarray]], MouthPlacement | None]:
         """Per frame: drawn pixels times their share ``(S, S, 3)``; gate and shift of the kept ones ``(S, S, 3)``. And
-        what is seen between the lips."""
+        where the mouths are whose insides are painted."""
         layers, placement = self._renderer.layers(motion.to(self._like), source)
-        inside = None
-        if source.mouth is not None and layers.mouth is not None:
-            inside = PaintedInside.of(source.mouth, layers.mouth)
-            layers = replace(layers, mouth=None)  # laid over the rest in the picture's own resolution
+        mouth, layers = layers.mouth, replace(layers, mouth=None)  # laid over the rest in the picture's own resolution
         teeth = None if placement is None or self._renderer.teeth is None else self._renderer.teeth(placement)
         size = layers.drawn.shape[-1]
         frame, moved = compose(layers, source, teeth, size)
@@ -145,7 +144,7 @@ class RendererEngine:
         drawn = 255 * (frame.float() - gate * moved.float())
         shift = (layers.coordinates.float() - _identity(size, drawn)) * (size / 2)
         maps = torch.cat([gate, shift.permute(0, 3, 1, 2)], 1)
-        return list(zip(_on_cpu(drawn), _on_cpu(maps), strict=True)), inside
+        return list(zip(_on_cpu(drawn), _on_cpu(maps), strict=True)), mouth
 
 
 def source_shares(landmarks: FaceTrack, references: References) -> np.ndarray:

@@ -38,6 +38,7 @@ CAVITY, TONGUE = (34.0, 13.0, 13.0), (196.0, 98.0, 96.0)
 TONGUE_HEIGHT, TONGUE_SIZE = 0.42, (2.15, 0.95)  # cm below the lower teeth's edge, half axes
 UPPER_ROW, LOWER_ROW = 0.92, 0.82  # light on them
 PURSED, PURSED_SHADE = (0.6, 0.95), 0.45  # width of the mouth against rest: pursed lips let in less light
+SMILED = (0.72, 0.88)  # the same: pursed lips stand off the teeth and hide them
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,8 @@ class MouthInterior:
         width = (placement.lips.inner[:, 0, -1] - placement.lips.inner[:, 0, 0]).norm(dim=-1)[:, None, None]
         pursed = 1 - smoothstep(*PURSED, width / unit / self.width)
         shadow = _shadow(below / unit, above / unit, 2 * part.along / width - 1) * (1 - PURSED_SHADE * pursed)
-        colour = (self._inside(part.screen, placement.rows) * shadow[:, None]).clamp(0, 1)
+        teeth = smoothstep(*SMILED, width / unit / self.width)
+        colour = (self._inside(part.screen, placement.rows, teeth) * shadow[:, None]).clamp(0, 1)
         return torch.cat([colour * opacity, opacity], 1), part.left, part.top
 
     def _unlike(self, placement: MouthPlacement) -> Tensor:
@@ -135,12 +137,16 @@ class MouthInterior:
         opened = (placement.lips.gap.mean(1) - own).abs() / placement.unit
         return torch.where(own / placement.unit < PARTED, torch.ones_like(opened), smoothstep(*LIKE, opened))
 
-    def _inside(self, screen: Tensor, rows: Tensor) -> Tensor:
-        """Cavity, tongue, lower and upper teeth ``(B, 3, h, w)``, before the lips' shadow."""
+    def _inside(self, screen: Tensor, rows: Tensor, teeth: Tensor) -> Tensor:
+        """Cavity, tongue, lower and upper teeth ``(B, 3, h, w)``, before the lips' shadow.
+
+        Args:
+            teeth: ``(B, 1, 1)`` how far they are seen.
+        """
         points = torch.einsum("hwk,brck->brhwc", screen, rows[..., :2]) + rows[:, :, None, None, :, 2]
         half = torch.from_numpy(PLATE_HALF_CM).to(points)
         upper, lower = (
-            F.grid_sample(plate.expand(len(points), -1, -1, -1), points[:, row] / half, align_corners=False)
+            F.grid_sample(plate.expand(len(points), -1, -1, -1), points[:, row] / half, align_corners=False) * teeth[:, None]
             for row, plate in enumerate(self.plates)
         )
         x, y = points[:, 1].unbind(-1)

@@ -136,7 +136,7 @@ class CompletionEngine:
             asked[:, HEAD_CHANNELS] = motion[rows][:, HEAD_CHANNELS]
             lower = np.stack([apply(inverse(landmarks.to_image[row]), patches[row].lower) for row in rows])
             mouth = painter.mouth(references, int(source))
-            inside = PaintedInside.of(mouth.interior, mouth.place(asked.to(self._like.device), lower))
+            inside = PaintedInside.of(mouth, mouth.place(asked.to(self._like.device), lower))
             for i, row in enumerate(rows):
                 patch = patches[row]
                 inside.lay_over(i, patch.pixels, landmarks.to_image[row], (patch.left, patch.top), shares[row, source])
