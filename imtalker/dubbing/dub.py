@@ -22,6 +22,7 @@ from imtalker.dubbing.understanding import Followed, Understood, understand
 from imtalker.errors import InputError
 from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.voice_activity import sound_remarks
+from imtalker.media.ahead import ahead
 from imtalker.media.audio import Audio
 from imtalker.media.frame_order import frames_in_order
 from imtalker.media.labels import AI_LABEL, Label
@@ -197,7 +198,7 @@ def _draw(
     plan, track = found.plan, found.track
     height, width = clip.size
     fps = float(plan.fps)
-    pictures = timings.iterate("decoding", frames_in_order(clip.path, fps, plan.index))
+    pictures = timings.iterate("decoding", ahead(frames_in_order(clip.path, fps, plan.index)))
     lips = resampled(windows, fps, plan.speech_frames)
     label = Label(AI_LABEL, height, "lower right") if labelled else None
     blender = Blender()

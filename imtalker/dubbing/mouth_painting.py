@@ -80,6 +80,7 @@ class MouthPainter:
     def __init__(self, basis: MotionBasis, device: torch.device | str = "cpu"):
         self._basis, self._device = basis, device
         self._known: WeakKeyDictionary[RestFrame, PaintedMouth] = WeakKeyDictionary()
+        self._blur: WeakKeyDictionary[References, float] = WeakKeyDictionary()
         self._teeth: WeakKeyDictionary[OpenFrame, Denture] = WeakKeyDictionary()
 
     def mouth(self, references: References, source: int) -> PaintedMouth:
@@ -89,9 +90,10 @@ class MouthPainter:
             geometry = RestGeometry.of(rest.points, references.rest_motion[source], self._basis)
             teeth = self._denture(references, rest, geometry)
             interior = MouthInterior.of(teeth, rest.points, geometry, self._basis)
-            self._known[rest] = PaintedMouth(
-                geometry.to(self._device), interior.to(self._device), blur_to_add(references.rest)
-            )
+            if references not in self._blur:
+                self._blur[references] = blur_to_add(references.rest)
+            blur = self._blur[references]
+            self._known[rest] = PaintedMouth(geometry.to(self._device), interior.to(self._device), blur)
         return self._known[rest]
 
     def _denture(self, references: References, rest: RestFrame, geometry: FaceGeometry) -> Denture:

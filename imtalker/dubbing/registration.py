@@ -5,14 +5,14 @@ what is left to read from the square is yaw, pitch and expression; place, size a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from imtalker.faces.canonical import canonical_face
 from imtalker.faces.landmarks import FaceLandmarks
-from imtalker.faces.readings import head_frame, head_pose
+from imtalker.faces.readings import HeadFrame, head_frame, head_pose
 
 SQUARE_CM = 27.5  # side of the square on the canonical face; the portraits' crop, median of the bundled ones
 MAX_FINER = 4  # how much larger than the square a cut may be made before it is averaged
@@ -26,6 +26,7 @@ class Registration:
     turn: np.ndarray  # (3, 3) float64: yaw and pitch alone; canonical face -> the upright camera
     yaw: float  # degrees
     pitch: float
+    head: HeadFrame = field(repr=False)  # the landmarks in the frame of the average head
 
 
 def register(face: FaceLandmarks) -> Registration:
@@ -37,7 +38,8 @@ def register(face: FaceLandmarks) -> Registration:
     turn = unroll @ frame.rotation
     canonical = canonical_face()
     model = (canonical.vertices @ turn.T)[:, :2] * [1, -1]
-    return Registration(_similarity(model, face.points[: len(model), :2], canonical.weights), turn, yaw, pitch)
+    to_image = _similarity(model, face.points[: len(model), :2], canonical.weights)
+    return Registration(to_image, turn, yaw, pitch, frame)
 
 
 def square_to_image(to_image: np.ndarray, side: int) -> np.ndarray:

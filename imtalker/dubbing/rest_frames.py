@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.registration import Registration, cut_square, landmarks_in_square, pixels_per_cm, register
+from imtalker.dubbing.registration import Registration, cut_square, landmarks_in_square, pixels_per_cm
 from imtalker.dubbing.tracking import Sighting
 from imtalker.faces.motion_reading import SQUARE
-from imtalker.faces.readings import head_frame, mouth_opening
+from imtalker.faces.readings import mouth_opening
 
 CELL = 4.0  # degrees of yaw and pitch
 MAX_CELLS = 24
@@ -55,11 +55,10 @@ class RestFrames:
 
     def add(self, index: int, sighting: Sighting) -> None:
         """One more frame of the clip."""
-        face, square = sighting.face, sighting.square
-        if face is None or square is None:
+        face, place, square = sighting.face, sighting.place, sighting.square
+        if face is None or place is None or square is None:
             return
-        place = register(face)
-        opening = mouth_opening(head_frame(face.points))
+        opening = mouth_opening(place.head)
         self._add_open(index, sighting.frame, face.points, place, opening)
         cell = round(place.yaw / CELL), round(place.pitch / CELL)
         best = self._cells.get(cell)

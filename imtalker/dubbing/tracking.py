@@ -9,16 +9,17 @@ import cv2
 import numpy as np
 
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.registration import cut_square, register
+from imtalker.dubbing.registration import Registration, cut_square, register
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
-from imtalker.faces.readings import eye_apertures, head_frame, mouth_opening
+from imtalker.faces.readings import eye_apertures, mouth_opening
 
 logger = logging.getLogger(__name__)
 
 MAX_FACES = 8  # told apart in one frame
 RIVAL = 0.6  # a second face of at least this size, against the largest, may be the one that is meant
 BRIDGE = 5  # frames without the face that are filled in between their neighbours
+GLANCE = 3  # of frames that get no new mouth one is looked at; at most ``BRIDGE + 1``
 JUMP = 0.35  # of the face's size that it may move between frames; further, the picture was cut
 
 
@@ -49,16 +50,19 @@ class FaceTrack:
 
 @dataclass(frozen=True)
 class Sighting:
-    """A frame with its face's landmarks, and the registered square; both None where there is no face."""
+    """A frame with its face's landmarks, where they put it, and the registered square; None where there is no face."""
 
     frame: np.ndarray  # uint8 (H, W, 3)
     face: FaceLandmarks | None
+    place: Registration | None
     square: np.ndarray | None  # uint8 (side, side, 3)
     first: bool
     people: int = 0  # faces seen; 0 where only the chosen one was followed
 
 
-def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str) -> Iterator[Sighting]:
+def watch(
+    frames: Iterable[np.ndarray], side: int, index: int | None, what: str, closely: int | None = None
+) -> Iterator[Sighting]:
     """The chosen face of every frame.
 
     Args:
@@ -66,13 +70,17 @@ def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str)
         side: of the squares, pixels.
         index: which face, 0 the largest of the first frame with one; None: the only one, or clearly the largest.
         what: named in messages.
+        closely: leading frames of which each is looked at, of the later ones one in ``GLANCE``; None: all.
 
     Raises:
         InputError: there is no face ``index``, or it is left open which of two similar ones is meant.
     """
     face: FaceLandmarks | None = None  # in the frame before
     last: FaceLandmarks | None = None  # where it was seen last
-    for frame in frames:
+    for number, frame in enumerate(frames):
+        if closely is not None and number >= closely and (number - closely) % GLANCE != GLANCE - 1:
+            yield Sighting(frame, None, None, None, False)
+            continue
         before, face = face, None
         if before is not None:
             face = follow_face(frame, before)
@@ -81,23 +89,24 @@ def watch(frames: Iterable[np.ndarray], side: int, index: int | None, what: str)
             face = _choose(found, index, what) if last is None else nearest(found, last)
         first = face is not None and (before is None or _jumped(before, face))
         last = face or last
-        square = None if face is None else cut_square(frame, register(face).to_image, side)
-        yield Sighting(frame, face, square, first, len(found))
+        place = None if face is None else register(face)
+        square = None if place is None else cut_square(frame, place.to_image, side)
+        yield Sighting(frame, face, place, square, first, len(found))
 
 
 class TrackRecorder:
     """Gathers a ``FaceTrack`` frame by frame."""
 
     def __init__(self) -> None:
-        self._rows: list[dict[str, np.ndarray | float] | None] = []
+        self._rows: list[dict[str, np.ndarray | float | None] | None] = []
 
     def add(self, sighting: Sighting, motion: np.ndarray | None) -> None:
-        """One more frame; ``motion (32,)`` is the reading of its square."""
-        face, square = sighting.face, sighting.square
-        if face is None or square is None or motion is None:
+        """One more frame; ``motion (32,)`` is the reading of its square, None where it lies between its neighbours'."""
+        face, place, square = sighting.face, sighting.place, sighting.square
+        if face is None or place is None or square is None:
             self._rows.append(None)
             return
-        place, head = register(face), head_frame(face.points)
+        head = place.head
         self._rows.append(
             {
                 "first": sighting.first,
@@ -110,7 +119,7 @@ class TrackRecorder:
                 "opening": mouth_opening(head),
                 "lids": float(np.mean(eye_apertures(head))),
                 "sharpness": float(cv2.Laplacian(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std()),
-                "motion": motion.astype(np.float32),
+                "motion": None if motion is None else motion.astype(np.float32),
             }
         )
 
@@ -130,7 +139,9 @@ class TrackRecorder:
         first = np.zeros(count, bool)
         first[known] = [bool(row["first"]) for row in rows]
         first[known[0]] = True
-        columns = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0] if name != "first"}
+        names = rows[0].keys() - {"first", "motion"}
+        columns = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in names}
+        columns["motion"] = _filled([row["motion"] for row in rows], known, first)
         nearest = _nearest_index(known, count)
         table = {name: values[nearest].copy() for name, values in columns.items()}
         track = FaceTrack(seen=seen, first=first, **table)
@@ -147,6 +158,21 @@ def smoothed(values: np.ndarray, first: np.ndarray, sigma: float) -> np.ndarray:
         padded = np.pad(part, ((reach, reach), (0, 0)), mode="edge") if len(part) else part
         parts.append(sum(weight * padded[i : i + len(part)] for i, weight in enumerate(kernel)) if len(part) else part)
     return np.concatenate(parts).astype(values.dtype)
+
+
+def _filled(motion: Sequence[np.ndarray | None], frames: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Motion ``(n, 32)`` of ``frames (n,)``, between its neighbours where it has not been read; never across a new
+    beginning."""
+    read = np.array([i for i, values in enumerate(motion) if values is not None])
+    values = np.stack([values for values in motion if values is not None])
+    parts = np.cumsum(first[frames])
+    filled = np.empty((len(motion), values.shape[1]), np.float32)
+    for part in np.unique(parts):
+        inside = np.flatnonzero(parts == part)
+        own = np.flatnonzero(parts[read] == part)
+        for column in range(values.shape[1]):
+            filled[inside, column] = np.interp(frames[inside], frames[read[own]], values[own, column])
+    return filled
 
 
 def _bridged(track: FaceTrack, known: np.ndarray) -> FaceTrack:

@@ -1,6 +1,7 @@
 """The first pass over a clip: follow the face, read its motion, find what its new mouth is drawn from."""
 
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from imtalker.dubbing.rest_frames import RestFrames
 from imtalker.dubbing.timing import MAX_YAW, Plan
 from imtalker.dubbing.tracking import FaceTrack, Sighting, TrackRecorder, watch
 from imtalker.errors import NoFaceError
+from imtalker.media.ahead import ahead
 from imtalker.media.remark import Remark
 from imtalker.media.video import read_frames
 from imtalker.pipeline.rendering import to_tensor
@@ -55,18 +57,26 @@ def understand(
     what = f"clip {clip.path}"
     recorder, rest = TrackRecorder(), RestFrames()
     wanted = max(plan.used, round(LOOK_SECONDS * plan.fps))
-    frames = timings.iterate("decoding", islice(read_frames(clip.path, float(plan.fps)), wanted))
+    frames = timings.iterate("decoding", ahead(islice(read_frames(clip.path, float(plan.fps)), wanted)))
     side = pipeline.models.renderer.config.input_size
-    sightings = timings.iterate("tracking", watch(frames, side, options.face, what))
+    sightings = timings.iterate("tracking", watch(frames, side, options.face, what, plan.used))
+    reader, step = _MotionReader(pipeline), 2 * pipeline.batch_size
     done = people = 0
-    while group := list(islice(sightings, pipeline.batch_size)):
+    with ThreadPoolExecutor(1, "motion") as worker:  # reads the last frames while the next ones are tracked
+        reading: list[Future[None]] = []
+        while group := list(islice(sightings, step)):
+            with timings.measure("motion_encoding"):
+                for earlier in reading:
+                    earlier.result()
+            reading = [worker.submit(reader.read, recorder, group)]
+            for index, sighting in enumerate(group, done):
+                rest.add(index, sighting)
+                people = max(people, sighting.people)
+            done += len(group)
+            yield Followed(done, max(done, min(wanted, clip.num_frames)))
         with timings.measure("motion_encoding"):
-            _record(pipeline, recorder, group)
-        for index, sighting in enumerate(group, done):
-            rest.add(index, sighting)
-            people = max(people, sighting.people)
-        done += len(group)
-        yield Followed(done, max(done, min(wanted, clip.num_frames)))
+            for earlier in reading:
+                earlier.result()
     track = recorder.result(what)
     remarks = plan_remarks(plan, clip.num_frames)
     if done < plan.used:  # the file ends before its timestamps say so
@@ -81,13 +91,24 @@ def understand(
     return Understood(plan, track, references.with_frames(rest, track), remarks)
 
 
-@torch.inference_mode()
-def _record(pipeline: TalkingHeadPipeline, recorder: TrackRecorder, group: list[Sighting]) -> None:
-    squares = [sighting.square for sighting in group if sighting.square is not None]
-    motion = iter(())
-    if squares:
-        renderer = pipeline.models.renderer
-        like = next(renderer.parameters())
-        motion = iter(renderer.encode_motion(to_tensor(np.stack(squares), like)).float().cpu().numpy())
-    for sighting in group:
-        recorder.add(sighting, next(motion) if sighting.square is not None else None)
+class _MotionReader:
+    """Reads the motion of every second frame; between them it is as smooth as a head."""
+
+    def __init__(self, pipeline: TalkingHeadPipeline):
+        self._renderer = pipeline.models.renderer
+        self._like = next(self._renderer.parameters())
+        self._skipped = True  # the frame before
+
+    @torch.inference_mode()
+    def read(self, recorder: TrackRecorder, group: list[Sighting]) -> None:
+        """Record frames that follow on those before."""
+        chosen = []
+        for sighting in group:
+            self._skipped = sighting.square is None or not (self._skipped or sighting.first)
+            chosen.append(None if self._skipped else sighting.square)
+        squares = [square for square in chosen if square is not None]
+        found = iter(())
+        if squares:
+            found = iter(self._renderer.encode_motion(to_tensor(np.stack(squares), self._like)).float().cpu().numpy())
+        for sighting, square in zip(group, chosen, strict=True):
+            recorder.add(sighting, None if square is None else next(found))

@@ -151,8 +151,10 @@ def draw_teeth(rng: np.random.Generator, upper: bool, shade: float, light: np.nd
             half = (x1 - x0) / 2 - slit
             if half < 0.03:
                 continue
-            u = (x - side * (x0 + x1) / 2) / half
-            t = (y + edges[i] + jitter) / heights[i]  # 0 at the edge, 1 at the gum
+            middle = side * (x0 + x1) / 2
+            part = np.s_[:, slice(*np.searchsorted(xs, [middle - 1.02 * half, middle + 1.02 * half]))]
+            u = (x[part] - middle) / half
+            t = (y[part] + edges[i] + jitter) / heights[i]  # 0 at the edge, 1 at the gum
             tip = 0.06 * np.abs(u) ** 3 - (0.05 * (1 - np.abs(u)) if i == 2 else 0)  # round corners, canine point
             taper = 1 - 0.14 * np.clip(t, 0, 1) ** 2
             top = 0.88 - 0.12 * u * u
@@ -160,8 +162,8 @@ def draw_teeth(rng: np.random.Generator, upper: bool, shade: float, light: np.nd
             tooth = (tooth * (1 - smoothstep(0.94, 1.02, np.abs(u) / taper)))[..., None]
             shading = (1 - 0.16 * u * u) * (1 - 0.12 * np.clip(t, 0, 1)) * (0.90 + 0.10 * np.cos(a0 * 1.1))
             shading = shading * np.cos(0.75 * (a0 + a1) / 2) ** 1.3 * (1 - 0.08 * (1 - smoothstep(0, 0.2, t)))
-            colour = colour * (1 - tooth) + enamel * tone * shading[..., None] * tooth
-            alpha = np.maximum(alpha, tooth[..., 0])
+            colour[part] = colour[part] * (1 - tooth) + enamel * tone * shading[..., None] * tooth
+            alpha[part] = np.maximum(alpha[part], tooth[..., 0])
     plate = np.concatenate([colour * light * alpha[..., None], 255 * alpha[..., None]], -1).astype(np.float32)
     return cv2.resize(plate, (PLATE_WIDTH, PLATE_HEIGHT), interpolation=cv2.INTER_AREA).clip(0, 255)
 

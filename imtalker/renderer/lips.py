@@ -94,10 +94,14 @@ class MouthFrame:
 
     def along_line(self, line: Tensor, values: Tensor) -> Tensor:
         """``values (B, P, K)`` at the points of a turned line ``(B, P, 2)``, linear between: ``(B, h, w, K)``."""
-        x = torch.cummax(line[..., 0], -1)[0]
-        step = (x[:, 1:] - x[:, :-1]).clamp(min=1e-6)
-        share = ((self.along[..., None] - x[:, None, None, :-1]) / step[:, None, None]).clamp(0, 1)
-        return values[:, None, None, 0] + torch.einsum("bhwp,bpk->bhwk", share, values[:, 1:] - values[:, :-1])
+        x = torch.cummax(line[..., 0], -1)[0].contiguous()
+        along = self.along.flatten(1).contiguous()
+        after = torch.searchsorted(x, along).clamp(1, x.shape[1] - 1)
+        before = after - 1
+        left, right = x.gather(1, before), x.gather(1, after)
+        share = ((along - left) / (right - left).clamp(min=1e-6)).clamp(0, 1)
+        low, high = (values.gather(1, at[..., None].expand(-1, -1, values.shape[-1])) for at in (before, after))
+        return torch.lerp(low, high, share[..., None]).unflatten(1, self.along.shape[1:])
 
 
 def keep_lips(gate: Tensor, coordinates: Tensor, lines: LipLines, source: LipLines) -> tuple[Tensor, Tensor]:
