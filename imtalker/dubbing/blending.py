@@ -74,7 +74,7 @@ class Blender:
 
 def _detail(picture: np.ndarray, where: np.ndarray) -> float:
     """Standard deviation of the finest detail of ``picture (H, W, 3)`` float32; 0 where nothing counts."""
-    fine = cv2.Laplacian(picture.mean(-1), cv2.CV_32F)
+    fine = cv2.Laplacian(cv2.transform(picture, np.full((1, 3), 1 / 3)), cv2.CV_32F)
     return float(fine[where].std()) if where.any() else 0.0
 
 

@@ -138,6 +138,14 @@ class PaintedInside:
         """
         place = square_to_image(to_image, SQUARE)
         place[:, 2] += place[:, :2] @ [self.left, self.top] - corner
-        there = cv2.warpAffine(self.pixels[row], place, patch.shape[1::-1], flags=cv2.INTER_LINEAR)
-        patch *= 1 - share * there[..., 3:]
-        patch += 255 * share * there[..., :3]
+        height, width = self.pixels.shape[1:3]
+        seen = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ place[:, :2].T + place[:, 2]
+        limit = np.array(patch.shape[1::-1])
+        left, top = np.floor(seen.min(0)).astype(int).clip(0, limit).tolist()
+        right, bottom = np.ceil(seen.max(0)).astype(int).clip(0, limit).tolist()
+        if left >= right or top >= bottom:
+            return
+        place[:, 2] -= [left, top]
+        there = share * cv2.warpAffine(self.pixels[row], place, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+        area = patch[top:bottom, left:right]
+        area += 255 * there[..., :3] - there[..., 3:] * area

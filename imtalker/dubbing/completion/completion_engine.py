@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imtalker.dubbing.blending import FEATHER_CM
 from imtalker.dubbing.completion.alignment import INNER_LIPS, OUTER_LIPS, Reference, alignment, looked_up
 from imtalker.dubbing.completion.conditions import motion_numbers
 from imtalker.dubbing.completion.config import CompletionConfig
 from imtalker.dubbing.completion.mouth_patch import (
+    PATCH_CM,
     apply,
     cut_patch,
     hidden_part,
@@ -174,7 +176,8 @@ class CompletionEngine:
         )
 
     def _layers(self, jobs: list[_Job], landmarks: FaceTrack, motion: Tensor) -> list[np.ndarray]:
-        """Per frame ``(S, S, 3 + 4 R)`` float32: drawn colour, 0..255; of each reference its share and its tone."""
+        """Per frame ``(S, S, 3 + R)`` float32: drawn colour times its share, and change of the references' colour,
+        0..255; of each reference its share."""
         like = self._like
         offsets, pose = motion_numbers(motion, landmarks.yaw, landmarks.pitch)
         maps = [
@@ -188,15 +191,16 @@ class CompletionEngine:
         if self._painter is not None:
             lips = torch.from_numpy(np.stack([job.lips for job in jobs])).to(like)[:, None]
             keep = torch.cat([torch.lerp(keep[:, :1], torch.ones_like(lips), lips), keep[:, 1:] * (1 - lips)], 1)
-        references = torch.cat([keep[:, :, None], 255 * found.tone], 2).flatten(1, 2)
-        layers = torch.cat([255 * found.drawn.clamp(0, 1), references], 1)
-        return list(layers.float().permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        drawn = (1 - keep.sum(1, keepdim=True)) * found.drawn.clamp(0, 1) + (keep[:, :, None] * found.tone).sum(1)
+        return list(torch.cat([255 * drawn, keep], 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
 
 def _finished(frame: np.ndarray, job: _Job, layers: np.ndarray) -> Patch:
     """The patch in the picture: drawn where it is hidden, the frame itself around it."""
-    side = len(job.source)
-    corners = apply(job.to_image, np.array([[0, 0], [side, 0], [0, side], [side, side]]) - 0.5)
+    rows, columns = (np.flatnonzero(job.hidden.any(axis)) for axis in (1, 0))
+    reach = FEATHER_CM * len(job.hidden) / PATCH_CM  # room for the blending's own transition
+    x, y = ([lines[0] - reach, lines[-1] + reach] for lines in (columns, rows))
+    corners = apply(job.to_image, np.array([[x[i], y[j]] for i in range(2) for j in range(2)]))
     limit = np.array(frame.shape[1::-1])
     left, top = np.floor(corners.min(0)).astype(int).clip(0, limit - 2).tolist()
     right, bottom = np.ceil(corners.max(0)).astype(int).clip([left + 2, top + 2], limit).tolist()
@@ -204,19 +208,14 @@ def _finished(frame: np.ndarray, job: _Job, layers: np.ndarray) -> Patch:
     to_box = job.to_image - [[0, 0, left], [0, 0, top]]
 
     def spread(part: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
-        part = np.ascontiguousarray(part)
         return cv2.warpAffine(part, to_box, size, flags=cv2.INTER_LINEAR, borderMode=border)
 
-    result, left_over = np.zeros((size[1], size[0], 3), np.float32), np.ones((size[1], size[0], 1), np.float32)
+    first = spread(np.dstack([layers[..., :3], taken_over(job.hidden)]))
+    result, taken = first[..., :3], first[..., 3:]
     for number, parts in enumerate(job.kept):
-        layer = spread(layers[..., 3 + 4 * number : 7 + 4 * number])
-        keep, picture = layer[..., :1], layer[..., 1:]
+        keep = spread(np.ascontiguousarray(layers[..., 3 + number]))[..., None]
         for share, reference, source_map in parts:
-            place = apply(reference.to_picture, spread(source_map, cv2.BORDER_REPLICATE)).astype(np.float32)
-            picture = picture + share * looked_up(reference.picture, place)
-        result += keep * picture
-        left_over -= keep
-    result += left_over * spread(layers[..., :3])
-    taken = spread(taken_over(job.hidden))[..., None]
+            place = spread(apply(reference.to_picture, source_map).astype(np.float32), cv2.BORDER_REPLICATE)
+            result += share * keep * looked_up(reference.picture, place)
     area = frame[top:bottom, left:right].astype(np.float32)
-    return Patch(left, top, taken * result + (1 - taken) * area, job.lower)
+    return Patch(left, top, area + taken * (result - area), job.lower)
