@@ -1,10 +1,11 @@
 """``dub``: a video and new speech -> the same video with a new mouth, frame by frame."""
 
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,16 +14,17 @@ from torch import Tensor
 from imtalker.config import SAMPLE_RATE, SamplingOptions
 from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
-from imtalker.dubbing.engine import MouthEngine
+from imtalker.dubbing.engine import MouthEngine, Patch
 from imtalker.dubbing.engines import describe_engine, engine_name, make_engine
 from imtalker.dubbing.lips import articulated, onto_clip, own_articulation, resampled, speech_motion
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.timing import Plan, make_plan, pauses, strength
+from imtalker.dubbing.tracking import FaceTrack
 from imtalker.dubbing.understanding import Followed, Understood, understand
 from imtalker.errors import InputError
 from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.voice_activity import sound_remarks
-from imtalker.media.ahead import ahead
+from imtalker.media.ahead import ahead, one_later
 from imtalker.media.audio import Audio
 from imtalker.media.frame_order import frames_in_order
 from imtalker.media.labels import AI_LABEL, Label
@@ -184,6 +186,16 @@ def _lips(
     return articulated(windows, references, factor), factor
 
 
+class _Group(NamedTuple):
+    """Some frames whose mouths are being drawn."""
+
+    start: int  # number of the first one
+    frames: list[np.ndarray]
+    active: list[int]  # those of them that get a new mouth
+    rows: FaceTrack  # of these
+    patches: "Future[list[Patch]] | None"  # None where there are none
+
+
 def _draw(
     pipeline: TalkingHeadPipeline,
     engine: MouthEngine,
@@ -194,33 +206,41 @@ def _draw(
     labelled: bool,
     timings: Timings,
 ) -> Iterator[FrameChunk]:
-    """Second pass: read, draw, blend, a few frames at a time."""
+    """Second pass: read, draw, blend, a few frames at a time; the next ones are drawn while the last are used."""
     plan, track = found.plan, found.track
     height, width = clip.size
     fps = float(plan.fps)
     pictures = timings.iterate("decoding", ahead(frames_in_order(clip.path, fps, plan.index)))
     lips = resampled(windows, fps, plan.speech_frames)
     label = Label(AI_LABEL, height, "lower right") if labelled else None
-    blender = Blender()
     step = max(1, min(pipeline.batch_size, CHUNK_BYTES // (3 * height * width)))
-    start = 0
-    while group := list(islice(pictures, step)):
-        mouths = list(islice(lips, len(group)))
-        numbers = np.arange(start, start + len(group))
-        active = [i for i in range(len(mouths)) if shown[start + i] > 0]
-        if active:
-            rows = track.take(plan.index[numbers[active]])
-            motion = onto_clip(torch.stack([mouths[i] for i in active]), torch.from_numpy(rows.motion))
-            with timings.measure("rendering"):
-                patches = engine.draw([group[i] for i in active], rows, motion, found.references)
-            with timings.measure("blending"):
-                for row, (i, patch) in enumerate(zip(active, patches, strict=True)):
-                    group[i] = blender(
-                        group[i], patch, rows.lower[row], rows.to_image[row], shown[start + i], rows.first[row]
-                    )
-        frames = np.stack(group)
-        if label is not None:
-            for frame in frames:
-                label.stamp(frame)
-        yield FrameChunk(frames, start, plan.total, plan.fps)
-        start += len(group)
+
+    def begin(worker: Executor) -> Iterator[_Group]:
+        start = 0
+        while group := list(islice(pictures, step)):
+            mouths = list(islice(lips, len(group)))
+            active = [i for i in range(len(mouths)) if shown[start + i] > 0]
+            rows = track.take(plan.index[[start + i for i in active]])
+            patches: Future[list[Patch]] | None = None
+            if active:
+                motion = onto_clip(torch.stack([mouths[i] for i in active]), torch.from_numpy(rows.motion))
+                patches = worker.submit(engine.draw, [group[i] for i in active], rows, motion, found.references)
+            yield _Group(start, group, active, rows, patches)
+            start += len(group)
+
+    blender = Blender()
+    with ThreadPoolExecutor(1, "drawing") as worker:
+        for start, group, active, rows, drawing in one_later(begin(worker)):
+            if drawing is not None:
+                with timings.measure("rendering"):
+                    patches = drawing.result()
+                with timings.measure("blending"):
+                    for row, (i, patch) in enumerate(zip(active, patches, strict=True)):
+                        group[i] = blender(
+                            group[i], patch, rows.lower[row], rows.to_image[row], shown[start + i], rows.first[row]
+                        )
+            frames = np.stack(group)
+            if label is not None:
+                for frame in frames:
+                    label.stamp(frame)
+            yield FrameChunk(frames, start, plan.total, plan.fps)

@@ -53,7 +53,7 @@ class PaintedMouth:
     blur: float  # pixels of the square, deviation by which what is painted is softened to be as soft as the clip
 
     def place(self, motion: Tensor, lower: np.ndarray) -> MouthPlacement:
-        """For motions ``(n, 32)`` and the lower face's landmarks as drawn, ``(n, K, 2)`` cm of the registered square."""
+        """For motions ``(n, 32)`` and landmarks of the lower face as drawn, ``(n, K, 2)`` cm of the square."""
         landmarks, _ = self.geometry.place(motion)
         drawn = torch.from_numpy(lower.astype(np.float32)).to(landmarks) * (2 / SQUARE_CM)
         chosen, lips = torch.from_numpy(mouth_space().landmarks.astype(np.int64)), list(LIPS)

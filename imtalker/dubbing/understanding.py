@@ -68,10 +68,8 @@ def understand(
             with timings.measure("motion_encoding"):
                 for earlier in reading:
                     earlier.result()
-            reading = [worker.submit(reader.read, recorder, group)]
-            for index, sighting in enumerate(group, done):
-                rest.add(index, sighting)
-                people = max(people, sighting.people)
+            reading = [worker.submit(_record, reader, recorder, rest, group, done)]
+            people = max(people, *(sighting.people for sighting in group))
             done += len(group)
             yield Followed(done, max(done, min(wanted, clip.num_frames)))
         with timings.measure("motion_encoding"):
@@ -89,6 +87,15 @@ def understand(
     references = choose_references(track, neutral)
     track = replace(track, motion=read_mouth(track, references))
     return Understood(plan, track, references.with_frames(rest, track), remarks)
+
+
+def _record(
+    reader: "_MotionReader", recorder: TrackRecorder, rest: RestFrames, group: list[Sighting], start: int
+) -> None:
+    """Keep what is needed of frames from number ``start`` on."""
+    reader.read(recorder, group)
+    for index, sighting in enumerate(group, start):
+        rest.add(index, sighting)
 
 
 class _MotionReader:

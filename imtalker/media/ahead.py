@@ -54,3 +54,13 @@ def ahead(items: Iterable[Item], count: int = 2) -> Iterator[Item]:
     finally:
         given_up.set()
         thread.join()
+
+
+def one_later(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each given out once the one after it has been made."""
+    waiting: list[Item] = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting

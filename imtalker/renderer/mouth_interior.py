@@ -146,8 +146,8 @@ class MouthInterior:
         points = torch.einsum("hwk,brck->brhwc", screen, rows[..., :2]) + rows[:, :, None, None, :, 2]
         half = torch.from_numpy(PLATE_HALF_CM).to(points)
         upper, lower = (
-            F.grid_sample(plate.expand(len(points), -1, -1, -1), points[:, row] / half, align_corners=False) * teeth[:, None]
-            for row, plate in enumerate(self.plates)
+            teeth[:, None] * F.grid_sample(plate.expand(len(points), -1, -1, -1), grid / half, align_corners=False)
+            for plate, grid in zip(self.plates, points.unbind(1), strict=True)
         )
         x, y = points[:, 1].unbind(-1)
         radius = (x / TONGUE_SIZE[0]) ** 2 + ((y - TONGUE_HEIGHT) / TONGUE_SIZE[1]) ** 2

@@ -5,6 +5,7 @@ reference may stay. What stays is sampled from the reference's own picture at fu
 the patch's.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -44,6 +45,8 @@ from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.weights.file import load_module
 
+WORKERS = 2
+
 
 @dataclass(frozen=True, eq=False)
 class _Job:
@@ -71,6 +74,7 @@ class CompletionEngine:
         self._side = network.config.patch_size
         self._like = next(network.parameters())
         self._known: WeakKeyDictionary[RestFrame | OpenFrame, Reference] = WeakKeyDictionary()
+        self._workers = ThreadPoolExecutor(WORKERS, "completion")  # OpenCV lets others run beside it
         self._painter = None if basis is None else MouthPainter(basis, self._like.device)
 
     @classmethod
@@ -103,20 +107,13 @@ class CompletionEngine:
         opened = next(iter(rest.values()))
         if references.open is not None:
             opened = self._prepared(references.open, references.open_motion)
-        jobs = [
-            self._job(
-                frame,
-                landmarks.to_image[row],
-                landmarks.turn[row],
-                [(shares[row, i], rest[i], asked[i][row]) for i in np.flatnonzero(shares[row])],
-                opened,
-            )
-            for row, frame in enumerate(frames)
-        ]
-        patches = [
-            _finished(frame, job, layers)
-            for frame, job, layers in zip(frames, jobs, self._layers(jobs, landmarks, motion), strict=True)
-        ]
+
+        def job(row: int) -> _Job:
+            sources = [(shares[row, i], rest[i], asked[i][row]) for i in np.flatnonzero(shares[row])]
+            return self._job(frames[row], landmarks.to_image[row], landmarks.turn[row], sources, opened)
+
+        jobs = list(self._workers.map(job, range(len(frames))))
+        patches = list(self._workers.map(_finished, frames, jobs, self._layers(jobs, landmarks, motion)))
         if self._painter is not None:
             self._paint_insides(patches, self._painter, shares, landmarks, motion, references)
         return patches
