@@ -1,6 +1,7 @@
 """The completion engine: what is hidden has no influence, references come into line, the result fits into the frame."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -24,14 +25,21 @@ from imtalker.dubbing.completion.mouth_patch import (
     taken_over,
 )
 from imtalker.dubbing.completion.network import FOLD, colour_change
+from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
+from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References, choose_references
-from imtalker.dubbing.registration import register
+from imtalker.dubbing.registration import SQUARE_CM, register
 from imtalker.dubbing.rest_frames import RestFrames
 from imtalker.dubbing.tracking import FaceTrack, TrackRecorder, watch
 from imtalker.errors import InputError, WeightsError
 from imtalker.faces.landmarks import FaceLandmarks
+from imtalker.faces.mesh import LIP_INNER_UPPER
+from imtalker.faces.motion_reading import MotionBasis
 from imtalker.faces.rigid import rotation_matrix
+from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 from imtalker.weights.file import save_weights
+from imtalker.weights.load import MOTION_BASIS
+from imtalker.weights.presets import BUNDLED_WEIGHTS
 from tests.support.completion import SMALL, small_network
 from tests.support.drawn_face import DrawnFace, draw_face
 
@@ -51,9 +59,36 @@ def clip() -> tuple[list[np.ndarray], FaceTrack, References]:
     return frames, track, choose_references(track).with_frames(rest, track)
 
 
-@pytest.fixture(scope="module")
-def engine() -> CompletionEngine:
-    return CompletionEngine(small_network())
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "painting"])
+def engine(request: pytest.FixtureRequest) -> CompletionEngine:
+    """With the inside of the mouth drawn by the network, or painted."""
+    return CompletionEngine(small_network(), the_basis() if request.param else None)
+
+
+@cache
+def the_basis() -> MotionBasis:
+    return MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
+
+
+def test_the_inside_is_painted_between_the_lips_that_are_asked_for(clip) -> None:
+    """Nothing of it while they are closed; the further they are asked to open, the more of it."""
+    frames, track, references = clip
+    row, gap = track.take(np.array([0])), torch.from_numpy(mouth_space().gap)
+    painter = MouthPainter(the_basis())
+    seen = []
+    for opening in (0.0, 0.5, 1.0):
+        motion = torch.from_numpy(references.rest_motion[:1]).clone()
+        motion[:, EXPRESSION_CHANNELS] += opening * gap / gap.norm() ** 2  # cm between the lips
+        reference = Reference.of(references.rest[0], references.rest_motion[0], SIDE)
+        lower = reference.asked(motion, row.turn)
+        mouth = painter.mouth(references, 0)
+        placement = mouth.place(motion, lower)
+        lips = lower[:, [mouth_space().landmarks.tolist().index(i) for i in LIP_INNER_UPPER]] * (2 / SQUARE_CM)
+        np.testing.assert_allclose(
+            placement.lips.inner[0, 0, ::4, 0].numpy(), lips[0, :, 0], atol=0.02
+        )  # sealed lips are closer, not elsewhere
+        seen.append(float(PaintedInside.of(mouth, placement).pixels[..., 3].sum()))
+    assert seen[0] < 0.05 * seen[2] and seen[0] < seen[1] < seen[2]
 
 
 def inputs(batch: int = 2, references: int = 2) -> dict[str, torch.Tensor]:
@@ -223,8 +258,9 @@ def test_without_a_frame_at_rest_there_is_nothing_to_draw_from(clip, engine: Com
         engine.draw(frames, track, torch.from_numpy(track.motion), nothing)
 
 
-def test_weights_survive_their_file_and_damage_is_named(clip, engine: CompletionEngine, tmp_path: Path) -> None:
+def test_weights_survive_their_file_and_damage_is_named(clip, tmp_path: Path) -> None:
     frames, track, references = clip
+    engine = CompletionEngine(small_network())
     path = tmp_path / "completion.safetensors"
     save_weights(small_network(), SMALL, path)
     row, motion = track.take(np.array([0])), torch.from_numpy(track.motion[:1])

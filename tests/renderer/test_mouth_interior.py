@@ -8,7 +8,7 @@ from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER, LIP_OUTER_LOWE
 from imtalker.faces.motion_reading import EXPRESSION, SQUARE, MotionBasis, read_portrait
 from imtalker.faces.neutral import jaw_displacement
 from imtalker.renderer.landmark_guide import FaceGeometry
-from imtalker.renderer.lips import LipLines, keep_lips
+from imtalker.renderer.lips import LipLines, MouthFrame, keep_lips
 from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement, _jaw_displacement, denture_of
 from imtalker.weights.load import MOTION_BASIS
 from imtalker.weights.presets import BUNDLED_WEIGHTS
@@ -99,6 +99,35 @@ def test_more_is_seen_the_further_the_mouth_opens(basis: MotionBasis) -> None:
         for jaw in (0.0, 0.2, 0.4, 0.8)
     ]
     assert seen[0] < 1 and seen == sorted(seen) and seen[-1] > 20
+
+
+def test_pursed_lips_hide_the_teeth(basis: MotionBasis) -> None:
+    geometry, mouth = person(basis)
+    motion = opened(geometry, mouth, 0.6)
+    landmarks = geometry.place(motion)[0]
+    middle = landmarks[:, [*LIP_INNER_UPPER, *LIP_INNER_LOWER], 0].mean()
+    brightest = []
+    for width in (1.0, 0.6):
+        narrow = landmarks.clone()
+        narrow[..., 0] = middle + width * (narrow[..., 0] - middle)
+        inside = mouth.paint(mouth.place(motion, narrow, geometry), SIZE)[0]
+        assert inside[:, 3].max() > 0.9  # the mouth is open
+        brightest.append(float(inside[0, 1].max()))  # green: enamel has it, tongue and cavity hardly
+    assert brightest[0] > 2 * brightest[1] and brightest[1] < 0.35
+
+
+def test_values_along_a_line_are_linear_between_its_points(basis: MotionBasis) -> None:
+    lines = LipLines.through(person(basis, 20)[0].landmarks[None]).outer
+    part = MouthFrame.round(lines, SIZE)
+    line, values = (
+        part.turned(lines)[:, 0],
+        torch.rand(1, lines.shape[2], 2, generator=torch.Generator().manual_seed(0)),
+    )
+    found = part.along_line(line, values)
+    x = np.maximum.accumulate(line[0, :, 0].numpy())
+    for channel in range(2):
+        expected = np.interp(part.along[0].numpy(), x, values[0, :, channel].numpy())
+        np.testing.assert_allclose(found[0, ..., channel].numpy(), expected, atol=1e-4)
 
 
 def test_the_upper_row_turns_with_the_head_and_the_lower_one_with_the_jaw(basis: MotionBasis) -> None:

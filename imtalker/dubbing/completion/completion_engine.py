@@ -215,4 +215,4 @@ def _finished(frame: np.ndarray, job: _Job, layers: np.ndarray) -> Patch:
             place = spread(apply(reference.to_picture, source_map).astype(np.float32), cv2.BORDER_REPLICATE)
             result += share * keep * looked_up(reference.picture, place)
     area = frame[top:bottom, left:right].astype(np.float32)
-    return Patch(left, top, area + taken * (result - area), job.lower)
+    return Patch(left, top, taken * result + (1 - taken) * area, job.lower)
