@@ -24,7 +24,7 @@ from imtalker.faces.motion_reading import SQUARE, MotionBasis
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement, denture_of
 
-PAINTED_BLUR = 0.06  # cm, deviation of the blur that painted edges have of themselves
+PAINTED_BLUR = 0.03  # cm, deviation of the blur that painted edges have of themselves
 LEAST_BLUR = 0.3  # pixels of the square, below which nothing is softened
 LOOKED_AT = 4  # rest frames that tell how soft a clip is
 

@@ -5,6 +5,7 @@ import numpy as np
 
 EDGES = 98  # percentile of the gradient from which pixels count as edges
 SHARPEST = 10  # percentile of the blur found at them: edges that are sharp themselves show the camera's
+OPERATOR = 0.65  # pixels, deviation of the blur that lies in pixels and differences between them
 AGAIN = 1.0  # pixels, deviation of the blur that is added to find the one that is there
 
 
@@ -20,7 +21,8 @@ def edge_blur(picture: np.ndarray) -> float:
     if not edges.any():
         return 0.0
     ratio = here[edges] / np.maximum(blurred[edges], 1e-6)
-    return float(np.percentile(AGAIN / np.sqrt(np.maximum(ratio**2 - 1, 1e-2)), SHARPEST))
+    found = np.percentile(AGAIN / np.sqrt(np.maximum(ratio**2 - 1, 1e-2)), SHARPEST)
+    return float(np.sqrt(max(found**2 - OPERATOR**2, 0.0)))
 
 
 def _gradient(grey: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ def the_basis() -> MotionBasis:
 
 def test_the_inside_is_painted_between_the_lips_that_are_asked_for(clip) -> None:
     """Nothing of it while they are closed; the further they are asked to open, the more of it."""
-    frames, track, references = clip
+    _, track, references = clip
     row, gap = track.take(np.array([0])), torch.from_numpy(mouth_space().gap)
     painter = MouthPainter(the_basis())
     seen = []
