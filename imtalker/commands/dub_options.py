@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--engine",
         choices=ENGINES,
-        help="what draws the mouth (default: renderer)",
+        help="what draws the mouth (default: completion, where its weights are)",
     )
     add("--background-sound", default="drop", metavar="keep|drop|LEVEL", help="the clip's own sound under the speech")
 

@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--engine",
         choices=ENGINES,
-        help="with --mode dub: what draws the mouths (default: renderer)",
+        help="with --mode dub: what draws the mouths (default: completion, where its weights are)",
     )
     add("--preset", default="tiny", help="preset or folder of weights (default: %(default)s)")
     add("--device", default="auto")

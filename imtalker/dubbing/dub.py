@@ -65,7 +65,7 @@ def dub(
             video keeps its quality.
         options: see ``DubOptions``.
         sampling: of the motion; the preset's by default.
-        engine: "completion", "renderer", or an object that draws mouths; None: the renderer.
+        engine: "completion", "renderer", or an object that draws mouths; None: see ``engine_name``.
         progress: called with the frames followed so far and all of them.
 
     Raises:

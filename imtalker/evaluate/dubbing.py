@@ -110,7 +110,7 @@ def evaluate_dubbing(
     """Dub and measure every clip of a data set that has sound; counterfactuals serve as truth only.
 
     Args:
-        engine: name of what draws the mouths; None: the renderer.
+        engine: name of what draws the mouths; None: the default, see ``engine_name``.
 
     Raises:
         InputError: no clip can be dubbed.

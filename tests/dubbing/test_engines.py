@@ -37,7 +37,7 @@ def with_weights(tmp_path: Path) -> Any:
 
 
 def test_the_completion_needs_its_weights(with_weights, tmp_path: Path) -> None:
-    assert engine_name(with_weights, COMPLETION) == COMPLETION
+    assert engine_name(with_weights, COMPLETION) == engine_name(with_weights, None) == COMPLETION
     assert isinstance(make_engine(with_weights, COMPLETION), CompletionEngine)
     for bare in (pipeline_in(tmp_path / "elsewhere"), pipeline_in(None)):
         assert engine_name(bare, None) == RENDERER
