@@ -18,6 +18,7 @@ class Patch:
     top: int
     pixels: np.ndarray  # (h, w, 3) float32, 0..255
     lower: np.ndarray  # (K, 2) float32 pixels of the picture, landmarks of the lower face as drawn
+    painted: np.ndarray | None = None  # (h, w, 1) 0..1, what has been made as sharp as the clip already; None: nothing
 
 
 class MouthEngine(Protocol):

@@ -24,7 +24,7 @@ from imtalker.faces.motion_reading import SQUARE, MotionBasis
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement, denture_of
 
-PAINTED_BLUR = 0.03  # cm, deviation of the blur that painted edges have of themselves
+PAINTED_BLUR = 0.025  # cm, deviation of the blur that painted edges have of themselves
 LEAST_BLUR = 0.3  # pixels of the square, below which nothing is softened
 LOOKED_AT = 4  # rest frames that tell how soft a clip is
 
@@ -48,7 +48,7 @@ class RestGeometry(FaceGeometry):
 class PaintedMouth:
     """The mouth of the person in one rest frame."""
 
-    geometry: RestGeometry
+    geometry: FaceGeometry  # a ``RestGeometry``
     interior: MouthInterior
     blur: float  # pixels of the square, deviation by which what is painted is softened to be as soft as the clip
 
@@ -127,11 +127,18 @@ class PaintedInside:
         return cls(painted, left - rim, top - rim)
 
     def lay_over(
-        self, row: int, patch: np.ndarray, to_image: np.ndarray, corner: tuple[int, int], share: float = 1.0
+        self,
+        row: int,
+        patch: np.ndarray,
+        painted: np.ndarray,
+        to_image: np.ndarray,
+        corner: tuple[int, int],
+        share: float = 1.0,
     ) -> None:
         """Lay one frame's mouth over a patch ``(h, w, 3)`` float32, 0..255, in place.
 
         Args:
+            painted: ``(h, w, 1)`` what has been painted so far, to which this is added.
             to_image: registration of the frame, see ``Registration``.
             corner: left and top pixel of the patch in the picture.
             share: how much of it is seen.
@@ -149,3 +156,4 @@ class PaintedInside:
         there = share * cv2.warpAffine(self.pixels[row], place, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
         area = patch[top:bottom, left:right]
         area += 255 * there[..., :3] - there[..., 3:] * area
+        painted[top:bottom, left:right] += there[..., 3:]

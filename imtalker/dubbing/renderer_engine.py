@@ -67,7 +67,10 @@ class RendererEngine:
             _box(np.concatenate([old, new]), MARGIN_CM * pixels_per_cm(place), frame.shape[:2])
             for frame, place, old, new in zip(frames, landmarks.to_image, landmarks.lower, lower, strict=True)
         ]
-        pixels = [np.zeros((bottom - top, right - left, 3), np.float32) for left, top, right, bottom in boxes]
+        pixels, painted = (
+            [np.zeros((bottom - top, right - left, depth), np.float32) for left, top, right, bottom in boxes]
+            for depth in (3, 1)
+        )
         for source in range(shares.shape[1]):
             rows = np.flatnonzero(shares[:, source])
             if not len(rows):
@@ -75,12 +78,14 @@ class RendererEngine:
             chosen = [frames[row] for row in rows]
             part = landmarks.take(rows)
             if source < len(references.rest):
-                drawn = self._from_rest(part, motion[rows], references, source, [boxes[row] for row in rows])
+                drawn, inside = self._from_rest(part, motion[rows], references, source, [boxes[row] for row in rows])
+                for row, opacity in zip(rows, inside, strict=True):
+                    painted[row] += shares[row, source] * opacity
             else:
                 drawn = self._from_themselves(chosen, part, motion[rows], [boxes[row] for row in rows])
             for row, patch in zip(rows, drawn, strict=True):
                 pixels[row] += shares[row, source] * patch
-        return [Patch(box[0], box[1], *rest) for box, *rest in zip(boxes, pixels, lower, strict=True)]
+        return [Patch(box[0], box[1], *rest) for box, *rest in zip(boxes, pixels, lower, painted, strict=True)]
 
     def _from_rest(
         self,
@@ -89,8 +94,9 @@ class RendererEngine:
         references: References,
         source: int,
         boxes: list[tuple[int, int, int, int]],
-    ) -> list[np.ndarray]:
-        """Drawn from one rest frame: its eyes and brows, the head of the frames, the mouth that is asked for."""
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Drawn from one rest frame: its eyes and brows, the head of the frames, the mouth that is asked for; and how
+        much of each pixel has been painted."""
         rest = references.rest[source]
         own = torch.from_numpy(references.rest_motion[source])[None]
         if rest not in self._known:
@@ -110,11 +116,12 @@ class RendererEngine:
             _compose(rest.picture, to_picture, square_to_image(place, size), *layer, box)
             for place, layer, box in zip(landmarks.to_image, layers, boxes, strict=True)
         ]
+        painted = [np.zeros((*patch.shape[:2], 1), np.float32) for patch in patches]
         if mouths is not None and self._painter is not None:
             inside = PaintedInside.of(self._painter.mouth(references, source), mouths)
             for row, (patch, place, box) in enumerate(zip(patches, landmarks.to_image, boxes, strict=True)):
-                inside.lay_over(row, patch, place, box[:2])
-        return patches
+                inside.lay_over(row, patch, painted[row], place, box[:2])
+        return patches, painted
 
     def _from_themselves(
         self, frames: list[np.ndarray], landmarks: FaceTrack, motion: Tensor, boxes: list[tuple[int, int, int, int]]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 EDGES = 98  # percentile of the gradient from which pixels count as edges
-SHARPEST = 10  # percentile of the blur found at them: edges that are sharp themselves show the camera's
+SHARPEST = 5  # percentile of the blur found at them: edges that are sharp themselves show the camera's
 OPERATOR = 0.65  # pixels, deviation of the blur that lies in pixels and differences between them
 AGAIN = 1.0  # pixels, deviation of the blur that is added to find the one that is there
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -98,7 +99,7 @@ class TrackRecorder:
     """Gathers a ``FaceTrack`` frame by frame."""
 
     def __init__(self) -> None:
-        self._rows: list[dict[str, np.ndarray | float | None] | None] = []
+        self._rows: list[dict[str, Any] | None] = []
 
     def add(self, sighting: Sighting, motion: np.ndarray | None) -> None:
         """One more frame; ``motion (32,)`` is the reading of its square, None where it lies between its neighbours'."""

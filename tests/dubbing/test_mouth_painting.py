@@ -37,11 +37,13 @@ def test_laid_over_a_part_is_laid_over_the_whole(shift: float) -> None:
     to_image = np.array([[9.0, 1.0, 150 + shift], [-1.0, 9.0, 140]])
     patch = rng.uniform(0, 255, (80, 90, 3)).astype(np.float32)
     result = patch.copy()
-    inside.lay_over(0, result, to_image, (100, 150), 0.5)
+    painted = np.zeros((80, 90, 1), np.float32)
+    inside.lay_over(0, result, painted, to_image, (100, 150), 0.5)
     square = np.zeros((SQUARE, SQUARE, 4), np.float32)
     square[330:356, 236:282] = pixels[0]
     place = square_to_image(to_image, SQUARE) - [[0, 0, 100], [0, 0, 150]]
     there = 0.5 * cv2.warpAffine(square, place, (90, 80), flags=cv2.INTER_LINEAR)
     np.testing.assert_allclose(result, patch * (1 - there[..., 3:]) + 255 * there[..., :3], atol=3)
+    np.testing.assert_allclose(painted, there[..., 3:], atol=0.01)
     np.testing.assert_array_equal(result[there[..., 3] == 0], patch[there[..., 3] == 0])
     assert (result != patch).any() == (there[..., 3] > 0).any() == (shift < 100)

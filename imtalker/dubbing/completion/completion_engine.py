@@ -138,7 +138,9 @@ class CompletionEngine:
             inside = PaintedInside.of(mouth, mouth.place(asked.to(self._like.device), lower))
             for i, row in enumerate(rows):
                 patch = patches[row]
-                inside.lay_over(i, patch.pixels, landmarks.to_image[row], (patch.left, patch.top), shares[row, source])
+                assert patch.painted is not None
+                corner = patch.left, patch.top
+                inside.lay_over(i, patch.pixels, patch.painted, landmarks.to_image[row], corner, shares[row, source])
 
     def _prepared(self, frame: RestFrame | OpenFrame, motion: np.ndarray) -> Reference:
         if frame not in self._known:
@@ -215,4 +217,4 @@ def _finished(frame: np.ndarray, job: _Job, layers: np.ndarray) -> Patch:
             place = spread(apply(reference.to_picture, source_map).astype(np.float32), cv2.BORDER_REPLICATE)
             result += share * keep * looked_up(reference.picture, place)
     area = frame[top:bottom, left:right].astype(np.float32)
-    return Patch(left, top, taken * result + (1 - taken) * area, job.lower)
+    return Patch(left, top, taken * result + (1 - taken) * area, job.lower, np.zeros_like(taken))
