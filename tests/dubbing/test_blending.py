@@ -1,5 +1,7 @@
 """Blending: nothing outside the mask changes, the patch is in its middle, colours agree at the rim."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -85,6 +87,8 @@ def test_a_patch_that_is_too_soft_is_sharpened_to_its_rim(frame, lower):
         )
     )
     assert there < 0.7 * before and there < after < 1.2 * before
+    painted = replace(soft, painted=np.ones((*soft.pixels.shape[:2], 1), np.float32))  # as soft as it shall be
+    assert cv2.Laplacian(Blender()(grain, painted, lower, TO_IMAGE, 1.0, True)[middle], cv2.CV_32F).std() < 0.7 * before
 
 
 def test_a_face_at_the_pictures_edge_is_blended_too(frame, lower):
