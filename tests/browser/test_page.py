@@ -103,8 +103,13 @@ def shoot(page, name: str) -> None:
 def wait_for_video(page, selector: str) -> dict[str, float]:
     """Until the finished video can play through; what the browser knows about it."""
     video = VIDEO.format(selector=selector)
-    page.wait_for_function(f"{video} && {video}.readyState === 4", polling=POLL)
-    page.wait_for_function(f"{video}.webkitVideoDecodedByteCount > 0", polling=POLL)
+    try:
+        page.wait_for_function(f"{video} && {video}.readyState === 4", polling=POLL)
+        page.wait_for_function(f"{video}.webkitVideoDecodedByteCount > 0", polling=POLL)
+    except playwright.TimeoutError as error:
+        seen = "v && [v.outerHTML, v.readyState, v.networkState, v.error && v.error.message]"
+        state = page.evaluate(f"(() => {{ const v = {video}; return {seen} }})()")
+        raise AssertionError(f"{selector} does not play: {state}") from error
     return page.evaluate(
         f"(() => {{ const v = {video};"
         "return {duration: v.duration, width: v.videoWidth, sound: v.webkitAudioDecodedByteCount} })()"
