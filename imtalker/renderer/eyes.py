@@ -14,19 +14,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from imtalker.faces.eyeball import IRIS_EXTENT, build_eye
-from imtalker.faces.mesh import EYE_CORNERS, EYES, IRISES
+from imtalker.faces.lid_skin import lid_skin
+from imtalker.faces.mesh import EYE_CORNERS, EYES, IRISES, closed_loop
 from imtalker.faces.motion_reading import EYE_LEVER, GAZE_ZERO, LOG_SCALE_UNIT, MEAN_SCALE, SQUARE
 from imtalker.faces.tone import Tone
 from imtalker.renderer.bands import BandFrame, smoothstep
 from imtalker.renderer.landmark_guide import FaceGeometry, gaze_sine
-from imtalker.renderer.lids import LidLines, skin_coordinates
+from imtalker.renderer.lids import LidLines, LidSkinPlaces, skin_places
 
-PLATE = (96, 160)  # texels of the white of an eye
+PLATE, SKIN = (96, 160), (96, 144)  # texels of the white of an eye, and of the skin round it
 RIM = 0.004  # half sides of the square, over which an eyeball appears along a lid
 MARGIN = 0.25  # cm within the ring round an eye, over which the lids pass into what the networks make
 ALIKE = (0.03, 0.1)  # cm of another opening, and
 LOOKS_ALIKE = (0.05, 0.2)  # radii of the iris of another gaze: up to the first all of the eyeball is the portrait's
 SHADOW, SHADOW_CM = 0.4, 0.3  # of an upper lid that has moved
+MEETING = (0.5, 0.95)  # how far an eye is shut: its edges come to meet, and lashes hang down
+CLOSING = (0.05, 0.3)  # the same, from which it is a lid that is stretched and not a head that is turned
+EDGE_CM = (0.08, 0.2)  # cm from edges that meet, on which only smooth skin is seen
+LASHES_CM = (0.08, 0.2)  # cm over which they end
+FOLD_CM = (0.3, 0.55)  # cm from there, over which folds of the open upper lid are gone
+UNLIKE = (0.04, 0.2)  # by what lashes and folds differ from the light of smooth skin, to give way to it
+LINE_CM = 0.04  # width of the line where lids meet
 SHUT = 0.3  # share of its opening below which an eye of the portrait shows nothing of what is behind it
 
 
@@ -54,6 +62,9 @@ class Eyes:
     irises: Tensor  # (2, 4, n, n) colour and opacity in [0, 1]
     centres: Tensor  # (2, 2) of the irises in the portrait's square
     radii: Tensor  # (2,)
+    skin: Tensor  # (2, 4, h, w) in [0, 1], smooth skin, and half of the portrait's light over its
+    skin_boxes: Tensor  # (2, 2, 2) its corners in the portrait's square
+    lines: Tensor  # (2,) light that the line along an upper lid's edge leaves
     shift: Tensor  # (2, 2) cm, from where the landmarks put an iris to where it is: of eyes that are shut
 
     @classmethod
@@ -80,6 +91,9 @@ class Eyes:
             own = layer.seen[..., None] * 255.0
             whites.append(cv2.resize(np.concatenate([colour, own], -1), PLATE[::-1], interpolation=cv2.INTER_AREA))
             boxes.append([layer.origin, layer.origin + [width, height]])
+        skins = [lid_skin(square, points[closed_loop(*eye), :2], float(unit) * SQUARE / 2) for eye in EYES]
+        skin = [np.concatenate([skin.skin, skin.lashes[..., None] * 127.5], -1) for skin in skins]
+        skin_boxes = [[skin.origin, skin.origin + skin.skin.shape[1::-1]] for skin in skins]
         irises = [np.concatenate([tone(layer.iris[..., :3]), layer.iris[..., 3:]], -1) for layer in layers]
         return cls(
             landmarks=geometry.landmarks,
@@ -89,6 +103,9 @@ class Eyes:
             irises=_single(np.stack(irises)).permute(0, 3, 1, 2) / 255,
             centres=_single(np.stack([layer.centre for layer in layers])) / (SQUARE / 2) - 1,
             radii=_single(np.array([layer.radius for layer in layers])) / (SQUARE / 2),
+            skin=_single(np.stack([cv2.resize(s, SKIN[::-1]) for s in skin])).permute(0, 3, 1, 2) / 255,
+            skin_boxes=_single(np.array(skin_boxes)) / (SQUARE / 2) - 1,
+            lines=_single(np.array([s.line for s in skins])),
             shift=torch.stack(shifts),
         )
 
@@ -117,12 +134,12 @@ class Eyes:
     ) -> tuple[Tensor, int, int]:
         lines, unit = placement.lids[eye], placement.unit[:, None, None]
         part = BandFrame.round(lines.ring, size, along=lines.edge)
-        skin = skin_coordinates(part, lines, source, placement.unit, self.unit)
+        skin = skin_places(part, lines, source, placement.unit, self.unit)
         to_portrait = _to_portrait(lines, source, placement.unit, self.unit)
         origin = lines.edge[:, 0, 0]
         ball = _mapped(part.screen - origin[:, None, None], to_portrait) + source.edge[:, 0, 0, None, None]
         iris = _mapped((placement.irises[:, eye] - origin)[:, None, None], to_portrait)[:, 0, 0] + source.edge[:, 0, 0]
-        skin_colour, own = _looked_up(picture, torch.cat([skin, ball], 1) / reach).chunk(2, 2)
+        skin_colour, own = _looked_up(picture, torch.cat([skin.skin, ball], 1) / reach).chunk(2, 2)
         turn = iris - self.centres[eye]
         painted, seen = self._eyeball(eye, ball, iris)
         other_look = smoothstep(*LOOKS_ALIKE, turn.norm(dim=-1) / self.radii[eye])
@@ -133,9 +150,25 @@ class Eyes:
         dark = SHADOW * (1 - smoothstep(0.0, SHADOW_CM, below / unit))[:, None] * other
         inside = torch.lerp(painted, own, kept) * (1 - dark)
         open_ = (torch.minimum(below, above) / RIM).clamp(0, 1)[:, None]
-        colour = torch.lerp(skin_colour, inside, open_)
+        colour = torch.lerp(self._lids(eye, skin, skin_colour), inside, open_)
         opacity = smoothstep(0.0, MARGIN, torch.minimum(*part.between(lines.ring)) / unit)[:, None]
         return torch.cat([colour * opacity, opacity], 1), part.left, part.top
+
+    def _lids(self, eye: int, places: LidSkinPlaces, moved: Tensor) -> Tensor:
+        """Lids ``(B, 3, h, w)`` of which ``moved`` is what the portrait shows of them: smooth where they are stretched and
+        at edges that meet, with the upper lashes over the lower lid where the eye is shut."""
+        low, high = self.skin_boxes[eye]
+        both = (torch.cat([places.skin, places.lashes], 1) - low) / (high - low) * 2 - 1
+        smooth, lashes = _looked_up(self.skin[eye, None], both).chunk(2, 2)
+        meets = smoothstep(*MEETING, places.shut)
+        closes = smoothstep(*CLOSING, places.shut)
+        fold = places.upper * meets * (1 - smoothstep(*FOLD_CM, places.away))
+        unlike = smoothstep(*UNLIKE, (1 - 2 * smooth[:, 3]).abs()) * torch.maximum(closes * places.smooth, fold)
+        edge = meets * (1 - smoothstep(*EDGE_CM, places.away))
+        colour = torch.lerp(moved, smooth[:, :3], torch.maximum(unlike, edge)[:, None])
+        line = meets * torch.exp(-((places.away / LINE_CM) ** 2)) * (1 - self.lines[eye])
+        shadow = meets * (1 - places.upper) * (1 - smoothstep(*LASHES_CM, places.away)) * (1 - 2 * lashes[:, 3]).clamp(min=0)
+        return colour * (1 - torch.maximum(line, shadow)[:, None])
 
     def _eyeball(self, eye: int, places: Tensor, iris: Tensor) -> tuple[Tensor, Tensor]:
         """Painted colours ``(B, 3, h, w)`` at ``places (B, h, w, 2)`` of the portrait's square with the iris at

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from imtalker.faces.mesh import EYE_RINGS, EYES
-from imtalker.renderer.bands import BandFrame, curve
+from imtalker.renderer.bands import BandFrame, curve, smoothstep
 
 EDGE = 0.14, 0.35  # cm of a lid, and at most this share of it, that moves with its edge as it is
 STRETCHED = 0.6  # share of the rest, next to the edge, that makes up for the lid's way
@@ -48,46 +48,93 @@ class LidLines:
         return (self.edge[:, 0, -1] - self.edge[:, 0, 0]).norm(dim=-1)
 
 
-def skin_coordinates(part: BandFrame, lines: LidLines, source: LidLines, unit: Tensor, source_unit: Tensor) -> Tensor:
-    """Where in the portrait the skin of both lids comes from, ``(B, h, w, 2)``; between the lids that of the nearer.
+@dataclass(frozen=True, eq=False)
+class LidSkinPlaces:
+    """Where in the portrait what is seen of both lids comes from, for the pixels of a part of B frames."""
 
-    Args:
-        part: of the frames.
-        lines: of the frames; source: of the portrait, B = 1.
-        unit: (B,) half sides of the square in a centimetre of the face; source_unit: () of the portrait.
+    skin: Tensor  # (B, h, w, 2) between the lids that of the nearer one
+    lashes: Tensor  # (B, h, w, 2) of the upper lid, folded down over the lower one
+    upper: Tensor  # (B, h, w) 1 on the upper lid, 0 on the lower one
+    away: Tensor  # (B, h, w) cm from the edge of that lid
+    smooth: Tensor  # (B, h, w) in [0, 1], how far only smooth skin is to be seen: where little of it is stretched
+    shut: Tensor  # (B, 1, 1) in [0, 1], how far the eye is shut against the portrait's
+
+
+def skin_places(part: BandFrame, lines: LidLines, source: LidLines, unit: Tensor, source_unit: Tensor) -> LidSkinPlaces:
+    """Args:
+    part: of the frames.
+    lines: of the frames; source: of the portrait, B = 1.
+    unit: (B,) half sides of the square in a centimetre of the face; source_unit: () of the portrait.
     """
     scale = (unit / source_unit)[:, None, None]
-    shut = (1 - lines.opening / unit * source_unit / source.opening.clamp(min=1e-4)).clamp(0, 1)[:, None, None]
-    edges, rings = part.turned(lines.edge), part.turned(lines.ring)
-    lids = []
-    for lid, outwards in ((0, -1.0), (1, 1.0)):
-        edge, ring = (part.along_line(line[:, lid], line[:, lid, :, 1:])[..., 0] for line in (edges, rings))
-        from_edge, from_ring = (
-            part.along_line(line[:, lid], own[:, lid].expand(len(line), -1, -1))
-            for line, own in ((edges, source.edge), (rings, source.ring))
-        )
-        height = ((ring - edge) * outwards).clamp(min=1e-4)
-        own_height = (from_ring - from_edge).norm(dim=-1) * scale
-        away = (part.across - edge) * outwards
-        taken = _stretched(away, height, own_height, unit[:, None, None])
-        inset = INSET * unit[:, None, None] * shut
-        share = (inset + taken * (1 - inset / own_height.clamp(min=1e-4))) / own_height.clamp(min=1e-4)
-        lids.append((away, torch.lerp(from_edge, from_ring, share[..., None])))
-    (above, upper), (below, lower) = lids
-    moved = torch.where((above > below)[..., None], upper, lower)
-    first, last = (edges[:, 0, end, 0, None, None] for end in (0, -1))
-    aside = (part.along - part.along.clamp(first, last)) / scale
+    unit = unit[:, None, None]
+    shut = (1 - lines.opening / scale[:, 0, 0] / source.opening.clamp(min=1e-4)).clamp(0, 1)[:, None, None]
+    lids = [_Lid.of(part, lines, source, lid, scale) for lid in range(2)]
+    upper, lower = lids
+    places, smooth = [], []
+    for lid in lids:
+        taken, stretched = _stretched(lid.away, lid.height, lid.own_height, unit)
+        places.append(lid.place(taken, INSET * unit * shut))
+        smooth.append(stretched)
+    is_upper = upper.away > lower.away
+    along = part.turned(lines.edge)[:, 0, :, 0]
+    aside = part.along - part.along.clamp(along[:, :1, None], along[:, -1:, None])
     own_axis = torch.nn.functional.normalize(source.edge[:, 0, -1] - source.edge[:, 0, 0], dim=-1)
-    return moved + aside[..., None] * own_axis[:, None, None]
+    aside = (aside / scale)[..., None] * own_axis[:, None, None]
+    folded = upper.place(lower.away.clamp(min=0), torch.zeros_like(shut))
+    return LidSkinPlaces(
+        torch.where(is_upper[..., None], *places) + aside,
+        folded + aside,
+        is_upper.float(),
+        torch.where(is_upper, upper.away, lower.away) / unit,
+        torch.where(is_upper, *smooth),
+        shut,
+    )
 
 
-def _stretched(away: Tensor, height: Tensor, own: Tensor, unit: Tensor) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _Lid:
+    """One lid of B frames, for each pixel of a part of them."""
+
+    away: Tensor  # (B, h, w) from the edge outwards
+    height: Tensor  # (B, h, w) from there to the ring
+    own_height: Tensor  # (B, h, w) the same in the portrait, in the scale of the frames
+    from_edge: Tensor  # (B, h, w, 2) the portrait's edge
+    from_ring: Tensor
+
+    @classmethod
+    def of(cls, part: BandFrame, lines: LidLines, source: LidLines, lid: int, scale: Tensor) -> "_Lid":
+        outwards = (-1.0, 1.0)[lid]
+        turned = [part.turned(line)[:, lid] for line in (lines.edge, lines.ring)]
+        edge, ring = (part.along_line(line, line[..., 1:])[..., 0] for line in turned)
+        from_edge, from_ring = (
+            part.along_line(line, own[:, lid].expand(len(line), -1, -1))
+            for line, own in zip(turned, (source.edge, source.ring), strict=True)
+        )
+        return cls(
+            (part.across - edge) * outwards,
+            ((ring - edge) * outwards).clamp(min=1e-4),
+            ((from_ring - from_edge).norm(dim=-1) * scale).clamp(min=1e-4),
+            from_edge,
+            from_ring,
+        )
+
+    def place(self, away: Tensor, inset: Tensor) -> Tensor:
+        """Where in the portrait lies what is ``away`` from its edge, if ``inset`` of it is left out."""
+        share = (inset + away * (1 - inset / self.own_height)) / self.own_height
+        return torch.lerp(self.from_edge, self.from_ring, share[..., None])
+
+
+def _stretched(away: Tensor, height: Tensor, own: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
     """How far from the edge in the portrait lies what is ``away`` from it in a frame, where a lid is ``height`` high
-    instead of ``own``: as far at the edge and behind it, the difference between them."""
+    instead of ``own``: as far at the edge and behind it, the difference between them. And how far the skin is
+    stretched there: 0 as in the portrait, 1 by half or more."""
     edge = torch.minimum(EDGE[0] * unit, EDGE[1] * torch.minimum(own, height))
     soft = STRETCHED * (own - edge)
     stretched = (soft + height - own).clamp(min=0.2 * soft).minimum(height - edge)
     rest = (own - edge - soft) / (height - edge - stretched).clamp(min=1e-4)
     behind = away - edge
     middle = behind.clamp(min=0).minimum(stretched) * soft / stretched.clamp(min=1e-4)
-    return away.minimum(edge) + middle + (behind - stretched).clamp(min=0) * rest
+    taken = away.minimum(edge) + middle + (behind - stretched).clamp(min=0) * rest
+    fading = (1 - (behind - stretched) / (0.3 * unit)).clamp(0, 1)
+    return taken, fading * smoothstep(1.0, 1.5, stretched / soft.clamp(min=1e-4))

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
+from imtalker.faces.mesh import NUM_FACE
 from imtalker.renderer.compose import Layers, compose
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.identity_adapter import IdentityAdapter
@@ -134,7 +136,12 @@ class Renderer(nn.Module):
     def _placed(self, motion: Tensor, source: SourceFeatures) -> Landmarks | None:
         """Targets, weights and landmarks for ``follow_landmarks``; None where the portrait's are not known."""
         geometry = source.geometry if self.follows_landmarks else None
-        return None if geometry is None else (*geometry.place(motion), geometry.landmarks)
+        if geometry is None:
+            return None
+        targets, weights = geometry.place(motion)
+        if self.paints_eyes and source.eyes is not None:  # irises turn behind the lids and drag nothing along
+            weights = torch.cat([weights[:, :NUM_FACE], torch.zeros_like(weights[:, NUM_FACE:])], 1)
+        return targets, weights, geometry.landmarks
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""
