@@ -57,7 +57,9 @@ def source_of(renderer, portrait, wide=None):
     generator = torch.Generator().manual_seed(6)
     head = 4 * torch.randn(478, 3, generator=generator)
     landmarks = torch.rand(478, 2, generator=generator) - 0.5
-    geometry = FaceGeometry(landmarks, head, torch.zeros(32), torch.zeros(23, 3 * 468))
+    geometry = FaceGeometry(
+        landmarks, head, torch.zeros(32), torch.zeros(23, 3 * 468), torch.zeros(23, 2), torch.ones(2, 9)
+    )
     lips = LipLines.through(landmarks[None])
     corners = torch.tensor([[[0.0, -6, 4], [1, -6, 4], [0, -7, 4]]]).expand(2, -1, -1)
     mouth = MouthInterior(
