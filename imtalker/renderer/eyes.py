@@ -27,6 +27,8 @@ RIM = 0.004  # half sides of the square, over which an eyeball appears along a l
 MARGIN = 0.25  # cm within the ring round an eye, over which the lids pass into what the networks make
 ALIKE = (0.03, 0.1)  # cm of another opening, and
 LOOKS_ALIKE = (0.05, 0.2)  # radii of the iris of another gaze: up to the first all of the eyeball is the portrait's
+LOOKS_AWAY = (0.3, 0.6)  # the same, over which the portrait's own eyeball, its iris moved, gives way to a painted one
+TURNS_ALONG = (1.1, 1.8)  # radii from the iris's middle, over which what moves with it ends
 SHADOW, SHADOW_CM = 0.4, 0.3  # of an upper lid that has moved
 MEETING = (0.5, 0.95)  # how far an eye is shut: its edges come to meet, and lashes hang down
 CLOSING = (0.05, 0.3)  # the same, from which it is a lid that is stretched and not a head that is turned
@@ -139,13 +141,17 @@ class Eyes:
         origin = lines.edge[:, 0, 0]
         ball = _mapped(part.screen - origin[:, None, None], to_portrait) + source.edge[:, 0, 0, None, None]
         iris = _mapped((placement.irises[:, eye] - origin)[:, None, None], to_portrait)[:, 0, 0] + source.edge[:, 0, 0]
-        skin_colour, own = _looked_up(picture, torch.cat([skin.skin, ball], 1) / reach).chunk(2, 2)
-        turn = iris - self.centres[eye]
-        painted, seen = self._eyeball(eye, ball, iris)
-        other_look = smoothstep(*LOOKS_ALIKE, turn.norm(dim=-1) / self.radii[eye])
+        turn, radius = iris - self.centres[eye], self.radii[eye]
+        far = (ball - iris[:, None, None]).norm(dim=-1, keepdim=True) / radius
+        own_ball = ball - turn[:, None, None] * (1 - smoothstep(*TURNS_ALONG, far))
+        skin_colour, own = _looked_up(picture, torch.cat([skin.skin, own_ball], 1) / reach).chunk(2, 2)
+        painted = self._eyeball(eye, ball, iris)
+        seen = self._white(eye, own_ball)[:, 3:]
+        turned = turn.norm(dim=-1) / radius
+        other_look = smoothstep(*LOOKS_ALIKE, turned)
         opening = lines.opening / placement.unit - source.opening / self.unit
         other = torch.maximum(other_look, smoothstep(*ALIKE, opening.abs()))[:, None, None, None]
-        kept = torch.maximum(seen * (1 - other_look)[:, None, None, None], 1 - other)
+        kept = torch.maximum(seen * (1 - smoothstep(*LOOKS_AWAY, turned))[:, None, None, None], 1 - other)
         below, above = part.between(lines.edge)
         dark = SHADOW * (1 - smoothstep(0.0, SHADOW_CM, below / unit))[:, None] * other
         inside = torch.lerp(painted, own, kept) * (1 - dark)
@@ -170,14 +176,17 @@ class Eyes:
         shadow = meets * (1 - places.upper) * (1 - smoothstep(*LASHES_CM, places.away)) * (1 - 2 * lashes[:, 3]).clamp(min=0)
         return colour * (1 - torch.maximum(line, shadow)[:, None])
 
-    def _eyeball(self, eye: int, places: Tensor, iris: Tensor) -> tuple[Tensor, Tensor]:
+    def _eyeball(self, eye: int, places: Tensor, iris: Tensor) -> Tensor:
         """Painted colours ``(B, 3, h, w)`` at ``places (B, h, w, 2)`` of the portrait's square with the iris at
-        ``iris (B, 2)``, and how far the portrait shows its own there, ``(B, 1, h, w)``."""
-        low, high = self.boxes[eye]
-        white = _looked_up(self.whites[eye, None], (places - low) / (high - low) * 2 - 1)
+        ``iris (B, 2)``."""
         disc = (places - iris[:, None, None]) / (self.radii[eye] * IRIS_EXTENT)
-        iris_layer = F.grid_sample(self.irises[eye].expand(len(places), -1, -1, -1), disc, align_corners=False)
-        return torch.lerp(white[:, :3], iris_layer[:, :3], iris_layer[:, 3:]), white[:, 3:]
+        layer = F.grid_sample(self.irises[eye].expand(len(places), -1, -1, -1), disc, align_corners=False)
+        return torch.lerp(self._white(eye, places)[:, :3], layer[:, :3], layer[:, 3:])
+
+    def _white(self, eye: int, places: Tensor) -> Tensor:
+        """``whites`` at places of the portrait's square, ``(B, 4, h, w)``."""
+        low, high = self.boxes[eye]
+        return _looked_up(self.whites[eye, None], (places - low) / (high - low) * 2 - 1)
 
 
 def _to_portrait(lines: LidLines, source: LidLines, unit: Tensor, source_unit: Tensor) -> Tensor:

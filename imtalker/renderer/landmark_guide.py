@@ -40,7 +40,7 @@ CELLS_PER_DEVIATION = 2  # of the grid on which weights are computed
 HEAD_AXIS = -6.0  # cm, depth of the axis that the face is bent round
 FACING = (0.05, 0.35)  # cosine between a landmark's normal and the view: not counted below, counted fully above
 _IRISES = [*IRIS_R, *IRIS_L]
-_UPPER_LIDS, _LOWER_LIDS = ([list(lids) for lids in lines] for lines in zip(*EYES, strict=True))
+_UPPER_LIDS, _LOWER_LIDS = np.array(EYES).transpose(1, 0, 2)  # (2, 9) each
 UPPER_LID_SHARE = 0.8  # of the way that lids go towards each other
 
 
@@ -86,13 +86,15 @@ class FaceGeometry:
 
     def _meet_lids(self, head: Tensor, motion: Tensor) -> None:
         """Let lids of ``head (B, N, 3)`` be as far apart as the motion says for this person, in place."""
-        upper, lower = head[:, _UPPER_LIDS, 1], head[:, _LOWER_LIDS, 1]
-        own = (self.head[_UPPER_LIDS, 1] - self.head[_LOWER_LIDS, 1]).clamp(min=0)
-        before, share = self.lid_shares(self.motion[None])[..., None], self.lid_shares(motion)[..., None]
-        narrower = torch.where(share < before, share / before.clamp(min=1e-6), 1.0) * own
-        missing = narrower + (share - before).clamp(min=0) * self.lid_gap - (upper - lower)
-        head[:, _UPPER_LIDS, 1] = upper + UPPER_LID_SHARE * missing
-        head[:, _LOWER_LIDS, 1] = lower - (1 - UPPER_LID_SHARE) * missing
+        upper, lower = head[:, _UPPER_LIDS], head[:, _LOWER_LIDS]
+        own = self.head[_UPPER_LIDS] - self.head[_LOWER_LIDS]
+        before, share = (self.lid_shares(x)[..., None] for x in (self.motion[None], motion))
+        narrower = torch.where(share < before, share / before.clamp(min=1e-6), 1.0)
+        wanted = narrower[..., None] * own
+        wanted[..., 1] += (share - before).clamp(min=0) * self.lid_gap
+        missing = wanted - (upper - lower)
+        head[:, _UPPER_LIDS] = upper + UPPER_LID_SHARE * missing
+        head[:, _LOWER_LIDS] = lower - (1 - UPPER_LID_SHARE) * missing
 
     def carry(self, points: Tensor, motion: Tensor) -> Tensor:
         """Where points ``(B, K, 3)`` of the head frame, cm, are seen in the square, ``(B, K, 2)``."""
