@@ -46,7 +46,7 @@ def lid_skin(rgb: np.ndarray, polygon: np.ndarray, px_per_cm: float) -> LidSkin:
     known = cv2.dilate(unlike.astype(np.uint8), np.ones((3, 3))) == 0
     filled = push_pull(patch, known.astype(np.float32) + 1e-4)
     skin = cv2.GaussianBlur(filled, (0, 0), max(SOFT_CM * px_per_cm, 0.5)).clip(1, 255)
-    shade = cv2.morphologyEx(light / skin.mean(-1) , cv2.MORPH_CLOSE, _disc(THIN_CM * px_per_cm))
+    shade = cv2.morphologyEx(light / skin.mean(-1), cv2.MORPH_CLOSE, _disc(THIN_CM * px_per_cm))
     pair = (outside + 1e-3) * shade, outside + 1e-3
     shade, total = (cv2.GaussianBlur(x, (0, 0), SHADE_CM * px_per_cm) for x in pair)
     skin *= np.clip(shade / total, *SHADE)[..., None]

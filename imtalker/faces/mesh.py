@@ -17,7 +17,7 @@ EYE_L_LOWER = (362, 382, 381, 380, 374, 373, 390, 249, 263)
 EYES = ((EYE_R_UPPER, EYE_R_LOWER), (EYE_L_UPPER, EYE_L_LOWER))
 EYE_CORNERS = ((33, 133), (362, 263))
 OUTER_EYE_CORNERS = (33, 263)
-# Rings round the eyes, a point beside each of the lids': above where the lid meets the brow's skin, below the lower lid.
+# Rings round the eyes, a point beside each of the lids': under the brow, and below the lower lid.
 EYE_R_ABOVE = (130, 113, 225, 224, 223, 222, 221, 189, 243)
 EYE_R_BELOW = (130, 25, 110, 24, 23, 22, 26, 112, 243)
 EYE_L_ABOVE = (463, 413, 441, 442, 443, 444, 445, 342, 359)

@@ -128,7 +128,8 @@ def neutral_face(reading: HeadReading, basis: MotionBasis) -> np.ndarray:
 def motion_of(reading: HeadReading, neutral: np.ndarray, basis: MotionBasis) -> np.ndarray:
     """Motion (32,) float32 of a reading, the expression measured against the person's own neutral face (468,3).
 
-    Lids are told by their share of the person's own opening: whoever shuts the eyes, shuts them in the motion. The tongue, which landmarks do not show, is at rest.
+    Lids are told by their share of the person's own opening: whoever shuts the eyes, shuts them in the motion. The
+    tongue, which landmarks do not show, is at rest.
     """
     motion = np.zeros(MOTION_DIM, np.float32)
     motion[: GAZE.stop] = reading.motion

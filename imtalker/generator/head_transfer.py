@@ -95,8 +95,8 @@ def _turn_remarks(furthest: list[float]) -> list[Remark]:
     if not beyond:
         return []
     words = (
-        f"the head in the clip turns away from the portrait's pose by {' and '.join(beyond)}; use a portrait that looks "
-        "the way the clip does, or a clip that turns less"
+        f"the head in the clip turns away from the portrait's pose by {' and '.join(beyond)}; use a portrait that "
+        "looks the way the clip does, or a clip that turns less"
     )
     return [Remark("turn_limited", words)]
 

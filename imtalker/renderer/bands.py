@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 SUBDIVISION = 4  # points of a line for each of its landmarks
+TABLE = 160  # places along a part of a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class BandFrame:
         screen = torch.stack([x, y], -1)
         axis = (lines if along is None else along)[:, 0]
         first = axis[:, 0]
-        direction = torch.nn.functional.normalize(axis[:, -1] - first, dim=-1)
+        direction = F.normalize(axis[:, -1] - first, dim=-1)
         axes = torch.stack([direction, torch.stack([-direction[:, 1], direction[:, 0]], -1)], 1)
         along, across = torch.einsum("bhwk,bck->cbhw", screen - first[:, None, None], axes)
         return cls(left, top, screen, along, across, first[:, None, None], axes)
@@ -56,10 +58,26 @@ class BandFrame:
 
     def along_line(self, line: Tensor, values: Tensor) -> Tensor:
         """``values (B, P, K)`` at the points of a turned line ``(B, P, 2)``, linear between: ``(B, h, w, K)``."""
-        x = torch.cummax(line[..., 0], -1)[0]
-        step = (x[:, 1:] - x[:, :-1]).clamp(min=1e-6)
-        share = ((self.along[..., None] - x[:, None, None, :-1]) / step[:, None, None]).clamp(0, 1)
-        return values[:, None, None, 0] + torch.einsum("bhwp,bpk->bhwk", share, values[:, 1:] - values[:, :-1])
+        return _at(self.along, line, values)
+
+    def along_lines(self, lines: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """The same of several lines, their values one after the other, ``(B, h, w, K)``: by a table, many times as fast
+        and exact to a fraction of a pixel."""
+        ends = torch.stack([line[:, end, 0] for line, _ in lines for end in (0, -1)])
+        low, high = (end[:, None, None] for end in (ends.amin(0), ends.amax(0)))
+        steps = torch.linspace(0, 1, TABLE, device=low.device) * (high - low) + low
+        table = torch.cat([_at(steps, line, values) for line, values in lines], -1)  # (B, 1, T, K)
+        place = (self.along - low) / (high - low).clamp(min=1e-6) * 2 - 1
+        place = torch.stack([place, torch.zeros_like(place)], -1)
+        found = F.grid_sample(table.permute(0, 3, 1, 2), place, padding_mode="border", align_corners=True)
+        return found.permute(0, 2, 3, 1)
+
+
+def _at(along: Tensor, line: Tensor, values: Tensor) -> Tensor:
+    x = torch.cummax(line[..., 0], -1)[0]
+    step = (x[:, 1:] - x[:, :-1]).clamp(min=1e-6)
+    share = ((along[..., None] - x[:, None, None, :-1]) / step[:, None, None]).clamp(0, 1)
+    return values[:, None, None, 0] + torch.einsum("bhwp,bpk->bhwk", share, values[:, 1:] - values[:, :-1])
 
 
 def curve(lines: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The eyes of a frame: lids that open and shut, and behind them eyeballs that turn, laid where the geometry says.
 
 Attention leaves lids half-way and what is drawn beside them is a smear. As with the mouth, see ``mouth_interior``, the
-face's geometry says where the lids' edges and the irises lie; the skin of the lids is moved portrait, the eyeball is the
-portrait's own as far as it is seen there and painted where it is not. Nothing of it is learned.
+face's geometry says where the lids' edges and the irises lie; the skin of the lids is moved portrait, the eyeball is
+the portrait's own as far as it is seen there and painted where it is not. Nothing of it is learned.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -57,7 +57,8 @@ class EyePlacement:
 class Eyes:
     """Both eyes of one person, the image's left one first: single precision."""
 
-    landmarks: Tensor  # (N, 2) of the portrait, see ``FaceGeometry``
+    edges: Tensor  # (2, 1, 2, P, 2) of the portrait's lids, see ``LidLines``
+    rings: Tensor  # (2, 1, 2, P, 2)
     unit: Tensor  # () half sides of the square in a centimetre of the face, in the portrait
     whites: Tensor  # (2, 4, h, w) in [0, 1], and how far they are the portrait's own
     boxes: Tensor  # (2, 2, 2) their corners in the portrait's square
@@ -75,6 +76,7 @@ class Eyes:
         unit = _unit(geometry.motion[None])[0]
         shares = geometry.lid_shares(geometry.motion[None])[0]
         tone = Tone.of(square, points)
+        lids = LidLines.through(geometry.landmarks[None])
         gaze = gaze_sine(geometry.motion[None])[0] * EYE_LEVER
         layers, shifts = [], []
         for eye, corners, iris, share in zip(EYES, EYE_CORNERS, IRISES, shares, strict=True):
@@ -87,18 +89,19 @@ class Eyes:
             layers.append(build_eye(square, points, eye, iris, float(unit) * SQUARE / 2, unseen_at))
             shifts.append(shift)
         whites, boxes = [], []
-        for layer, eye, share in zip(layers, EYES, shares, strict=True):
+        for layer, share in zip(layers, shares, strict=True):
             height, width = layer.plate.shape[:2]
             colour = tone(layer.plate) if share < SHUT else layer.plate
             own = layer.seen[..., None] * 255.0
             whites.append(cv2.resize(np.concatenate([colour, own], -1), PLATE[::-1], interpolation=cv2.INTER_AREA))
-            boxes.append([layer.origin, layer.origin + [width, height]])
+            boxes.append([layer.origin, layer.origin + np.array([width, height])])
         skins = [lid_skin(square, points[closed_loop(*eye), :2], float(unit) * SQUARE / 2) for eye in EYES]
         skin = [np.concatenate([skin.skin, skin.lashes[..., None] * 127.5], -1) for skin in skins]
         skin_boxes = [[skin.origin, skin.origin + skin.skin.shape[1::-1]] for skin in skins]
         irises = [np.concatenate([tone(layer.iris[..., :3]), layer.iris[..., 3:]], -1) for layer in layers]
         return cls(
-            landmarks=geometry.landmarks,
+            edges=torch.stack([lines.edge for lines in lids]),
+            rings=torch.stack([lines.ring for lines in lids]),
             unit=unit,
             whites=_single(np.stack(whites)).permute(0, 3, 1, 2) / 255,
             boxes=_single(np.array(boxes)) / (SQUARE / 2) - 1,
@@ -128,12 +131,12 @@ class Eyes:
 
         ``picture (1, 3, P, P)``, ``reach``: see ``SourceFeatures``.
         """
-        source = LidLines.through(self.landmarks[None])
-        return [self._paint(eye, placement, source[eye], size, picture, reach) for eye in range(2)]
+        return [self._paint(eye, placement, size, picture, reach) for eye in range(2)]
 
     def _paint(
-        self, eye: int, placement: EyePlacement, source: LidLines, size: int, picture: Tensor, reach: float
+        self, eye: int, placement: EyePlacement, size: int, picture: Tensor, reach: float
     ) -> tuple[Tensor, int, int]:
+        source = LidLines(self.edges[eye], self.rings[eye])
         lines, unit = placement.lids[eye], placement.unit[:, None, None]
         part = BandFrame.round(lines.ring, size, along=lines.edge)
         skin = skin_places(part, lines, source, placement.unit, self.unit)
@@ -142,27 +145,26 @@ class Eyes:
         ball = _mapped(part.screen - origin[:, None, None], to_portrait) + source.edge[:, 0, 0, None, None]
         iris = _mapped((placement.irises[:, eye] - origin)[:, None, None], to_portrait)[:, 0, 0] + source.edge[:, 0, 0]
         turn, radius = iris - self.centres[eye], self.radii[eye]
-        far = (ball - iris[:, None, None]).norm(dim=-1, keepdim=True) / radius
+        far = torch.hypot(*(ball - iris[:, None, None]).unbind(-1))[..., None] / radius
         own_ball = ball - turn[:, None, None] * (1 - smoothstep(*TURNS_ALONG, far))
         skin_colour, own = _looked_up(picture, torch.cat([skin.skin, own_ball], 1) / reach).chunk(2, 2)
         painted = self._eyeball(eye, ball, iris)
-        seen = self._white(eye, own_ball)[:, 3:]
+        seen = self._white(eye, own_ball, slice(3, 4))
         turned = turn.norm(dim=-1) / radius
         other_look = smoothstep(*LOOKS_ALIKE, turned)
         opening = lines.opening / placement.unit - source.opening / self.unit
         other = torch.maximum(other_look, smoothstep(*ALIKE, opening.abs()))[:, None, None, None]
         kept = torch.maximum(seen * (1 - smoothstep(*LOOKS_AWAY, turned))[:, None, None, None], 1 - other)
-        below, above = part.between(lines.edge)
-        dark = SHADOW * (1 - smoothstep(0.0, SHADOW_CM, below / unit))[:, None] * other
+        dark = SHADOW * (1 - smoothstep(0.0, SHADOW_CM, skin.below / unit))[:, None] * other
         inside = torch.lerp(painted, own, kept) * (1 - dark)
-        open_ = (torch.minimum(below, above) / RIM).clamp(0, 1)[:, None]
+        open_ = (skin.inside / RIM).clamp(0, 1)[:, None]
         colour = torch.lerp(self._lids(eye, skin, skin_colour), inside, open_)
-        opacity = smoothstep(0.0, MARGIN, torch.minimum(*part.between(lines.ring)) / unit)[:, None]
+        opacity = smoothstep(0.0, MARGIN, skin.in_ring / unit)[:, None]
         return torch.cat([colour * opacity, opacity], 1), part.left, part.top
 
     def _lids(self, eye: int, places: LidSkinPlaces, moved: Tensor) -> Tensor:
-        """Lids ``(B, 3, h, w)`` of which ``moved`` is what the portrait shows of them: smooth where they are stretched and
-        at edges that meet, with the upper lashes over the lower lid where the eye is shut."""
+        """Lids ``(B, 3, h, w)`` of which ``moved`` is what the portrait shows: smooth where they are stretched and at
+        edges that meet, with the upper lashes over the lower lid where the eye is shut."""
         low, high = self.skin_boxes[eye]
         both = (torch.cat([places.skin, places.lashes], 1) - low) / (high - low) * 2 - 1
         smooth, lashes = _looked_up(self.skin[eye, None], both).chunk(2, 2)
@@ -173,7 +175,9 @@ class Eyes:
         edge = meets * (1 - smoothstep(*EDGE_CM, places.away))
         colour = torch.lerp(moved, smooth[:, :3], torch.maximum(unlike, edge)[:, None])
         line = meets * torch.exp(-((places.away / LINE_CM) ** 2)) * (1 - self.lines[eye])
-        shadow = meets * (1 - places.upper) * (1 - smoothstep(*LASHES_CM, places.away)) * (1 - 2 * lashes[:, 3]).clamp(min=0)
+        shadow = (
+            meets * (1 - places.upper) * (1 - smoothstep(*LASHES_CM, places.away)) * (1 - 2 * lashes[:, 3]).clamp(min=0)
+        )
         return colour * (1 - torch.maximum(line, shadow)[:, None])
 
     def _eyeball(self, eye: int, places: Tensor, iris: Tensor) -> Tensor:
@@ -181,12 +185,12 @@ class Eyes:
         ``iris (B, 2)``."""
         disc = (places - iris[:, None, None]) / (self.radii[eye] * IRIS_EXTENT)
         layer = F.grid_sample(self.irises[eye].expand(len(places), -1, -1, -1), disc, align_corners=False)
-        return torch.lerp(self._white(eye, places)[:, :3], layer[:, :3], layer[:, 3:])
+        return torch.lerp(self._white(eye, places, slice(0, 3)), layer[:, :3], layer[:, 3:])
 
-    def _white(self, eye: int, places: Tensor) -> Tensor:
-        """``whites`` at places of the portrait's square, ``(B, 4, h, w)``."""
+    def _white(self, eye: int, places: Tensor, channels: slice) -> Tensor:
+        """``whites`` at places ``(B, h, w, 2)`` of the portrait's square, ``(B, C, h, w)``."""
         low, high = self.boxes[eye]
-        return _looked_up(self.whites[eye, None], (places - low) / (high - low) * 2 - 1)
+        return _looked_up(self.whites[eye, None, channels], (places - low) / (high - low) * 2 - 1)
 
 
 def _to_portrait(lines: LidLines, source: LidLines, unit: Tensor, source_unit: Tensor) -> Tensor:

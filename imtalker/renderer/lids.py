@@ -57,6 +57,9 @@ class LidSkinPlaces:
     upper: Tensor  # (B, h, w) 1 on the upper lid, 0 on the lower one
     away: Tensor  # (B, h, w) cm from the edge of that lid
     smooth: Tensor  # (B, h, w) in [0, 1], how far only smooth skin is to be seen: where little of it is stretched
+    inside: Tensor  # (B, h, w) how far inside the lids' edges, in half sides of the square; negative beyond them
+    below: Tensor  # (B, h, w) the same below the upper one
+    in_ring: Tensor  # (B, h, w) how far inside the ring round the eye
     shut: Tensor  # (B, 1, 1) in [0, 1], how far the eye is shut against the portrait's
 
 
@@ -69,16 +72,15 @@ def skin_places(part: BandFrame, lines: LidLines, source: LidLines, unit: Tensor
     scale = (unit / source_unit)[:, None, None]
     unit = unit[:, None, None]
     shut = (1 - lines.opening / scale[:, 0, 0] / source.opening.clamp(min=1e-4)).clamp(0, 1)[:, None, None]
-    lids = [_Lid.of(part, lines, source, lid, scale) for lid in range(2)]
-    upper, lower = lids
+    upper, lower = lids = _lids(part, lines, source, scale)
     places, smooth = [], []
     for lid in lids:
         taken, stretched = _stretched(lid.away, lid.height, lid.own_height, unit)
         places.append(lid.place(taken, INSET * unit * shut))
         smooth.append(stretched)
     is_upper = upper.away > lower.away
-    along = part.turned(lines.edge)[:, 0, :, 0]
-    aside = part.along - part.along.clamp(along[:, :1, None], along[:, -1:, None])
+    edge, ring = (part.turned(line)[:, 0, :, 0, None] for line in (lines.edge, lines.ring))
+    aside = part.along - part.along.clamp(edge[:, :1], edge[:, -1:])
     own_axis = torch.nn.functional.normalize(source.edge[:, 0, -1] - source.edge[:, 0, 0], dim=-1)
     aside = (aside / scale)[..., None] * own_axis[:, None, None]
     folded = upper.place(lower.away.clamp(min=0), torch.zeros_like(shut))
@@ -88,8 +90,15 @@ def skin_places(part: BandFrame, lines: LidLines, source: LidLines, unit: Tensor
         is_upper.float(),
         torch.where(is_upper, upper.away, lower.away) / unit,
         torch.where(is_upper, *smooth),
+        torch.minimum(-torch.maximum(upper.away, lower.away), _within(part, edge)),
+        -upper.away,
+        torch.minimum(torch.minimum(upper.height - upper.away, lower.height - lower.away), _within(part, ring)),
         shut,
     )
+
+
+def _within(part: BandFrame, ends: Tensor) -> Tensor:
+    return torch.minimum(part.along - ends[:, :1], ends[:, -1:] - part.along)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,27 +111,33 @@ class _Lid:
     from_edge: Tensor  # (B, h, w, 2) the portrait's edge
     from_ring: Tensor
 
-    @classmethod
-    def of(cls, part: BandFrame, lines: LidLines, source: LidLines, lid: int, scale: Tensor) -> "_Lid":
-        outwards = (-1.0, 1.0)[lid]
-        turned = [part.turned(line)[:, lid] for line in (lines.edge, lines.ring)]
-        edge, ring = (part.along_line(line, line[..., 1:])[..., 0] for line in turned)
-        from_edge, from_ring = (
-            part.along_line(line, own[:, lid].expand(len(line), -1, -1))
-            for line, own in zip(turned, (source.edge, source.ring), strict=True)
-        )
-        return cls(
-            (part.across - edge) * outwards,
-            ((ring - edge) * outwards).clamp(min=1e-4),
-            ((from_ring - from_edge).norm(dim=-1) * scale).clamp(min=1e-4),
-            from_edge,
-            from_ring,
-        )
-
     def place(self, away: Tensor, inset: Tensor) -> Tensor:
         """Where in the portrait lies what is ``away`` from its edge, if ``inset`` of it is left out."""
         share = (inset + away * (1 - inset / self.own_height)) / self.own_height
         return torch.lerp(self.from_edge, self.from_ring, share[..., None])
+
+
+def _lids(part: BandFrame, lines: LidLines, source: LidLines, scale: Tensor) -> tuple[_Lid, _Lid]:
+    """Upper and lower lid."""
+    pairs = []
+    for line, own in ((lines.edge, source.edge), (lines.ring, source.ring)):
+        turned = part.turned(line)
+        for lid in range(2):
+            place = own[:, lid].expand(len(line), -1, -1)
+            pairs.append((turned[:, lid], torch.cat([turned[:, lid, :, 1:], place], -1)))
+    edges_and_rings = part.along_lines(pairs).split(3, -1)
+    lids = []
+    for outwards, edge, ring in zip((-1.0, 1.0), edges_and_rings[:2], edges_and_rings[2:], strict=True):
+        lids.append(
+            _Lid(
+                (part.across - edge[..., 0]) * outwards,
+                ((ring[..., 0] - edge[..., 0]) * outwards).clamp(min=1e-4),
+                (torch.hypot(*(ring[..., 1:] - edge[..., 1:]).unbind(-1)) * scale).clamp(min=1e-4),
+                edge[..., 1:],
+                ring[..., 1:],
+            )
+        )
+    return lids[0], lids[1]
 
 
 def _stretched(away: Tensor, height: Tensor, own: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:

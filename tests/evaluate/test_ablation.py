@@ -20,6 +20,7 @@ from imtalker.renderer.compose import move_pixels
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.fuse import fuse
 from imtalker.renderer.landmark_guide import FaceGeometry
+from imtalker.renderer.lids import LidLines
 from imtalker.renderer.lips import LipLines
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.mouth_interior import MouthInterior
@@ -74,9 +75,11 @@ def source_of(renderer, portrait, wide=None):
         lips.outer,
         torch.zeros(lips.inner.shape[2]),
     )
+    lids = LidLines.through(landmarks[None])
     boxes = torch.tensor([[-0.6, -0.6], [0.6, 0.6]]).expand(2, -1, -1)
     eyes = Eyes(
-        landmarks=landmarks,
+        edges=torch.stack([lines.edge for lines in lids]),
+        rings=torch.stack([lines.ring for lines in lids]),
         unit=torch.tensor(0.07),
         whites=torch.rand(2, 4, 8, 8, generator=generator),
         boxes=boxes,

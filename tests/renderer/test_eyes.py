@@ -1,6 +1,7 @@
 """Lids meet where the motion shuts them, and an eye at rest is the portrait's own."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -101,10 +102,11 @@ def test_the_own_motion_gives_the_own_eyes_back(basis: MotionBasis, share: float
 def test_lids_meet_and_never_cross_however_wide_the_eyes_are(basis: MotionBasis, share: float) -> None:
     person = Person(basis, share)
     openings = [
-        torch.stack([lines.opening for lines in person.place(person.motion(s)).lids]) for s in (-0.5, 0.0, 0.3, 0.7, 1.0)
+        torch.stack([lines.opening for lines in person.place(person.motion(s)).lids])
+        for s in (-0.5, 0.0, 0.3, 0.7, 1.0)
     ]
     assert openings[0].max() < 0.002 and openings[1].max() < 0.002
-    for narrower, wider in zip(openings[1:-1], openings[2:], strict=True):
+    for narrower, wider in pairwise(openings[1:]):
         assert (narrower < wider).all()
     own = torch.stack([lines.opening for lines in LidLines.through(person.geometry.landmarks[None])])
     torch.testing.assert_close(openings[-1], own, atol=2e-3, rtol=0)
@@ -119,7 +121,9 @@ def test_nothing_of_the_eyeball_is_seen_when_the_eye_is_shut(person: Person) -> 
 
 def test_an_eyeball_is_seen_more_the_further_the_lids_open(person: Person) -> None:
     green = person.with_green_eyeballs()
-    areas = [sum(float(greenness(p).clamp(min=0).sum()) for p, *_ in green.paint(green.motion(s))) for s in (0.2, 0.5, 0.8)]
+    areas = [
+        sum(float(greenness(p).clamp(min=0).sum()) for p, *_ in green.paint(green.motion(s))) for s in (0.2, 0.5, 0.8)
+    ]
     assert areas == sorted(areas) and areas[0] < areas[-1] / 2
 
 
