@@ -31,7 +31,7 @@ LOOKS_AWAY = (0.3, 0.6)  # the same, over which the portrait's own eyeball, its 
 TURNS_ALONG = (1.1, 1.8)  # radii from the iris's middle, over which what moves with it ends
 SHADOW, SHADOW_CM = 0.4, 0.3  # of an upper lid that has moved
 MEETING = (0.5, 0.95)  # how far an eye is shut: its edges come to meet, and lashes hang down
-CLOSING = (0.05, 0.3)  # the same, from which it is a lid that is stretched and not a head that is turned
+CLOSING = (0.15, 0.4)  # the same, from which it is a lid that is stretched and not a head that is turned
 EDGE_CM = (0.08, 0.2)  # cm from edges that meet, on which only smooth skin is seen
 LASHES_CM = (0.08, 0.2)  # cm over which they end
 FOLD_CM = (0.3, 0.55)  # cm from there, over which folds of the open upper lid are gone
@@ -165,6 +165,8 @@ class Eyes:
     def _lids(self, eye: int, places: LidSkinPlaces, moved: Tensor) -> Tensor:
         """Lids ``(B, 3, h, w)`` of which ``moved`` is what the portrait shows: smooth where they are stretched and at
         edges that meet, with the upper lashes over the lower lid where the eye is shut."""
+        if not bool((places.shut > CLOSING[0]).any()):
+            return moved
         low, high = self.skin_boxes[eye]
         both = (torch.cat([places.skin, places.lashes], 1) - low) / (high - low) * 2 - 1
         smooth, lashes = _looked_up(self.skin[eye, None], both).chunk(2, 2)
