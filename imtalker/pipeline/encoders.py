@@ -74,9 +74,10 @@ class Encoders:
             square = crop_and_resize(source.image, source.box, renderer.config.input_size)
         with timings.measure("source_encoding"), torch.no_grad():
             wide = wide_picture(source.image, source.box, size, self._like) if renderer.config.pixel_gate else None
-            known = self._face(source)
-            motion = None if known is None else known[0].motion[None].to(self.dtype)
-            features = renderer.encode_source(to_tensor(square[None], self._like), motion, wide, *(known or ()))
+            geometry, mouth, eyes = self._face(source) or (None, None, None)
+            motion = None if geometry is None else geometry.motion[None].to(self.dtype)
+            pixels = to_tensor(square[None], self._like)
+            features = renderer.encode_source(pixels, motion, wide, geometry, mouth, eyes)
         return Portrait(source.image, source.box, source.recipe, features, size)
 
     def encode_driver(
