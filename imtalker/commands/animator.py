@@ -120,15 +120,18 @@ class Animator:
 
         timings = Timings()
         portrait, clip, animation = self._remake(timings) if self._settings.recipe else self._animate(job, timings)
-        remarks = [*self._loading_remarks, *self._portrait_remarks(portrait, job.portrait), *animation.remarks]
-        for remark in animation.remarks:
-            logger.warning("%s: %s", job.driver.name if job.driver else job.portrait.name, remark)
+        remarks = [*self._loading_remarks, *self._portrait_remarks(portrait, job.portrait)]
+        about = job.driver.name if job.driver else job.portrait.name
+        for remark in animation.early_remarks:
+            logger.warning("%s: %s", about, remark)
         beside = []
         if self._arguments.side_by_side:
             beside = [_side_by_side(job.output, portrait, clip, animation)]
         save_video(
             watch(animation), job.output, animation.audio, animation.recipe, animation.audio_offset, timings, beside
         )
+        for remark in animation.late_remarks:
+            logger.warning("%s: %s", about, remark)
         saved = self._motion_target(job)
         if saved is not None and timings.frames:
             save_motion(saved, animation.motion)
@@ -136,7 +139,7 @@ class Animator:
             "output": str(job.output) if timings.frames else None,
             "side_by_side": str(beside[0].path) if beside else None,
             "motion": str(saved) if saved else None,
-            "remarks": [asdict(remark) for remark in remarks],
+            "remarks": [asdict(remark) for remark in (*remarks, *animation.remarks)],
             "size": [animation.size[1], animation.size[0]],
             "duration_seconds": timings.frames / FRAME_RATE,
             "preset": self._pipeline.preset.name,

@@ -123,7 +123,7 @@ def dub_in_steps(
     )
     remarks = (*clip.remarks, *sound_remarks(speech.waveform), *found.remarks)
     return Animation(
-        chunks, plan.total, clip.size, recipe, timings, sound, remarks=remarks, windows=kept, fps=clip.fps
+        chunks, plan.total, clip.size, recipe, timings, sound, early_remarks=remarks, windows=kept, fps=clip.fps
     )  # fmt: skip
 
 

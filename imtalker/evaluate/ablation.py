@@ -62,6 +62,7 @@ ABLATIONS = MappingProxyType(
                 Setting("guide not repaired", without="repair"),
                 Setting("landmarks not followed", without="landmarks"),
                 Setting("lips and mouth left to the networks", without="mouth"),
+                Setting("lids and eyes left to the networks", without="eyes"),
             ),
         ),
     }
@@ -77,8 +78,8 @@ def parts_of(config: RendererConfig) -> tuple[str, ...]:
     "teeth": the learned rows of teeth stay invisible.
     "identity": motion is not adapted to the person (paper section 3.2.1), the adapter sees the motion alone.
     "repair": guide coordinates are taken as attention gives them.
-    "landmarks": source coordinates are not held to the portrait's landmarks, nor lips and mouth.
-    "mouth": lips and the inside of the mouth are left to the networks.
+    "landmarks": source coordinates are not held to the portrait's landmarks, nor lips, mouth, lids and eyes.
+    "mouth": lips and the inside of the mouth are left to the networks; "eyes": lids and eyeballs are.
     """
     there = {
         "gate": config.pixel_gate,
@@ -89,6 +90,7 @@ def parts_of(config: RendererConfig) -> tuple[str, ...]:
         "repair": config.resampler == "coordinate",
         "landmarks": config.resampler == "coordinate",
         "mouth": config.pixel_gate,
+        "eyes": config.pixel_gate,
     }
     return tuple(part for part, is_there in there.items() if is_there)
 
@@ -107,6 +109,8 @@ def without(renderer: Renderer, part: str) -> Renderer:
     final = copy.synthesis.final
     if part in ("gate", "pixels", "drawing", "mouth"):  # lips are moved pixels, what is between them is drawn
         copy.paints_mouth = False
+    if part in ("gate", "pixels", "drawing", "eyes"):  # of either are lids and eyes
+        copy.paints_eyes = False
     if part in ("gate", "pixels"):
         _fix(final, _GATE, -inf)
     if part == "pixels":

@@ -17,8 +17,15 @@ EYE_L_LOWER = (362, 382, 381, 380, 374, 373, 390, 249, 263)
 EYES = ((EYE_R_UPPER, EYE_R_LOWER), (EYE_L_UPPER, EYE_L_LOWER))
 EYE_CORNERS = ((33, 133), (362, 263))
 OUTER_EYE_CORNERS = (33, 263)
+# Rings round the eyes, a point beside each of the lids': under the brow, and below the lower lid.
+EYE_R_ABOVE = (130, 113, 225, 224, 223, 222, 221, 189, 243)
+EYE_R_BELOW = (130, 25, 110, 24, 23, 22, 26, 112, 243)
+EYE_L_ABOVE = (463, 413, 441, 442, 443, 444, 445, 342, 359)
+EYE_L_BELOW = (463, 341, 256, 252, 253, 254, 339, 255, 359)
+EYE_RINGS = ((EYE_R_ABOVE, EYE_R_BELOW), (EYE_L_ABOVE, EYE_L_BELOW))
 IRIS_R = (468, 469, 470, 471, 472)  # centre first
 IRIS_L = (473, 474, 475, 476, 477)
+IRISES = (IRIS_R, IRIS_L)
 LIP_INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LIP_INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 LIP_OUTER_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
@@ -35,3 +42,8 @@ RIGID = (
     108, 337, 69, 299, 104, 333, 68, 298,
 )  # fmt: skip
 RIGID_WEIGHTS = np.bincount(RIGID, minlength=NUM_FACE) / len(RIGID)  # (468,) for rigid fits, sums to 1
+
+
+def closed_loop(upper: tuple[int, ...], lower: tuple[int, ...]) -> list[int]:
+    """Boundary of a hole: along ``upper``, back along ``lower``."""
+    return list(upper) + list(lower[1:-1])[::-1]

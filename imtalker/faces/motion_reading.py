@@ -7,15 +7,16 @@ training get their exact motion, so portrait and driving clip are read in the sa
 """
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from imtalker.errors import WeightsError
+from imtalker.faces.lids import lid_directions, lid_gaps, lid_readout, lid_shares
 from imtalker.faces.mesh import (
     EYE_CORNERS,
-    EYES,
     IRIS_L,
     IRIS_R,
     LIP_INNER_LOWER,
@@ -62,6 +63,16 @@ class MotionBasis:
     def save(self, path: str | Path) -> None:
         np.savez_compressed(path, **{field.name: getattr(self, field.name) for field in fields(self)})
 
+    @cached_property
+    def lid_readout(self) -> np.ndarray:
+        """(23,2) see ``imtalker.faces.lids.lid_readout``."""
+        return lid_readout(self.components, self.face)
+
+    @cached_property
+    def lid_directions(self) -> np.ndarray:
+        """(2,23) see ``imtalker.faces.lids.lid_directions``."""
+        return lid_directions(self.components, self.face)
+
     @property
     def neutral_model(self) -> NeutralModel:
         return NeutralModel(self.face, self.smile, self.jaw_weight, self.lip_operator)
@@ -77,7 +88,7 @@ class HeadReading:
     @property
     def aperture(self) -> float:
         """Mean opening of the lids, cm."""
-        return float(np.mean([(self.face[list(u[3:6]), 1] - self.face[list(lo[3:6]), 1]).mean() for u, lo in EYES]))
+        return float(lid_gaps(self.face).mean())
 
     @property
     def lip_gap(self) -> float:
@@ -117,11 +128,14 @@ def neutral_face(reading: HeadReading, basis: MotionBasis) -> np.ndarray:
 def motion_of(reading: HeadReading, neutral: np.ndarray, basis: MotionBasis) -> np.ndarray:
     """Motion (32,) float32 of a reading, the expression measured against the person's own neutral face (468,3).
 
-    The tongue, which landmarks do not show, is at rest.
+    Lids are told by their share of the person's own opening: whoever shuts the eyes, shuts them in the motion. The
+    tongue, which landmarks do not show, is at rest.
     """
     motion = np.zeros(MOTION_DIM, np.float32)
     motion[: GAZE.stop] = reading.motion
-    motion[EXPRESSION] = (reading.face - neutral).ravel() @ basis.solver
+    expression = (reading.face - neutral).ravel() @ basis.solver
+    shares = lid_shares(lid_gaps(reading.face), lid_gaps(neutral), lid_gaps(basis.face))
+    motion[EXPRESSION] = expression + (shares - 1 - expression @ basis.lid_readout) @ basis.lid_directions
     return motion
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.generator.controls import GAZE_NAMES, LIMITS, POSE_NAMES, MotionControls
+from imtalker.generator.controls import GAZE_NAMES, LIMITS, POSE_NAMES, TOLERANCE, MotionControls
 from imtalker.generator.motion_layout import (
     ANGLE_UNIT,
     CAMERA_CHANNELS,
@@ -16,6 +16,7 @@ from imtalker.generator.motion_layout import (
     POSE_CHANNELS,
     camera_gaze,
 )
+from imtalker.media.remark import Remark
 
 
 def head_controls(motion: Tensor, total: int, overrides: MotionControls | None = None) -> MotionControls:
@@ -59,7 +60,7 @@ def relative_motion(windows: Iterator[Tensor], source_motion: Tensor, layout: st
         yield window + offset
 
 
-def within_reach(windows: Iterator[Tensor], source_motion: Tensor) -> Iterator[Tensor]:
+def within_reach(windows: Iterator[Tensor], source_motion: Tensor, remarks: list[Remark]) -> Iterator[Tensor]:
     """A driver's motion whose head turns no further from the portrait's than a single picture can be turned.
 
     Up to ``TURNS`` the head goes with the driver, beyond it ever less. Further a face comes apart.
@@ -67,17 +68,37 @@ def within_reach(windows: Iterator[Tensor], source_motion: Tensor) -> Iterator[T
     Args:
         windows: explicit motion ``(1, n, 32)``.
         source_motion: ``(1, 32)`` of the portrait.
+        remarks: brought up to date with every window: one of code "turn_limited" once the head has turned further.
     """
+    furthest = torch.zeros(2)
     begin, end = (torch.tensor(limits) / ANGLE_UNIT for limits in zip(*TURNS, strict=True))
     for window in windows:
         own = source_motion[:, None, TURNED].to(window)
         change = window[..., TURNED] - own
         start, room = begin.to(window), (end - begin).to(window)
         beyond = (change.abs() - start).clamp(min=0)
+        furthest = torch.maximum(furthest, change.abs().flatten(0, -2).amax(0).float().cpu())
+        remarks[:] = _turn_remarks((furthest * ANGLE_UNIT).tolist())
         limited = change.abs().minimum(start) + room * torch.tanh(beyond / room)
         window = window.clone()
         window[..., TURNED] = own + limited.copysign(change)
         yield window
+
+
+def _turn_remarks(furthest: list[float]) -> list[Remark]:
+    """furthest: degrees of yaw and of pitch from the portrait's pose."""
+    beyond = [
+        f"{turn:.0f} degrees {way} (followed to {limits[0]:.0f}, never beyond {limits[1]:.0f})"
+        for turn, limits, way in zip(furthest, TURNS, ("to the side", "up or down"), strict=True)
+        if turn > limits[0] + TOLERANCE
+    ]
+    if not beyond:
+        return []
+    words = (
+        f"the head in the clip turns away from the portrait's pose by {' and '.join(beyond)}; use a portrait that "
+        "looks the way the clip does, or a clip that turns less"
+    )
+    return [Remark("turn_limited", words)]
 
 
 def back_and_forth(length: int, total: int) -> np.ndarray:

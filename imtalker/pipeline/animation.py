@@ -38,7 +38,8 @@ class Animation(Iterator[FrameChunk]):
     timings: Timings
     audio: AudioTrack | None = field(default=None, repr=False)  # sound of the finished video, at its own quality
     audio_offset: float = 0.0  # seconds by which that starts after the first frame
-    remarks: tuple[Remark, ...] = ()  # on what went in, for people
+    early_remarks: tuple[Remark, ...] = ()  # on what went in, for people
+    late_remarks: list[Remark] = field(default_factory=list)  # what is noticed on the way, so far
     windows: list[Tensor] = field(default_factory=list, repr=False)  # motion so far, (1, n, 32) each
     fps: Fraction | int = FRAME_RATE
 
@@ -54,6 +55,11 @@ class Animation(Iterator[FrameChunk]):
         """The same, one frame ``(H, W, 3)`` at a time."""
         for chunk in self:
             yield from chunk.frames
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What people should know, as far as it is known; all of it once the iteration has ended."""
+        return (*self.early_remarks, *self.late_remarks)
 
     def close(self) -> None:
         """Stop computing and release what the run holds."""

@@ -21,6 +21,7 @@ from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, SourceImage
 from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
 from imtalker.pipeline.rendering import default_batch_size, encode_clip, to_tensor, wide_picture
 from imtalker.pipeline.timing import Timings
+from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior, denture_of
 from imtalker.weights.load import Models
@@ -73,9 +74,10 @@ class Encoders:
             square = crop_and_resize(source.image, source.box, renderer.config.input_size)
         with timings.measure("source_encoding"), torch.no_grad():
             wide = wide_picture(source.image, source.box, size, self._like) if renderer.config.pixel_gate else None
-            geometry, mouth = self._face(source)
+            geometry, mouth, eyes = self._face(source) or (None, None, None)
             motion = None if geometry is None else geometry.motion[None].to(self.dtype)
-            features = renderer.encode_source(to_tensor(square[None], self._like), motion, wide, geometry, mouth)
+            pixels = to_tensor(square[None], self._like)
+            features = renderer.encode_source(pixels, motion, wide, geometry, mouth, eyes)
         return Portrait(source.image, source.box, source.recipe, features, size)
 
     def encode_driver(
@@ -145,16 +147,17 @@ class Encoders:
         clip = self.encode_driver(video, face=face, crop=crop, timings=timings)
         return self._motion_of_clip(clip, timings)
 
-    def _face(self, source: SourceImage) -> tuple[FaceGeometry | None, MouthInterior | None]:
-        """The portrait's landmarks, the motion read from them, and its mouth; None: the networks do without."""
+    def _face(self, source: SourceImage) -> tuple[FaceGeometry, MouthInterior, Eyes] | None:
+        """The portrait's landmarks, the motion read from them, its mouth and eyes; None: the networks do without."""
         basis = self.models.motion_basis
         points = None if basis is None else square_landmarks(source.image, source.box)
         if basis is None or points is None:
-            return None, None
+            return None
         geometry = FaceGeometry.of(points, read_portrait(points, basis), basis)
         square = crop_and_resize(source.image, source.box, SQUARE)
         mouth = MouthInterior.of(denture_of(square, points, geometry, basis), points, geometry, basis)
-        return geometry.to(self.device), mouth.to(self.device)
+        eyes = Eyes.of(square, points, geometry)
+        return geometry.to(self.device), mouth.to(self.device), eyes.to(self.device)
 
     def _motion_of_clip(self, clip: DrivingClip, timings: Timings) -> Iterator[Tensor]:
         seen = False

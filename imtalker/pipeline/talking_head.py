@@ -105,7 +105,7 @@ class TalkingHeadPipeline(Encoders):
         windows = self.motion_from_audio(portrait, speech, controls, options, timings=timings)
         finish = FinishOptions(**finishing)
         total = speech.num_frames
-        return self._animation(portrait, windows, total, recipe, timings, finish, speech.track, remarks=remarks)
+        return self._animation(portrait, windows, total, recipe, timings, finish, speech.track, early_remarks=remarks)
 
     def animate_from_video(
         self,
@@ -141,9 +141,10 @@ class TalkingHeadPipeline(Encoders):
         windows = self.motion_from_video(clip, timings=timings)
         if relative:
             windows = relative_motion(windows, portrait.features.motion, self._motion_layout)
-        if self._motion_layout == "explicit":
-            windows = within_reach(windows, portrait.features.motion)
         taken = check_parts(parts)
+        late_remarks: list[Remark] = []
+        if self._motion_layout == "explicit" and "head" in taken:
+            windows = within_reach(windows, portrait.features.motion, late_remarks)
         if taken != check_parts("all"):
             windows = self._only(windows, portrait, parts)
         recipe = self._recipe(
@@ -152,7 +153,8 @@ class TalkingHeadPipeline(Encoders):
         audio, offset = clip.track if keep_sound else None, clip.info.audio_offset
         finish = FinishOptions(**finishing)
         total = clip.num_frames
-        return self._animation(portrait, windows, total, recipe, timings, finish, audio, offset, clip.remarks)
+        remarks = clip.remarks, late_remarks
+        return self._animation(portrait, windows, total, recipe, timings, finish, audio, offset, *remarks)
 
     def render_motion(
         self,
@@ -203,7 +205,8 @@ class TalkingHeadPipeline(Encoders):
         options: FinishOptions,
         audio: AudioTrack | None = None,
         audio_offset: float = 0.0,
-        remarks: tuple[Remark, ...] = (),
+        early_remarks: tuple[Remark, ...] = (),
+        late_remarks: list[Remark] | None = None,
     ) -> Animation:
         kept: list[Tensor] = []
         finisher = Finisher(portrait, portrait.size, options, timings)
@@ -211,9 +214,8 @@ class TalkingHeadPipeline(Encoders):
         squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
         recipe |= finisher.recipe
         chunks = finisher.finish(squares)
-        return Animation(
-            chunks, total, finisher.size, recipe, timings, audio, audio_offset, remarks=remarks, windows=kept
-        )
+        remarks = early_remarks, [] if late_remarks is None else late_remarks
+        return Animation(chunks, total, finisher.size, recipe, timings, audio, audio_offset, *remarks, windows=kept)
 
     def _only(self, windows: Iterator[Tensor], portrait: Portrait, parts: Part | Iterable[Part]) -> Iterator[Tensor]:
         if self._motion_layout != "explicit":

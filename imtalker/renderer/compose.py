@@ -4,11 +4,13 @@ The network works at one resolution, but most of a frame is source pixels, and t
 coordinates, gate and drawn pixels are enlarged, source pixels are sampled at the resolution that is asked for.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from imtalker.renderer.eyes import EyePlacement
 from imtalker.renderer.motion_transfer import resample_coordinates, resize_coordinates
 from imtalker.renderer.mouth_interior import MouthPlacement
 from imtalker.renderer.source import SourceFeatures, sharpen
@@ -26,6 +28,7 @@ class Layers:
     opening: Tensor | None = None  # (B, 1, h, w) share of teeth that may be seen between the lips
     light: Tensor | None = None  # (B, 3, h, w) on them
     mouth: MouthPlacement | None = None  # of the mouth's inside, where it is painted
+    eyes: EyePlacement | None = None  # of the eyes, where they are painted
 
     def enlarged(self, size: int) -> "Layers":
         """The same at ``size x size`` pixels; what is drawn is sharpened and enlarged by cubic interpolation, the rest
@@ -41,6 +44,7 @@ class Layers:
             None if self.opening is None else _linear(self.opening, size),
             None if self.light is None else _linear(self.light, size),
             self.mouth,
+            self.eyes,
         )
 
 
@@ -65,8 +69,16 @@ def compose(layers: Layers, source: SourceFeatures, teeth: Tensor | None, size: 
     if teeth is not None and layers.opening is not None and layers.light is not None:
         drawn = drawn * (1 - layers.opening * teeth[:, 3:]) + layers.opening * layers.light * teeth[:, :3]
     frame = layers.gate * moved + (1 - layers.gate) * drawn
-    if source.mouth is not None and layers.mouth is not None:
-        inside, left, top = source.mouth.paint(layers.mouth, size)
-        area = frame[..., top : top + inside.shape[2], left : left + inside.shape[3]]
-        area.copy_(inside[:, :3] + (1 - inside[:, 3:]) * area)
+    for painted, left, top in painted_parts(layers, source, size):
+        area = frame[..., top : top + painted.shape[2], left : left + painted.shape[3]]
+        area.copy_(painted[:, :3] + (1 - painted[:, 3:]) * area)
     return frame, moved
+
+
+def painted_parts(layers: Layers, source: SourceFeatures, size: int) -> Iterator[tuple[Tensor, int, int]]:
+    """What is laid over the frames last: colour times opacity, and opacity, ``(B, 4, h, w)``, and its left and top
+    pixel."""
+    if source.mouth is not None and layers.mouth is not None:
+        yield source.mouth.paint(layers.mouth, size)
+    if source.eyes is not None and layers.eyes is not None and source.picture is not None:
+        yield from source.eyes.paint(layers.eyes, size, source.picture, source.reach)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imtalker.faces.mesh import IRIS_L, IRIS_R, NUM_FACE
+from imtalker.faces.mesh import EYES, IRIS_L, IRIS_R, NUM_FACE
 from imtalker.faces.motion_reading import (
     ANGLE_UNIT,
     EXPRESSION,
@@ -40,6 +40,8 @@ CELLS_PER_DEVIATION = 2  # of the grid on which weights are computed
 HEAD_AXIS = -6.0  # cm, depth of the axis that the face is bent round
 FACING = (0.05, 0.35)  # cosine between a landmark's normal and the view: not counted below, counted fully above
 _IRISES = [*IRIS_R, *IRIS_L]
+_UPPER_LIDS, _LOWER_LIDS = np.array(EYES).transpose(1, 0, 2)  # (2, 9) each
+UPPER_LID_SHARE = 0.8  # of the way that lids go towards each other
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +52,14 @@ class FaceGeometry:
     head: Tensor  # (N, 3) the same in the head frame, cm
     motion: Tensor  # (32,) of the portrait
     components: Tensor  # (23, 3 * 468) displacement of the face, cm, for one unit of each expression component
+    lids: Tensor  # (23, 2) change of the lids' opening, in shares of it, for the same
+    lid_gap: Tensor  # (2, 9) cm between the lids of the average face, the image's left eye first
 
     @classmethod
     def of(cls, points: np.ndarray, motion: np.ndarray, basis: MotionBasis) -> "FaceGeometry":
         """Of landmarks (478,3), pixels of a square of 512, and the motion (32,) read from them."""
-        arrays = (points[:, :2] / (SQUARE / 2) - 1, head_points(points, basis), motion, basis.components)
+        square, gap = points[:, :2] / (SQUARE / 2) - 1, basis.face[_UPPER_LIDS, 1] - basis.face[_LOWER_LIDS, 1]
+        arrays = (square, head_points(points, basis), motion, basis.components, basis.lid_readout, gap)
         return cls(*(torch.from_numpy(np.asarray(array, np.float32)) for array in arrays))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "FaceGeometry":
@@ -71,8 +76,25 @@ class FaceGeometry:
         change = (motion[:, EXPRESSION] - self.motion[EXPRESSION]) @ self.components
         head = self.head.repeat(len(motion), 1, 1)
         head[:, :NUM_FACE] += change.view(len(motion), NUM_FACE, 3)
-        head[:, _IRISES, :2] += EYE_LEVER * (_gaze_sine(motion) - _gaze_sine(self.motion[None]))[:, None]
+        self._meet_lids(head, motion)
+        head[:, _IRISES, :2] += EYE_LEVER * (gaze_sine(motion) - gaze_sine(self.motion[None]))[:, None]
         return project(head, motion), self._facing(motion) * self._facing(self.motion[None])
+
+    def lid_shares(self, motion: Tensor) -> Tensor:
+        """How far the lids are open under motions ``(B, 32)``: ``(B, 2)``, 0 shut, 1 as at rest."""
+        return (1 + motion.float()[:, EXPRESSION] @ self.lids).clamp(min=0)
+
+    def _meet_lids(self, head: Tensor, motion: Tensor) -> None:
+        """Let lids of ``head (B, N, 3)`` be as far apart as the motion says for this person, in place."""
+        upper, lower = head[:, _UPPER_LIDS], head[:, _LOWER_LIDS]
+        own = self.head[_UPPER_LIDS] - self.head[_LOWER_LIDS]
+        before, share = (self.lid_shares(x)[..., None] for x in (self.motion[None], motion))
+        narrower = torch.where(share < before, share / before.clamp(min=1e-6), 1.0)
+        wanted = narrower[..., None] * own
+        wanted[..., 1] += (share - before).clamp(min=0) * self.lid_gap
+        missing = wanted - (upper - lower)
+        head[:, _UPPER_LIDS] = upper + UPPER_LID_SHARE * missing
+        head[:, _LOWER_LIDS] = lower - (1 - UPPER_LID_SHARE) * missing
 
     def carry(self, points: Tensor, motion: Tensor) -> Tensor:
         """Where points ``(B, K, 3)`` of the head frame, cm, are seen in the square, ``(B, K, 2)``."""
@@ -86,7 +108,8 @@ class FaceGeometry:
         return ((cosine.mT - low) / (high - low)).clamp(0, 1)
 
 
-def _gaze_sine(motion: Tensor) -> Tensor:
+def gaze_sine(motion: Tensor) -> Tensor:
+    """Of gaze x and y, ``(B, 2)``, under motions ``(B, 32)``."""
     return torch.deg2rad(motion[:, GAZE] * ANGLE_UNIT).sin().clamp(-MAX_GAZE_SINE, MAX_GAZE_SINE)
 
 

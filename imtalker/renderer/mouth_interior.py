@@ -26,8 +26,9 @@ from imtalker.faces.motion_reading import (
     read_head,
 )
 from imtalker.faces.neutral import JAW_ANGLE, JAW_AXIS, JAW_GLIDE, jaw_displacement
+from imtalker.renderer.bands import BandFrame, smoothstep
 from imtalker.renderer.landmark_guide import FaceGeometry
-from imtalker.renderer.lips import LipLines, MouthFrame, smoothstep
+from imtalker.renderer.lips import LipLines
 
 CHIN = (152, 148, 377)  # landmarks on the lowest part of the jaw
 RIM = 0.006  # half sides of the square, over which the inside appears along the lips
@@ -119,7 +120,7 @@ class MouthInterior:
     def paint(self, placement: MouthPlacement, size: int) -> tuple[Tensor, int, int]:
         """Colour times opacity, and opacity, ``(B, 4, h, w)`` in [0, 1] of the part of the frames of ``size`` pixels in
         which the inside is seen, and the left and top pixel of that part."""
-        part = MouthFrame.round(placement.lips.inner, size)
+        part = BandFrame.round(placement.lips.inner, size)
         below, above = part.between(placement.lips.inner)
         unit = placement.unit[:, None, None]
         opacity = ((torch.minimum(below, above) / RIM).clamp(0, 1) * self._unlike(placement)[:, None, None])[:, None]

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.renderer.compose import DRAWN_SHARPENING, Layers
-from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement
+from imtalker.renderer.compose import DRAWN_SHARPENING, Layers, painted_parts
 from imtalker.renderer.renderer import Renderer
 from imtalker.renderer.source import BLUR_TAPS, SourceFeatures
 
@@ -61,14 +60,10 @@ class Painter:
             self._lay_teeth(drawn, layers.opening, layers.light, placement)
         gate = self._enlarged(layers.gate)
         cv2.blendLinear(self._moved(layers.coordinates), _bytes(drawn), gate, 1 - gate, frame)
-        if self.source.mouth is not None and layers.mouth is not None:
-            self._paint_mouth(self.source.mouth, layers.mouth, frame)
-
-    def _paint_mouth(self, mouth: MouthInterior, placement: MouthPlacement, frame: np.ndarray) -> None:
-        painted, left, top = mouth.paint(placement, self.size)
-        inside = _channels_last(painted)
-        area = frame[top : top + inside.shape[0], left : left + inside.shape[1]]
-        area[:] = np.rint(255 * inside[..., :3] + (1 - inside[..., 3:]) * area)
+        for part, left, top in painted_parts(layers, self.source, self.size):
+            painted = _channels_last(part)
+            area = frame[top : top + painted.shape[0], left : left + painted.shape[1]]
+            area[:] = np.rint(255 * painted[..., :3] + (1 - painted[..., 3:]) * area)
 
     def _drawn(self, layer: Tensor) -> np.ndarray:
         """Drawn pixels, float ``(size, size, 3)``, see ``Layers.enlarged``."""
@@ -111,7 +106,8 @@ class Painter:
 def _one(layers: Layers, i: int) -> Layers:
     parts = (layers.drawn, layers.gate, layers.coordinates, layers.opening, layers.light)
     one = Layers(*(None if part is None else part[i : i + 1] for part in parts))  # pyright: ignore[reportArgumentType]
-    return one if layers.mouth is None else replace(one, mouth=layers.mouth[i : i + 1])
+    mouth, eyes = (None if placed is None else placed[i : i + 1] for placed in (layers.mouth, layers.eyes))
+    return replace(one, mouth=mouth, eyes=eyes)
 
 
 def _channels_last(layer: Tensor) -> np.ndarray:

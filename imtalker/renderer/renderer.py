@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
+from imtalker.faces.mesh import NUM_FACE
 from imtalker.renderer.compose import Layers, compose
+from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.identity_adapter import IdentityAdapter
 from imtalker.renderer.identity_encoder import IdentityEncoder
 from imtalker.renderer.landmark_guide import FaceGeometry, follow_landmarks
@@ -36,7 +39,8 @@ class Renderer(nn.Module):
         self.transfer = ImplicitMotionTransfer(config)
         self.synthesis = synthesis_network(config)
         self.teeth = TeethLayer(config) if config.teeth_texture else None
-        self.follows_landmarks = self.paints_mouth = True  # False only where their worth is measured
+        # False only where their worth is measured
+        self.follows_landmarks = self.paints_mouth = self.paints_eyes = True
 
     def encode_source(
         self,
@@ -45,6 +49,7 @@ class Renderer(nn.Module):
         wide: tuple[Tensor, float] | None = None,
         geometry: FaceGeometry | None = None,
         mouth: MouthInterior | None = None,
+        eyes: Eyes | None = None,
     ) -> SourceFeatures:
         """State of the portrait ``image (B, 3, S, S)`` in [0, 1].
 
@@ -53,7 +58,7 @@ class Renderer(nn.Module):
         the size that is to be rendered, and its side in sides of the image; by default the image, its edge
         repeated beyond the border.
         ``geometry``: for the pixel gate and explicit motions, the landmarks that the frames shall follow.
-        ``mouth``: with a geometry, what is to be seen between the lips.
+        ``mouth``: with a geometry, what is to be seen between the lips; ``eyes``: between and on the lids.
         Raises InputError when the image has another size than the configuration asks for.
         """
         self._check(image)
@@ -69,7 +74,7 @@ class Renderer(nn.Module):
         if not self.config.pixel_gate:
             return state
         picture, reach = wide or widen(image)
-        return replace(state, picture=magnify(picture), reach=reach, geometry=geometry, mouth=mouth)
+        return replace(state, picture=magnify(picture), reach=reach, geometry=geometry, mouth=mouth, eyes=eyes)
 
     def encode_motion(self, frames: Tensor) -> Tensor:
         """Motion latents ``(B, motion_dim)`` of the frames ``(B, 3, S, S)`` in [0, 1]."""
@@ -103,6 +108,8 @@ class Renderer(nn.Module):
             mouth = source.mouth.place(motion, placed[0], source.geometry)
             gate, moved = keep_lips(layers.gate, layers.coordinates, mouth.lips, source.mouth.lips)
             layers = replace(layers, gate=gate, coordinates=moved, mouth=mouth)
+        if placed is not None and self.paints_eyes and source.eyes is not None:
+            layers = replace(layers, eyes=source.eyes.place(motion, placed[0]))
         return layers, placement
 
     def guide(self, motion: Tensor, source: SourceFeatures) -> Guide:
@@ -129,7 +136,12 @@ class Renderer(nn.Module):
     def _placed(self, motion: Tensor, source: SourceFeatures) -> Landmarks | None:
         """Targets, weights and landmarks for ``follow_landmarks``; None where the portrait's are not known."""
         geometry = source.geometry if self.follows_landmarks else None
-        return None if geometry is None else (*geometry.place(motion), geometry.landmarks)
+        if geometry is None:
+            return None
+        targets, weights = geometry.place(motion)
+        if self.paints_eyes and source.eyes is not None:  # irises turn behind the lids and drag nothing along
+            weights = torch.cat([weights[:, :NUM_FACE], torch.zeros_like(weights[:, NUM_FACE:])], 1)
+        return targets, weights, geometry.landmarks
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior
 
@@ -17,7 +18,7 @@ BLUR_TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
-    if isinstance(value, Tensor | FaceGeometry | MouthInterior):
+    if isinstance(value, Tensor | FaceGeometry | MouthInterior | Eyes):
         return value.to(device=device, dtype=dtype)
     if isinstance(value, tuple):
         return tuple(_convert(v, device, dtype) for v in value)
@@ -40,6 +41,7 @@ class SourceFeatures:
     reach: float = 1.0  # side of the picture in sides of the square, whose middle it is
     geometry: FaceGeometry | None = None  # landmarks to which coordinates are held, where motions name them
     mouth: MouthInterior | None = None  # what is seen between the lips, with a geometry
+    eyes: Eyes | None = None  # lids and what is behind them, with a geometry
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SourceFeatures":
         """The same state on another device or in another floating-point type."""

@@ -17,8 +17,10 @@ from imtalker.evaluate.report_html import html_page
 from imtalker.evaluate.report_text import ablation_table
 from imtalker.renderer import Painter
 from imtalker.renderer.compose import move_pixels
+from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.fuse import fuse
 from imtalker.renderer.landmark_guide import FaceGeometry
+from imtalker.renderer.lids import LidLines
 from imtalker.renderer.lips import LipLines
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.mouth_interior import MouthInterior
@@ -27,7 +29,7 @@ from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
 from tests.support.standin import small_models, small_pipeline
 
-PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair", "landmarks", "mouth")
+PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair", "landmarks", "mouth", "eyes")
 
 
 def lively_renderer(name: str = "tiny"):
@@ -53,11 +55,13 @@ def motion() -> torch.Tensor:
 
 
 def source_of(renderer, portrait, wide=None):
-    """With made-up landmarks and a mouth among them, so that following and painting them has an effect."""
+    """With made-up landmarks, a mouth and eyes among them, so that following and painting them has an effect."""
     generator = torch.Generator().manual_seed(6)
     head = 4 * torch.randn(478, 3, generator=generator)
     landmarks = torch.rand(478, 2, generator=generator) - 0.5
-    geometry = FaceGeometry(landmarks, head, torch.zeros(32), torch.zeros(23, 3 * 468))
+    geometry = FaceGeometry(
+        landmarks, head, torch.zeros(32), torch.zeros(23, 3 * 468), torch.zeros(23, 2), torch.ones(2, 9)
+    )
     lips = LipLines.through(landmarks[None])
     corners = torch.tensor([[[0.0, -6, 4], [1, -6, 4], [0, -7, 4]]]).expand(2, -1, -1)
     mouth = MouthInterior(
@@ -71,7 +75,23 @@ def source_of(renderer, portrait, wide=None):
         lips.outer,
         torch.zeros(lips.inner.shape[2]),
     )
-    return renderer.encode_source(portrait, torch.zeros(1, 32), wide, geometry, mouth)
+    lids = LidLines.through(landmarks[None])
+    boxes = torch.tensor([[-0.6, -0.6], [0.6, 0.6]]).expand(2, -1, -1)
+    eyes = Eyes(
+        edges=torch.stack([lines.edge for lines in lids]),
+        rings=torch.stack([lines.ring for lines in lids]),
+        unit=torch.tensor(0.07),
+        whites=torch.rand(2, 4, 8, 8, generator=generator),
+        boxes=boxes,
+        irises=torch.rand(2, 4, 8, 8, generator=generator),
+        centres=torch.zeros(2, 2),
+        radii=torch.full((2,), 0.1),
+        skin=torch.rand(2, 4, 8, 8, generator=generator),
+        skin_boxes=boxes,
+        lines=torch.full((2,), 0.5),
+        shift=torch.zeros(2, 2),
+    )
+    return renderer.encode_source(portrait, torch.zeros(1, 32), wide, geometry, mouth, eyes)
 
 
 def test_every_part_changes_the_frames_and_leaves_the_loaded_renderer_as_it_was(portrait, motion):

@@ -6,13 +6,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from imtalker.faces.mesh import EYE_CORNERS, EYES, LIP_INNER_LOWER, LIP_INNER_UPPER, LIP_OUTER_LOWER, LIP_OUTER_UPPER
+from imtalker.faces.mesh import (
+    EYE_CORNERS,
+    EYES,
+    LIP_INNER_LOWER,
+    LIP_INNER_UPPER,
+    LIP_OUTER_LOWER,
+    LIP_OUTER_UPPER,
+    closed_loop,
+)
 from imtalker.faces.motion_reading import MEAN_PIVOT, MEAN_SCALE, PIVOT
 from imtalker.faces.rigid import rotation_matrix
 from imtalker.train.puppet import PuppetAsset, build_asset
 from imtalker.train.puppet.geometry import Camera
 from imtalker.train.puppet.sampler import is_validation
-from imtalker.train.puppet.topology import MEAN_NEUTRAL, closed_loop
+from imtalker.train.puppet.topology import MEAN_NEUTRAL
 
 SIZE = 512
 

@@ -18,6 +18,7 @@ from imtalker.demo.runs.gpu import Failure, Part, RenderClip, Rendered
 from imtalker.demo.runs.job import Job, Looked
 from imtalker.demo.runs.segments import Segments
 from imtalker.errors import InputError
+from imtalker.media.remark import Remark
 from imtalker.media.video_writer import VideoWriter
 from imtalker.pipeline.animation import FrameChunk, write_chunks
 from imtalker.pipeline.motion_clip import MotionClip, save_motion
@@ -144,17 +145,19 @@ def run_clip(
         recipe_path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
         timings.finish()
         report = _report(facts, timings, received, finisher.size, recipe, fps)
-        report["remarks"] = [asdict(remark) for remark in (*job.remarks, *first.remarks)]
+        report["remarks"] = [asdict(remark) for remark in (*job.remarks, *received.remarks)]
         dropped.pop_all()
     yield Finished(video.path, writers[1].path if beside else None, motion_path, recipe_path, report)
 
 
 class _Received(Iterator[FrameChunk]):
-    """The squares of the parts as they come; it keeps their motion and the seconds spent on the GPU's side."""
+    """The squares of the parts as they come; it keeps their motion, the last remarks and the seconds spent on the GPU's
+    side."""
 
     def __init__(self, first: Part, parts: Rendered, should_stop: Callable[[], bool]):
         self.motion: list[np.ndarray] = []
         self.seconds: dict[str, float] = {}
+        self.remarks: tuple[Remark, ...] = ()
         self.stopped = False
         self._chunks = self._receive(chain((first,), parts), should_stop)
 
@@ -168,7 +171,7 @@ class _Received(Iterator[FrameChunk]):
             if isinstance(part, Looked):
                 continue
             self.motion += part.motion
-            self.seconds = part.seconds
+            self.seconds, self.remarks = part.seconds, part.remarks
             yield part.chunk
             if should_stop():  # asked after the part's frames have been written
                 self.stopped = True

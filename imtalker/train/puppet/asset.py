@@ -9,11 +9,11 @@ import numpy as np
 
 from imtalker.errors import InputError
 from imtalker.faces.denture import Denture, fit_denture
+from imtalker.faces.eyeball import build_eye
 from imtalker.faces.mesh import EYE_CORNERS, EYES, IRIS_L, IRIS_R, NUM_FACE
 from imtalker.faces.motion_reading import MEAN_PIVOT, MEAN_SCALE, PIVOT, read_gaze
 from imtalker.faces.neutral import remove_expression
 from imtalker.faces.rigid import rotation_angles
-from imtalker.train.puppet.eyes import build_eye
 from imtalker.train.puppet.geometry import TEXTURE_SIZE, Camera, fit_camera
 from imtalker.train.puppet.matting import background_plate, refine_matte
 from imtalker.train.puppet.rings import build_rings

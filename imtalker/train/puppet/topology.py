@@ -57,11 +57,6 @@ with np.load(Path(__file__).with_name("constants.npz")) as _constants:
 NEUTRAL_MODEL = NeutralModel(MEAN_NEUTRAL, SMILE, JAW_WEIGHT, LIP_OPERATOR)
 
 
-def closed_loop(upper: tuple[int, ...], lower: tuple[int, ...]) -> list[int]:
-    """Boundary of a hole: along ``upper``, back along ``lower``."""
-    return list(upper) + list(lower[1:-1])[::-1]
-
-
 def _ring_triangles() -> np.ndarray:
     n = len(OVAL)
     loops = [list(OVAL)] + [list(range(NUM_FACE + k * n, NUM_FACE + (k + 1) * n)) for k in range(NUM_RINGS)]

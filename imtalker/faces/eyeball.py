@@ -5,18 +5,22 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from imtalker.faces.fill import push_pull
+from imtalker.faces.mesh import closed_loop
 from imtalker.faces.smooth import smoothstep
-from imtalker.train.puppet.matting import push_pull
-from imtalker.train.puppet.topology import closed_loop
 
 IRIS_TEXTURE = 64  # side of the iris texture, px
 IRIS_EXTENT = 1.3  # the iris texture covers +- this many iris radii
+IRIS_CM = 0.58  # usual radius
 _CHEEKS = [50, 280, 117, 346]
+# Of an iris that nobody has seen, from its middle outwards in tenths of the radius: pupil, brown, dark rim.
+_UNSEEN_IRIS = np.array([[16, 12, 11]] * 4 + [[74, 50, 34]] * 4 + [[62, 42, 29]] + [[34, 24, 18]] * 5, np.float64)
 
 
 @dataclass(frozen=True)
 class EyeLayer:
     plate: np.ndarray  # (h,w,3) 0..255 white of the eye, in photo px
+    seen: np.ndarray  # (h,w) 0..1, where the photo shows the eye
     origin: np.ndarray  # (2,) photo px of the plate's corner
     iris: np.ndarray  # (64,64,4) 0..255
     centre: np.ndarray  # (2,) photo px
@@ -46,14 +50,13 @@ def _white_plate(patch: np.ndarray, inside: np.ndarray, radius: np.ndarray, skin
     return (patch * keep + fill * (1 - keep)).clip(0, 255)
 
 
-def _iris_disc(rgb: np.ndarray, polygon: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+def _iris_disc(rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
     """(64,64,4): the visible iris; what the lids hide comes from the dark part of its radial profile."""
     g = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
     gx, gy = np.meshgrid(g, g)
     map_x, map_y = (centre[0] + gx * radius).astype(np.float32), (centre[1] + gy * radius).astype(np.float32)
     texture = cv2.remap(rgb.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    inside = _opening(polygon, rgb.shape[:2]).astype(np.float32)
-    visible = cv2.remap(inside, map_x, map_y, cv2.INTER_LINEAR) > 0.9
+    visible = cv2.remap(opening.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR) > 0.9
     distance = np.hypot(gx, gy)
     bins = np.minimum((distance * 10).astype(int), 13)
     light = texture.mean(-1)
@@ -66,7 +69,7 @@ def _iris_disc(rgb: np.ndarray, polygon: np.ndarray, centre: np.ndarray, radius:
     if known:
         profile = np.stack([np.interp(np.arange(14), known, profile[known, ch]) for ch in range(3)], -1)
     else:
-        profile[:] = (40, 30, 25)
+        profile = _UNSEEN_IRIS.copy()
     limit = profile[4:7].mean() * 1.05  # no white may leak into the hidden part
     dim = np.minimum(1, limit / np.maximum(profile.mean(-1), 1))
     profile *= np.where(np.arange(14) >= 6, dim, 1)[:, None]
@@ -83,8 +86,16 @@ def build_eye(
     eye: tuple[tuple[int, ...], tuple[int, ...]],
     iris: tuple[int, ...],
     px_per_cm: float,
+    unseen_at: np.ndarray | None = None,
 ) -> EyeLayer:
-    """rgb (S,S,3) uint8; landmarks (478,3) px; eye: upper and lower lid indices; iris: its five landmarks."""
+    """The eyeball behind the lids of a picture.
+
+    Args:
+        rgb: (S,S,3) uint8.
+        landmarks: (478,3) px.
+        eye: upper and lower lid indices; iris: its five landmarks.
+        unseen_at: (2,) px, where to draw an iris that nobody has seen, in white lit as the cheeks: the lids are shut.
+    """
     size = rgb.shape[0]
     polygon = landmarks[closed_loop(*eye), :2].astype(np.float64)
     x0, y0 = np.maximum(np.floor(polygon.min(0) - 0.72 * px_per_cm), 0).astype(int)
@@ -94,9 +105,14 @@ def build_eye(
     spokes = landmarks[list(iris[1:]), :2].astype(np.float64)
     diameter = (np.linalg.norm(spokes[0] - spokes[2]) + np.linalg.norm(spokes[1] - spokes[3])) / 2
     radius = float(np.clip(diameter / 2, 0.5 * px_per_cm, 0.68 * px_per_cm))
+    opening = _opening(polygon, rgb.shape[:2])
+    if unseen_at is not None:
+        centre, radius, opening = unseen_at, IRIS_CM * px_per_cm, np.zeros_like(opening)
     yy, xx = np.mgrid[y0:y1, x0:x1]
     relative = np.hypot(xx - centre[0], yy - centre[1]) / radius
     cheeks = landmarks[_CHEEKS, :2].astype(int).clip(0, size - 1)
     skin = float(np.median(rgb[cheeks[:, 1], cheeks[:, 0]].mean(-1)))
-    plate = _white_plate(patch, _opening(polygon - [x0, y0], patch.shape[:2]), relative, skin)
-    return EyeLayer(plate, np.array([x0, y0], np.float64), _iris_disc(rgb, polygon, centre, radius), centre, radius)
+    plate = _white_plate(patch, opening[y0:y1, x0:x1], relative, skin)
+    seen = cv2.GaussianBlur(opening[y0:y1, x0:x1].astype(np.float32), (0, 0), 0.8)
+    iris_disc = _iris_disc(rgb, opening, centre, radius)
+    return EyeLayer(plate, seen, np.array([x0, y0], np.float64), iris_disc, centre, radius)
