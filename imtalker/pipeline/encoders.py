@@ -21,6 +21,7 @@ from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, SourceImage
 from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
 from imtalker.pipeline.rendering import default_batch_size, encode_clip, to_tensor, wide_picture
 from imtalker.pipeline.timing import Timings
+from imtalker.pipeline.workers import Workers
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior, denture_of
 from imtalker.weights.load import Models
@@ -37,6 +38,7 @@ class Encoders:
         self.device, self.dtype = self._like.device, self._like.dtype
         self.batch_size = batch_size or default_batch_size(self.device, models.renderer.config.output_size)
         self.size = models.renderer.check_size(size or models.renderer.config.sizes[-1])
+        self.workers = Workers.for_device(self.device)
 
     # ---- inputs ----
 

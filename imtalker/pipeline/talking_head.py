@@ -208,7 +208,7 @@ class TalkingHeadPipeline(Encoders):
         kept: list[Tensor] = []
         finisher = Finisher(portrait, portrait.size, options, timings)
         painter = Painter(self.models.renderer, portrait.features, portrait.size)
-        squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
+        squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings, self.workers)
         recipe |= finisher.recipe
         chunks = finisher.finish(squares)
         return Animation(
