@@ -64,6 +64,7 @@ class Workers:
         together = Barrier(self.count)
 
         def begin() -> None:
+            torch.get_num_threads()  # a thread's first question gives it the process's number
             torch.set_num_threads(each)
             together.wait()
 
