@@ -19,11 +19,10 @@ EASE_FRAMES = 6  # in which a held pose is left for the driver's
 
 
 def default_batch_size(device: torch.device, output_size: int) -> int:
-    """Frames to render at a time: enough to keep the device busy, few enough to bound the memory and, on a core that
-    draws them alone, the time to the first."""
+    """Frames to render at a time: enough to keep the device busy, few enough to bound the memory."""
     if device.type == "cuda":
         return 16
-    return 2 if output_size <= 256 else 1
+    return 4 if output_size <= 256 else 1
 
 
 def to_tensor(squares: np.ndarray, like: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ comes out does not depend on how many there are.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
@@ -38,7 +38,7 @@ class Workers:
         """As many as cores are given to torch on the CPU, none elsewhere."""
         return cls(torch.get_num_threads() if device.type == "cpu" else 0)
 
-    def map(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    def map(self, call: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result]:
         """``call`` of every item, in order; a few items more than there are workers are taken ahead.
 
         An exception of ``call`` is raised in its item's place. Given up early, what has not begun is left out.
@@ -48,7 +48,7 @@ class Workers:
             return
         waiting: deque[Future[Result]] = deque()
         try:
-            for item in items:
+            for item in _one_by_one(items):
                 waiting.append(self._pool.submit(call, item))
                 if len(waiting) > self.count:
                     yield waiting.popleft().result()
@@ -71,3 +71,18 @@ class Workers:
         for future in [pool.submit(begin) for _ in range(self.count)]:
             future.result()
         torch.set_num_threads(here)  # the call also sets what threads that start later begin with
+
+
+def _one_by_one(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each made by one thread: the cores are busy, and a second one would only be waited for."""
+    iterator = iter(items)
+    while True:
+        here = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        finally:
+            torch.set_num_threads(here)
+        yield item

@@ -142,8 +142,9 @@ class FusedConvBlock(nn.Module):
 
     def round_inside(self) -> None:
         """As the function: the first convolution of residual blocks, and both before them where they are wide."""
-        if self.conv2.out_channels >= WIDE and not isinstance(self.conv1, UpsamplingConv):
-            self.conv1, self.conv2 = RoundedConv(self.conv1), RoundedConv(self.conv2)
+        conv1, conv2 = self.conv1, self.conv2
+        if isinstance(conv1, nn.Conv2d) and isinstance(conv2, nn.Conv2d) and conv2.out_channels >= WIDE:
+            self.conv1, self.conv2 = RoundedConv(conv1), RoundedConv(conv2)
         for block in self.residuals:
             block.conv1 = RoundedConv(cast(nn.Conv2d, block.conv1))
 
