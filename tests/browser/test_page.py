@@ -14,9 +14,8 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 
-from imtalker.demo.runs.samples import SampleResults, Samples  # noqa: E402
 from imtalker.demo.runs.segments import can_stream  # noqa: E402
-from tests.support.demo_setup import clip_file, portrait_file, served, speech_file  # noqa: E402
+from tests.support.demo_process import sample_files, served_apart  # noqa: E402
 
 expect = playwright.expect
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -30,29 +29,13 @@ VIDEO = "document.querySelector('{selector} video')"
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("samples")
-    portrait_file(folder / "ada.png")
-    portrait_file(folder / "bram.png", 1)
-    portrait_file(folder / "painting.png", 2)
-    portrait_file(folder / "visitor.png", 3)
-    speech_file(folder / "hello.wav", 3.6)
-    speech_file(folder / "welcome.wav", 1.2)
-    speech_file(folder / "long_story.wav", 40.0, pitch=150)
-    clip_file(folder / "nod.mp4", 1.0, folder / "hello.wav")
-    for name in ("notes.txt", "notes.txt.mp4"):
-        (folder / name).write_text("no picture at all")
+    sample_files(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def address(files, tmp_path_factory) -> Iterator[str]:
-    samples = Samples(
-        [files / "ada.png", files / "bram.png", files / "painting.png"],
-        [files / "hello.wav", files / "long_story.wav", files / "welcome.wav"],
-        [files / "nod.mp4"],
-        {"painting": "A painting", "welcome": "a greeting"},
-    )
-    root = tmp_path_factory.mktemp("served")
-    with served(root, samples=samples, results=SampleResults(samples, root / "kept")) as url:
+    with served_apart(tmp_path_factory.mktemp("served"), files) as url:
         yield url
 
 
@@ -120,8 +103,13 @@ def shoot(page, name: str) -> None:
 def wait_for_video(page, selector: str) -> dict[str, float]:
     """Until the finished video can play through; what the browser knows about it."""
     video = VIDEO.format(selector=selector)
-    page.wait_for_function(f"{video} && {video}.readyState === 4", polling=POLL)
-    page.wait_for_function(f"{video}.webkitVideoDecodedByteCount > 0", polling=POLL)
+    try:
+        page.wait_for_function(f"{video} && {video}.readyState === 4", polling=POLL)
+        page.wait_for_function(f"{video}.webkitVideoDecodedByteCount > 0", polling=POLL)
+    except playwright.TimeoutError as error:
+        seen = "v && [v.outerHTML, v.readyState, v.networkState, v.error && v.error.message]"
+        state = page.evaluate(f"(() => {{ const v = {video}; return {seen} }})()")
+        raise AssertionError(f"{selector} does not play: {state}") from error
     return page.evaluate(
         f"(() => {{ const v = {video};"
         "return {duration: v.duration, width: v.videoWidth, sound: v.webkitAudioDecodedByteCount} })()"

