@@ -4,7 +4,8 @@ import torch
 
 from imtalker.errors import InputError
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+MIXED = "mixed"  # float32, and bfloat16 inside those convolutions that do not show it, see ``imtalker.renderer.fuse``
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, MIXED: torch.float32}
 VOLTA, AMPERE = 7, 8  # major compute capability: tensor cores for float16, and for bfloat16
 ALIASES = {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16"}
 
@@ -30,20 +31,42 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
 
 
 def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """ "auto" is bfloat16 on CUDA devices that compute in it (not those that emulate it), float16 on older ones with
-    fast half precision (V100, T4, RTX 20), else float32.
+    """The type that numbers are kept in, see ``resolve_precision``.
+
+    Raises:
+        InputError: unknown type.
+    """
+    return DTYPES[resolve_precision(name, device)]
+
+
+def resolve_precision(name: str | torch.dtype, device: torch.device) -> str:
+    """One of ``DTYPES``. "auto" is bfloat16 on CUDA devices that compute in it (not those that emulate it), float16 on
+    older ones with fast half precision (V100, T4, RTX 20), "mixed" on CPUs that compute in bfloat16, else float32.
 
     Raises:
         InputError: unknown type.
     """
     if isinstance(name, torch.dtype):
-        return name
-    if name == "auto":
-        return _fastest_dtype(device) if device.type == "cuda" else torch.float32
+        return _name(name)
     name = ALIASES.get(name, name)
-    if name not in DTYPES:
+    if name != "auto" and name not in DTYPES:
         raise InputError(f"unknown number type {name!r}; use auto, {', '.join(DTYPES)}")
-    return DTYPES[name]
+    if device.type != "cpu":
+        fastest = _name(_fastest_dtype(device)) if device.type == "cuda" else "float32"
+        return {"auto": fastest, MIXED: "float32"}.get(name, name)
+    if name == "auto":
+        return MIXED if cpu_has_bfloat16() else "float32"
+    return name
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU has instructions for bfloat16 (AVX-512 BF16, AMX); others emulate it and are slower with it."""
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(ask() for ask in (getattr(torch.cpu, name, None) for name in names) if ask is not None)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _fastest_dtype(device: torch.device) -> torch.dtype:

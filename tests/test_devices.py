@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from imtalker.devices import resolve_dtype
+from imtalker.devices import resolve_dtype, resolve_precision
 from imtalker.errors import InputError, WeightsError
 from imtalker.pipeline.loading import Attempt, load_working_pipeline, next_attempt, render_once
 
@@ -40,9 +40,28 @@ def test_cards_compute_in_what_they_have(card, name):
     assert resolve_dtype("fp32", device) == torch.float32
 
 
-def test_other_devices_compute_in_single_precision():
+def test_other_devices_keep_single_precision():
     for device in ("cpu", "mps"):
         assert resolve_dtype("auto", torch.device(device)) == torch.float32
+
+
+@pytest.mark.parametrize(("avx512", "amx"), [(False, False), (True, False), (False, True)])
+def test_cpus_round_only_with_instructions_for_it(monkeypatch, avx512, amx):
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    cpu = torch.device("cpu")
+    assert resolve_precision("auto", cpu) == ("mixed" if avx512 or amx else "float32")
+    assert resolve_precision("float32", cpu) == "float32"  # the way to turn it off
+    assert resolve_precision("mixed", cpu) == "mixed"  # a recipe from elsewhere
+    assert (
+        resolve_precision("auto", torch.device("mps")) == resolve_precision("mixed", torch.device("mps")) == "float32"
+    )
+
+
+def test_a_cpu_that_cannot_be_asked_does_not_round(monkeypatch):
+    monkeypatch.delattr("torch.cpu._is_avx512_bf16_supported")
+    monkeypatch.delattr("torch.cpu._is_amx_tile_supported")
+    assert resolve_precision("auto", torch.device("cpu")) == "float32"
 
 
 def failing(fails):

@@ -18,10 +18,10 @@ from imtalker.bench.stages import (
     time_stages,
 )
 from imtalker.bench.stopwatch import MachineLimits, Timing, describe_machine, machine_limits
-from imtalker.devices import resolve_device, resolve_dtype
+from imtalker.devices import resolve_device, resolve_precision
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
-from imtalker.pipeline.talking_head import TalkingHeadPipeline
+from imtalker.pipeline.talking_head import TalkingHeadPipeline, made_fast
 from imtalker.renderer import Renderer
 from imtalker.version import __version__
 from imtalker.weights.load import Models
@@ -88,7 +88,7 @@ def bench(
         pipeline.preset.name,
         pipeline.models.revision,
         str(pipeline.device),
-        str(pipeline.dtype).removeprefix("torch."),
+        pipeline.precision,
         pipeline.batch_size,
         describe_machine(pipeline.device),
         limits,
@@ -112,7 +112,7 @@ def random_pipeline(preset: str, device: str, dtype: str) -> TalkingHeadPipeline
         networks = Renderer(known.renderer), MotionGenerator(known.generator), AudioEncoder(known.audio)
     for network in networks:
         network.eval().requires_grad_(False).to(where)
-    renderer = networks[0].to(resolve_dtype(dtype, where))
+    renderer = made_fast(networks[0], resolve_precision(dtype, where))
     return TalkingHeadPipeline(Models(renderer, networks[1], networks[2], known, "random weights", {}))
 
 

@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("models").add_argument
     add("--preset", metavar="tiny|base|DIR", help="models to use (default: tiny)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    add("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
+    add("--dtype", default="auto", help="auto, float32, mixed (on CPUs with bfloat16), float16 or bfloat16")
 
     add = parser.add_argument_group("sampling (audio-driven; the preset's values by default)").add_argument
     add(

@@ -145,7 +145,7 @@ class Animator:
             "preset": self._pipeline.preset.name,
             "revision": self._pipeline.models.revision,
             "device": str(self._pipeline.device),
-            "dtype": str(self._pipeline.dtype).removeprefix("torch."),
+            "dtype": self._pipeline.precision,
             **timings.as_dict(),
         }
 

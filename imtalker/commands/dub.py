@@ -117,7 +117,7 @@ def make(
         "preset": pipeline.preset.name,
         "revision": pipeline.models.revision,
         "device": str(pipeline.device),
-        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "dtype": pipeline.precision,
         "recipe": animation.recipe,
         **timings.as_dict(),
         "times_real_time": round(seconds / timings.total, 3),

@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("models and sampling (the preset's values by default)").add_argument
     add("--preset", default="tiny", metavar="tiny|DIR", help="models to use (default: tiny)")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
-    add("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
+    add("--dtype", default="auto", help="auto, float32, mixed (on CPUs with bfloat16), float16 or bfloat16")
     add("--steps", type=int, metavar="N", help="network evaluations per window")
     add("--guidance", type=float, metavar="W", help="guidance by the speech; 1 is off")
     add("--solver", choices=get_args(Solver), help="of the flow's differential equation")

@@ -113,7 +113,7 @@ def dub_in_steps(
     chunks = _draw(pipeline, engine, clip, found, record(windows, kept), shown, options.label, timings)
     recipe = make_recipe(
         pipeline.models,
-        pipeline.dtype,
+        pipeline.precision,
         "dub",
         None,
         sampling,

@@ -21,7 +21,9 @@ from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, SourceImage
 from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
 from imtalker.pipeline.rendering import default_batch_size, encode_clip, to_tensor, wide_picture
 from imtalker.pipeline.timing import Timings
+from imtalker.pipeline.workers import Workers
 from imtalker.renderer.eyes import Eyes
+from imtalker.renderer.fuse import precision_of
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior, denture_of
 from imtalker.weights.load import Models
@@ -36,8 +38,10 @@ class Encoders:
         self.framing = Framing(self.preset.crop)
         self._like = next(models.renderer.parameters())
         self.device, self.dtype = self._like.device, self._like.dtype
+        self.precision = precision_of(models.renderer)
         self.batch_size = batch_size or default_batch_size(self.device, models.renderer.config.output_size)
         self.size = models.renderer.check_size(size or models.renderer.config.sizes[-1])
+        self.workers = Workers.for_device(self.device)
 
     # ---- inputs ----
 

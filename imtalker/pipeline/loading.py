@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from imtalker.config import MOTION_DIM
-from imtalker.devices import resolve_device, resolve_dtype
+from imtalker.devices import resolve_device, resolve_precision
 from imtalker.errors import ImTalkerError, WeightsError
 from imtalker.media.remark import Remark
 from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
@@ -71,7 +71,7 @@ def load_working_pipeline(
         WeightsError: not even the bundled preset can be loaded.
     """
     where = resolve_device(device)
-    attempt = Attempt(str(preset), str(where), str(resolve_dtype(dtype, where)).removeprefix("torch."))
+    attempt = Attempt(str(preset), str(where), resolve_precision(dtype, where))
     remarks: list[Remark] = []
     while True:
         try:

@@ -41,7 +41,7 @@ Recipe = dict[str, Any]
 
 def make_recipe(
     models: Models,
-    dtype: torch.dtype,
+    dtype: str,
     mode: Mode,
     portrait: Recipe | None,
     options: SamplingOptions | None = None,
@@ -51,7 +51,7 @@ def make_recipe(
     """The recipe of a run.
 
     Args:
-        dtype: of the renderer.
+        dtype: what the renderer computes in, see ``imtalker.devices``.
         portrait: what ``SourceImage.recipe`` says; None: a video is dubbed.
         inputs: further entries as listed above; None leaves one out.
     """
@@ -62,7 +62,7 @@ def make_recipe(
         "preset": models.preset.name,
         "motion_layout": models.generator.config.motion_layout,
         "weights": {"revision": models.revision, "sha256": models.sha256},
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": dtype,
         "mode": mode,
     }
     if portrait is not None:

@@ -11,6 +11,7 @@ from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.pipeline.animation import FrameChunk
 from imtalker.pipeline.inputs import DrivingClip
 from imtalker.pipeline.timing import Timings
+from imtalker.pipeline.workers import Workers
 from imtalker.renderer import Painter, Renderer
 from imtalker.renderer.source import MARGIN
 
@@ -44,15 +45,17 @@ def render_chunks(
     total: int,
     batch: int,
     timings: Timings,
+    workers: Workers,
 ) -> Iterator[FrameChunk]:
-    """Rendered squares for motion windows ``(1, n, 32)``, at most ``batch`` in a chunk."""
+    """Rendered squares for motion windows ``(1, n, 32)``, at most ``batch`` in a chunk.
+
+    With workers, "rendering" in the timings is the time that is waited for them: they draw while frames are encoded.
+    """
+    batches = (motion for window in windows for motion in window[0].to(painter.source.motion).split(batch))
     start = 0
-    for window in windows:
-        for motion in window[0].to(painter.source.motion).split(batch):
-            with timings.measure("rendering"):
-                frames = painter(motion)
-            yield FrameChunk(frames, start, max(total, start + len(frames)))
-            start += len(frames)
+    for frames in timings.iterate("rendering", workers.map(painter, batches)):
+        yield FrameChunk(frames, start, max(total, start + len(frames)))
+        start += len(frames)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from imtalker.config import SamplingOptions
-from imtalker.devices import resolve_device, resolve_dtype
+from imtalker.devices import DTYPES, MIXED, resolve_device, resolve_precision
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls, pose_remarks
 from imtalker.generator.head_transfer import head_controls, relative_motion, within_reach
@@ -33,8 +33,8 @@ from imtalker.pipeline.rendering import (
     take,
 )
 from imtalker.pipeline.timing import Timings
-from imtalker.renderer import Painter
-from imtalker.renderer.fuse import fuse
+from imtalker.renderer import Painter, Renderer
+from imtalker.renderer.fuse import fuse, round_inside
 from imtalker.weights.load import load_models
 
 
@@ -211,7 +211,7 @@ class TalkingHeadPipeline(Encoders):
         kept: list[Tensor] = []
         finisher = Finisher(portrait, portrait.size, options, timings)
         painter = Painter(self.models.renderer, portrait.features, portrait.size)
-        squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings)
+        squares = render_chunks(painter, record(windows, kept), total, self.batch_size, timings, self.workers)
         recipe |= finisher.recipe
         chunks = finisher.finish(squares)
         remarks = early_remarks, [] if late_remarks is None else late_remarks
@@ -240,7 +240,7 @@ class TalkingHeadPipeline(Encoders):
         **inputs: Any,
     ) -> dict[str, Any]:
         return make_recipe(
-            self.models, self.dtype, mode, portrait.recipe, options, controls, size=portrait.size, **inputs
+            self.models, self.precision, mode, portrait.recipe, options, controls, size=portrait.size, **inputs
         )
 
     def _check_named(self, clip: str | Path | DrivingClip) -> None:
@@ -277,7 +277,7 @@ def load_pipeline(
 
     Args:
         device: auto, cpu, cuda, cuda:N or mps.
-        dtype: auto, float32, float16 or bfloat16; of the renderer.
+        dtype: auto, float32, mixed, float16 or bfloat16; of the renderer, see ``resolve_precision``.
         progress: receives a line before every long step of the first use of "base".
         batch_size, size: see ``TalkingHeadPipeline``.
 
@@ -286,7 +286,12 @@ def load_pipeline(
         WeightsError: weights missing, damaged, or not to be fetched.
     """
     where = resolve_device(device)
-    precision = resolve_dtype(dtype, where)
+    precision = resolve_precision(dtype, where)
     models = load_models(preset_or_dir, where, torch.float32, progress)
-    renderer = fuse(models.renderer).to(precision)  # fused in full precision, then rounded once
-    return TalkingHeadPipeline(replace(models, renderer=renderer), batch_size, size)
+    return TalkingHeadPipeline(replace(models, renderer=made_fast(models.renderer, precision)), batch_size, size)
+
+
+def made_fast(renderer: Renderer, precision: str) -> Renderer:
+    """The renderer as it runs, in one of ``imtalker.devices.DTYPES``; rewritten in place."""
+    renderer = fuse(renderer).to(DTYPES[precision])  # fused in full precision, then rounded once
+    return round_inside(renderer) if precision == MIXED else renderer

@@ -7,11 +7,14 @@ coordinates, gate and drawn pixels are enlarged, source pixels are sampled at th
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from imtalker.renderer.eyes import EyePlacement
-from imtalker.renderer.motion_transfer import resample_coordinates, resize_coordinates
+from imtalker.renderer.motion_transfer import resample_coordinates, resize_coordinates, runs_on_cpu
 from imtalker.renderer.mouth_interior import MouthPlacement
 from imtalker.renderer.source import SourceFeatures, sharpen
 
@@ -54,8 +57,26 @@ def _linear(x: Tensor, size: int) -> Tensor:
 
 def move_pixels(source: SourceFeatures, coordinates: Tensor) -> Tensor:
     """Source pixels ``(B, 3, h, w)`` at the coordinates ``(B, h, w, 2)`` of the square."""
-    assert source.picture is not None
-    return resample_coordinates(source.picture, coordinates / source.reach)
+    picture = source.picture
+    assert picture is not None
+    if not (len(picture) == 1 and runs_on_cpu(picture, coordinates)):
+        return resample_coordinates(picture, coordinates / source.reach)
+    half = picture.shape[-1] / 2
+    pixels = (coordinates * (half / source.reach) + (half - 0.5)).numpy()
+    image = picture[0].permute(1, 2, 0).contiguous().numpy()
+    return torch.from_numpy(np.stack([remap(image, one) for one in pixels])).permute(0, 3, 1, 2)
+
+
+def remap(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """``image (H, W, 3)`` at the positions ``(h, w, 2)``, linearly; beyond its border the edge is repeated."""
+    none = None  # OpenCV's stubs do not know that x and y may come in one array
+    return cv2.remap(  # pyright: ignore[reportCallIssue]
+        image,
+        pixels,
+        none,  # pyright: ignore[reportArgumentType]
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def compose(layers: Layers, source: SourceFeatures, teeth: Tensor | None, size: int) -> tuple[Tensor, Tensor]:

@@ -30,6 +30,7 @@ from imtalker.faces.motion_reading import (
     head_points,
 )
 from imtalker.faces.rigid import CAMERA_DISTANCE
+from imtalker.renderer.motion_transfer import resize_coordinates
 
 LIMIT = 0.1  # half sides of the square; more than that is an error of the landmarks
 # Deviation of the weights and what fades them out, per level, in half sides of the square: the face, then its irises.
@@ -153,8 +154,7 @@ def follow_landmarks(coordinates: Tensor, targets: Tensor, weights: Tensor, land
             residual = residual * (LIMIT / length.clamp(min=LIMIT))
             cells = min(side, round(2 * CELLS_PER_DEVIATION / deviation))
             field = _spread(at, residual, weights[:, chosen], deviation, fading, cells)
-            field = F.interpolate(field, (side, side), mode="bilinear", align_corners=False)
-            coordinates = coordinates + field.permute(0, 2, 3, 1)
+            coordinates = coordinates + resize_coordinates(field, side)
     return coordinates
 
 
@@ -164,11 +164,11 @@ def _sample(coordinates: Tensor, at: Tensor) -> Tensor:
 
 
 def _spread(at: Tensor, values: Tensor, weights: Tensor, deviation: float, fading: float, cells: int) -> Tensor:
-    """Means ``(B, 2, cells, cells)`` of ``values (B, N, 2)`` at ``at (B, N, 2)`` with ``weights (B, N)`` and the
+    """Means ``(B, cells, cells, 2)`` of ``values (B, N, 2)`` at ``at (B, N, 2)`` with ``weights (B, N)`` and the
     separable ones of the distance."""
     centres = (torch.arange(cells, device=at.device) + 0.5) / cells * 2 - 1
     near = torch.exp(-0.5 * ((at[..., None] - centres) / deviation).square())  # (B, N, 2, cells)
     x, y = near[:, :, 0] * weights[..., None], near[:, :, 1]
     total = y.mT @ x
     sums = [(y * values[..., i : i + 1]).mT @ x for i in range(2)]
-    return torch.stack(sums, 1) / (total + fading)[:, None]
+    return torch.stack(sums, -1) / (total + fading)[..., None]

@@ -7,6 +7,8 @@ features). The attention map of the finest coarse level then guides a sparse res
 import math
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -94,7 +96,7 @@ class CrossAttention(nn.Module):
         with torch.autocast(q.device.type, enabled=False):
             # positions are read from these weights: half precision would quantise them
             weights = (q.float() @ keys.float().transpose(-1, -2)).softmax(-1)
-        return self.merge(weights.to(values.dtype) @ values), weights.mean(1)
+        return self.merge(weights.to(values.dtype) @ values), weights.mean(1) if self.heads > 1 else weights[:, 0]
 
 
 def attend_with_argmax(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -225,11 +227,14 @@ class ImplicitMotionTransfer(nn.Module):
         if self.resampler == "block":
             return Guide(weights=weights, index=index)
         # local soft-argmax: distant second peaks (the other eye) must not pull the position
-        near = self.neighbours[index]
-        local = weights.gather(2, near) * self.inside[index]
-        local = local / (local.sum(-1, keepdim=True) + 1e-8)
-        coordinates = (local[..., None] * self.centres[near]).sum(2)
+        local = weights.gather(2, self.neighbours[index]) * self.inside[index]
+        total = local.sum(-1, keepdim=True) + 1e-8
         side = math.isqrt(weights.shape[1])
+        window = math.isqrt(local.shape[-1])
+        local = local.unflatten(-1, (window, window))
+        steps = (torch.arange(window, device=local.device) - window // 2) * (2 / side)
+        step = torch.stack([local.sum(-2) @ steps, local.sum(-1) @ steps], -1) / total
+        coordinates = self.centres[index] + step
         cells = cell_positions(side).to(coordinates)
         displacement = to_displacement(coordinates.view(-1, side, side, 2), cells)
         if self.repairs_guide:
@@ -252,12 +257,39 @@ def resample_blocks(pooled: Tensor, index: Tensor, ratio: int) -> Tensor:
 
 def resample_coordinates(features: Tensor, coordinates: Tensor) -> Tensor:
     """Features at sub-cell source positions: ``(1 or B, C, H, W), (B, h, w, 2) -> (B, C, h, w)``, single precision."""
+    if len(features) == 1 and runs_on_cpu(features, coordinates):
+        return _look_up(features, coordinates)
     features = features.float().expand(len(coordinates), -1, -1, -1)
     return F.grid_sample(features, coordinates, mode="bilinear", padding_mode="border", align_corners=False)
 
 
+def runs_on_cpu(*tensors: Tensor) -> bool:
+    """Whether these are plain numbers of the CPU, without a graph of gradients."""
+    return not torch.is_grad_enabled() and all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
+
+
+def _look_up(features: Tensor, coordinates: Tensor) -> Tensor:
+    """``resample_coordinates`` of one map of at least 2 x 2 cells, channels last, as fused networks want it: a cell's
+    channels are then one piece of memory, and four of them are mixed."""
+    channels, height, width = features.shape[1:]
+    size = coordinates.new_tensor([width, height])
+    at = torch.minimum(((coordinates + 1) * size - 1).mul_(0.5).clamp_(min=0), size - 1)
+    first = torch.minimum(at.floor(), size - 2)
+    x, y = (at - first).unbind(-1)
+    corners = (first[..., 1:] * width + first[..., :1]).int() + torch.tensor([0, 1, width, width + 1], dtype=torch.int)
+    weights = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], -1)
+    table = features[0].permute(1, 2, 0).reshape(-1, channels)
+    found = F.embedding_bag(corners.flatten(0, -2), table, per_sample_weights=weights.flatten(0, -2), mode="sum")
+    return found.view(*coordinates.shape[:3], channels).permute(0, 3, 1, 2)
+
+
 def resize_coordinates(coordinates: Tensor, size: int) -> Tensor:
     """``(B, h, w, 2) -> (B, size, size, 2)`` bilinearly."""
+    if coordinates.shape[1:3] == (size, size):
+        return coordinates
+    if runs_on_cpu(coordinates):  # OpenCV takes a tenth of the time for maps of two channels
+        resized = [cv2.resize(one, (size, size), interpolation=cv2.INTER_LINEAR) for one in coordinates.numpy()]
+        return torch.from_numpy(np.stack(resized))
     x = coordinates.permute(0, 3, 1, 2)
     x = F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
     return x.permute(0, 2, 3, 1)

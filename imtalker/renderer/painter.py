@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.renderer.compose import DRAWN_SHARPENING, Layers, painted_parts
+from imtalker.renderer.compose import DRAWN_SHARPENING, Layers, painted_parts, remap
 from imtalker.renderer.renderer import Renderer
 from imtalker.renderer.source import BLUR_TAPS, SourceFeatures
 
@@ -79,15 +79,7 @@ class Painter:
         assert self._picture is not None
         half = len(self._picture) / 2
         pixels = coordinates[0].float().numpy() * np.float32(half / self.source.reach) + np.float32(half - 0.5)
-        pixels = _resize(pixels, self.size, cv2.INTER_LINEAR)
-        none = None  # OpenCV's stubs do not know that x and y may come in one array
-        return cv2.remap(  # pyright: ignore[reportCallIssue]
-            self._picture,
-            pixels,
-            none,  # pyright: ignore[reportArgumentType]
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        return remap(self._picture, _resize(pixels, self.size, cv2.INTER_LINEAR))
 
     def _lay_teeth(self, drawn: np.ndarray, opening: Tensor, light: Tensor, placement: Tensor) -> None:
         """Teeth into the drawn pixels, float ``(size, size, 3)``, in place."""

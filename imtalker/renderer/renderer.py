@@ -74,7 +74,8 @@ class Renderer(nn.Module):
         if not self.config.pixel_gate:
             return state
         picture, reach = wide or widen(image)
-        return replace(state, picture=magnify(picture), reach=reach, geometry=geometry, mouth=mouth, eyes=eyes)
+        picture = magnify(picture).contiguous(memory_format=torch.channels_last)  # it is looked up pixel by pixel
+        return replace(state, picture=picture, reach=reach, geometry=geometry, mouth=mouth, eyes=eyes)
 
     def encode_motion(self, frames: Tensor) -> Tensor:
         """Motion latents ``(B, motion_dim)`` of the frames ``(B, 3, S, S)`` in [0, 1]."""

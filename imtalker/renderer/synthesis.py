@@ -36,6 +36,17 @@ class Synthesis:
     opening: Tensor | None = None  # (B, 1, H, W) logits of the mouth's opening, through which teeth are seen
 
 
+def unshuffle(pixels: Tensor) -> Tensor:
+    """``F.pixel_unshuffle(pixels, 2)``, without gradients channels last, which it does not do by itself."""
+    if torch.is_grad_enabled():
+        return F.pixel_unshuffle(pixels, 2)
+    b, c, h, w = pixels.shape
+    cells = pixels.new_empty(b, h // 2, w // 2, c, 4)
+    for phase in range(4):
+        cells[..., phase] = pixels[..., phase // 2 :: 2, phase % 2 :: 2].permute(0, 2, 3, 1)
+    return cells.flatten(-2).permute(0, 3, 1, 2)
+
+
 class OffsetHead(nn.Module):
     """Refines source coordinates at twice the resolution of the features it reads."""
 
@@ -85,8 +96,8 @@ class FeaturePyramid(nn.Module):
         return self.attention[level - 1](x)
 
     def pixels(self, x: Tensor, slope: float) -> Tensor:
-        """The last features at twice their resolution, before the sigmoid, ``(B, outputs, H, W)``."""
-        return F.pixel_shuffle(self.final(F.leaky_relu(x, slope)), 2).float()
+        """The last features (used up) at twice their resolution, before the sigmoid, ``(B, outputs, H, W)``."""
+        return F.pixel_shuffle(self.final(F.leaky_relu(x, slope, inplace=not torch.is_grad_enabled())), 2).float()
 
 
 class OfficialSynthesis(FeaturePyramid):
@@ -172,7 +183,7 @@ class GatedSynthesis(FeaturePyramid):
                 parts = [resample_coordinates(source.fine[level - coarse], coordinates[-1])]
             if level == c.num_levels - 1:
                 pixels = move_pixels(source, resize_coordinates(coordinates[-1], c.output_size))
-                parts.append(F.pixel_unshuffle(pixels, 2))
+                parts.append(unshuffle(pixels))
             x = self.join(level, x, *parts)
             if level >= coarse - 1:
                 coordinates.append(self.offset[level - coarse + 1](x, coordinates[-1]))
