@@ -94,22 +94,22 @@ class Eyes:
             colour = tone(layer.plate) if share < SHUT else layer.plate
             own = layer.seen[..., None] * 255.0
             whites.append(cv2.resize(np.concatenate([colour, own], -1), PLATE[::-1], interpolation=cv2.INTER_AREA))
-            boxes.append([layer.origin, layer.origin + np.array([width, height])])
+            boxes.append(np.stack([layer.origin, layer.origin + np.array([width, height])]))
         skins = [lid_skin(square, points[closed_loop(*eye), :2], float(unit) * SQUARE / 2) for eye in EYES]
         skin = [np.concatenate([skin.skin, skin.lashes[..., None] * 127.5], -1) for skin in skins]
-        skin_boxes = [[skin.origin, skin.origin + skin.skin.shape[1::-1]] for skin in skins]
+        skin_boxes = [np.stack([skin.origin, skin.origin + np.array(skin.skin.shape[1::-1])]) for skin in skins]
         irises = [np.concatenate([tone(layer.iris[..., :3]), layer.iris[..., 3:]], -1) for layer in layers]
         return cls(
             edges=torch.stack([lines.edge for lines in lids]),
             rings=torch.stack([lines.ring for lines in lids]),
             unit=unit,
             whites=_single(np.stack(whites)).permute(0, 3, 1, 2) / 255,
-            boxes=_single(np.array(boxes)) / (SQUARE / 2) - 1,
+            boxes=_single(np.stack(boxes)) / (SQUARE / 2) - 1,
             irises=_single(np.stack(irises)).permute(0, 3, 1, 2) / 255,
             centres=_single(np.stack([layer.centre for layer in layers])) / (SQUARE / 2) - 1,
             radii=_single(np.array([layer.radius for layer in layers])) / (SQUARE / 2),
             skin=_single(np.stack([cv2.resize(s, SKIN[::-1]) for s in skin])).permute(0, 3, 1, 2) / 255,
-            skin_boxes=_single(np.array(skin_boxes)) / (SQUARE / 2) - 1,
+            skin_boxes=_single(np.stack(skin_boxes)) / (SQUARE / 2) - 1,
             lines=_single(np.array([s.line for s in skins])),
             shift=torch.stack(shifts),
         )

@@ -41,7 +41,7 @@ CELLS_PER_DEVIATION = 2  # of the grid on which weights are computed
 HEAD_AXIS = -6.0  # cm, depth of the axis that the face is bent round
 FACING = (0.05, 0.35)  # cosine between a landmark's normal and the view: not counted below, counted fully above
 _IRISES = [*IRIS_R, *IRIS_L]
-_UPPER_LIDS, _LOWER_LIDS = np.array(EYES).transpose(1, 0, 2)  # (2, 9) each
+_UPPER_LIDS, _LOWER_LIDS = (np.array([list(eye[row]) for eye in EYES]) for row in range(2))  # (2, 9) each
 UPPER_LID_SHARE = 0.8  # of the way that lids go towards each other
 
 

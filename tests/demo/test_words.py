@@ -18,6 +18,7 @@ from imtalker.demo.models import ModelHost
 from imtalker.demo.page.page import Page
 from imtalker.demo.page.tables import comparison_table, finished_words, progress_words, status, timing_table
 from imtalker.demo.settings import Settings
+from imtalker.devices import resolve_precision
 from imtalker.errors import ImTalkerError, InputError, WeightsError
 from tests.support.demo_setup import random_pipeline
 
@@ -136,7 +137,8 @@ def test_a_device_that_is_not_there_is_said_to_be():
 
 def test_nothing_is_said_where_nothing_went_wrong():
     host, asked = loading(lambda *_: None, preset="tiny", device="cpu")
-    assert host.describe()["note"] == "" and asked == [("tiny", "cpu", "float32")]
+    assert host.describe()["note"] == "" and [request[:2] for request in asked] == [("tiny", "cpu")]
+    assert asked[0][2] == resolve_precision("auto", torch.device("cpu"))
 
 
 def test_models_that_cannot_be_loaded_are_an_error_not_a_wait(caplog):

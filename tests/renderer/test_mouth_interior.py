@@ -7,8 +7,9 @@ import torch
 from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER, LIP_OUTER_LOWER, LIP_OUTER_UPPER
 from imtalker.faces.motion_reading import EXPRESSION, SQUARE, MotionBasis, read_portrait
 from imtalker.faces.neutral import jaw_displacement
+from imtalker.renderer.bands import BandFrame
 from imtalker.renderer.landmark_guide import FaceGeometry
-from imtalker.renderer.lips import LipLines, MouthFrame, keep_lips
+from imtalker.renderer.lips import LipLines, keep_lips
 from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement, _jaw_displacement, denture_of
 from imtalker.weights.load import MOTION_BASIS
 from imtalker.weights.presets import BUNDLED_WEIGHTS
@@ -118,7 +119,7 @@ def test_pursed_lips_hide_the_teeth(basis: MotionBasis) -> None:
 
 def test_values_along_a_line_are_linear_between_its_points(basis: MotionBasis) -> None:
     lines = LipLines.through(person(basis, 20)[0].landmarks[None]).outer
-    part = MouthFrame.round(lines, SIZE)
+    part = BandFrame.round(lines, SIZE)
     line, values = (
         part.turned(lines)[:, 0],
         torch.rand(1, lines.shape[2], 2, generator=torch.Generator().manual_seed(0)),
