@@ -12,7 +12,6 @@ import hashlib
 import importlib.util
 import logging
 import os
-import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
@@ -158,7 +157,8 @@ def _angle(left: np.ndarray, right: np.ndarray) -> float:
 def _landmarks(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
     mediapipe, _ = _mediapipe()
     cut, cut_to_image = _cut(image, region)
-    found = _landmarker().detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=cut))
+    with _landmarker() as landmarker:
+        found = landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=cut))
     if not found.face_landmarks:
         return None
     relative = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]]) * _CUT_SIZE
@@ -201,39 +201,49 @@ def _mediapipe() -> tuple[Any, Any]:
     return mediapipe, vision
 
 
-_threads = threading.local()
+_idle: list[Any] = []  # landmarkers that nobody uses; a list's pop and append are atomic
 
 
-def _landmarker() -> Any:
-    """The calling thread's landmarker, made at its first call (0.2 s, 24 MB), closed when the thread ends."""
-    if not hasattr(_threads, "landmarker"):
-        mediapipe, vision = _mediapipe()
-        options = vision.FaceLandmarkerOptions(
-            mediapipe.tasks.BaseOptions(model_asset_path=str(bundle_path())),
-            vision.RunningMode.IMAGE,
-            output_face_blendshapes=True,
-        )
-        try:
-            with _quiet_stderr():
-                landmarker = vision.FaceLandmarker.create_from_options(options)
-        except (OSError, RuntimeError, ValueError) as error:
-            remedy = "on Debian and Ubuntu: apt-get install libegl1 libgles2"
-            raise WeightsError(f"MediaPipe cannot be started ({error}); {remedy}") from error
-        landmarker.__class__ = _quietly_closed(vision.FaceLandmarker)
-        _threads.landmarker = landmarker
-    return _threads.landmarker
+@contextlib.contextmanager
+def _landmarker() -> Iterator[Any]:
+    """A landmarker for one caller at a time. As many are made (0.2 s, 24 MB each) as are asked for at once; one that
+    failed is not used again.
+
+    They live as long as the process: closing one, as ending threads did, now and then ends it by a segmentation fault
+    inside MediaPipe.
+    """
+    try:
+        landmarker = _idle.pop()
+    except IndexError:
+        landmarker = _make_landmarker()
+    yield landmarker
+    _idle.append(landmarker)
+
+
+def _make_landmarker() -> Any:
+    mediapipe, vision = _mediapipe()
+    options = vision.FaceLandmarkerOptions(
+        mediapipe.tasks.BaseOptions(model_asset_path=str(bundle_path())),
+        vision.RunningMode.IMAGE,
+        output_face_blendshapes=True,
+    )
+    try:
+        with _quiet_stderr():
+            landmarker = vision.FaceLandmarker.create_from_options(options)
+    except (OSError, RuntimeError, ValueError) as error:
+        remedy = "on Debian and Ubuntu: apt-get install libegl1 libgles2"
+        raise WeightsError(f"MediaPipe cannot be started ({error}); {remedy}") from error
+    landmarker.__class__ = _never_closed(vision.FaceLandmarker)
+    return landmarker
 
 
 @lru_cache(maxsize=1)
-def _quietly_closed(landmarker: type) -> type:
-    """The class with another destructor: MediaPipe's own prints a traceback when the interpreter ends."""
+def _never_closed(landmarker: type) -> type:
+    """The class without its destructor, which closes it."""
 
     class Landmarker(landmarker):
         def __del__(self) -> None:
-            # At the end the library's worker thread is gone: closing fails, and would free nothing more.
-            if not sys.is_finalizing():
-                with contextlib.suppress(RuntimeError):
-                    self.close()
+            pass
 
     return Landmarker
 

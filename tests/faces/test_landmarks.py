@@ -159,6 +159,29 @@ def test_threads_give_the_same_landmarks(portrait):
     assert all(np.array_equal(face.points, own.points) for face in found)
 
 
+def test_threads_that_end_leave_their_landmarker_to_the_next(portrait, monkeypatch):
+    made = []
+    make = face_mesh._make_landmarker
+    monkeypatch.setattr(face_mesh, "_make_landmarker", lambda: made.append(make()) or made[-1])
+    monkeypatch.setattr(face_mesh, "_idle", [])
+    for _ in range(4):
+        thread = threading.Thread(target=find_faces, args=(portrait,))
+        thread.start()
+        thread.join()
+    assert len(made) == 1 and face_mesh._idle == made
+
+
+def test_a_landmarker_that_failed_is_not_used_again(portrait, monkeypatch):
+    class Failing:
+        def detect(self, _):
+            raise RuntimeError("broken")
+
+    monkeypatch.setattr(face_mesh, "_idle", [Failing()])
+    with pytest.raises(RuntimeError):
+        find_faces(portrait)
+    assert face_mesh._idle == [] and len(find_faces(portrait)) == 1
+
+
 def test_the_file_of_the_networks_is_checked(monkeypatch):
     monkeypatch.setattr(face_mesh, "BUNDLE_SHA256", "0" * 64)
     face_mesh.bundle_path.cache_clear()
