@@ -30,15 +30,6 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     return device
 
 
-def resolve_dtype(name: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """The type that numbers are kept in, see ``resolve_precision``.
-
-    Raises:
-        InputError: unknown type.
-    """
-    return DTYPES[resolve_precision(name, device)]
-
-
 def resolve_precision(name: str | torch.dtype, device: torch.device) -> str:
     """One of ``DTYPES``. "auto" is bfloat16 on CUDA devices that compute in it (not those that emulate it), float16 on
     older ones with fast half precision (V100, T4, RTX 20), "mixed" on CPUs that compute in bfloat16, else float32.

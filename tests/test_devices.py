@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from imtalker.devices import resolve_dtype, resolve_precision
+from imtalker.devices import DTYPES, resolve_precision
 from imtalker.errors import InputError, WeightsError
 from imtalker.pipeline.loading import Attempt, load_working_pipeline, next_attempt, render_once
 
@@ -36,13 +36,13 @@ def test_cards_compute_in_what_they_have(card, name):
     device = card(CARDS[name])
     assert torch.cuda.is_bf16_supported()  # emulated, on the old ones
     wanted = {6: torch.float32, 7: torch.float16}.get(CARDS[name][0], torch.bfloat16)
-    assert resolve_dtype("auto", device) == wanted
-    assert resolve_dtype("fp32", device) == torch.float32
+    assert DTYPES[resolve_precision("auto", device)] == wanted
+    assert DTYPES[resolve_precision("fp32", device)] == torch.float32
 
 
 def test_other_devices_keep_single_precision():
     for device in ("cpu", "mps"):
-        assert resolve_dtype("auto", torch.device(device)) == torch.float32
+        assert DTYPES[resolve_precision("auto", torch.device(device))] == torch.float32
 
 
 @pytest.mark.parametrize(("avx512", "amx"), [(False, False), (True, False), (False, True)])

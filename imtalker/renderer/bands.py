@@ -37,9 +37,7 @@ class BandFrame:
         y, x = torch.meshgrid(centres[top:bottom], centres[left:right], indexing="ij")
         screen = torch.stack([x, y], -1)
         axis = (lines if along is None else along)[:, 0]
-        first = axis[:, 0]
-        direction = F.normalize(axis[:, -1] - first, dim=-1)
-        axes = torch.stack([direction, torch.stack([-direction[:, 1], direction[:, 0]], -1)], 1)
+        first, axes = axis[:, 0], axes_along(axis)
         along, across = torch.einsum("bhwk,bck->cbhw", screen - first[:, None, None], axes)
         return cls(left, top, screen, along, across, first[:, None, None], axes)
 
@@ -84,7 +82,18 @@ def _at(along: Tensor, line: Tensor, values: Tensor) -> Tensor:
     return torch.lerp(low, high, share[..., None]).unflatten(1, along.shape[1:])
 
 
-def curve(lines: Tensor) -> Tensor:
+def axes_along(lines: Tensor) -> Tensor:
+    """Unit vectors ``(B, 2, 2)``: from end to end of lines ``(B, P, 2)``, and downwards across."""
+    along = F.normalize(lines[:, -1] - lines[:, 0], dim=-1)
+    return torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
+
+
+def pair_of_curves(landmarks: Tensor, upper: tuple[int, ...], lower: tuple[int, ...]) -> Tensor:
+    """Smooth lines ``(B, 2, P, 2)`` through two rows of landmarks ``(B, N, 2)``."""
+    return _curve(torch.stack([landmarks[:, list(upper)], landmarks[:, list(lower)]], 1).float())
+
+
+def _curve(lines: Tensor) -> Tensor:
     """Catmull-Rom curves ``(B, L, P, 2)`` through points ``(B, L, n, 2)``."""
     count = lines.shape[2]
     at = torch.linspace(0, count - 1, (count - 1) * SUBDIVISION + 1)

@@ -5,7 +5,7 @@ face's geometry says where the lids' edges and the irises lie; the skin of the l
 the portrait's own as far as it is seen there and painted where it is not. Nothing of it is learned.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,11 +16,12 @@ from torch import Tensor
 from imtalker.faces.eyeball import IRIS_EXTENT, build_eye
 from imtalker.faces.lid_skin import lid_skin
 from imtalker.faces.mesh import EYE_CORNERS, EYES, IRISES, closed_loop
-from imtalker.faces.motion_reading import EYE_LEVER, GAZE_ZERO, LOG_SCALE_UNIT, MEAN_SCALE, SQUARE
+from imtalker.faces.motion_reading import EYE_LEVER, GAZE_ZERO, SQUARE
 from imtalker.faces.tone import Tone
-from imtalker.renderer.bands import BandFrame, smoothstep
+from imtalker.renderer.bands import BandFrame, axes_along, smoothstep
 from imtalker.renderer.landmark_guide import FaceGeometry, gaze_sine
 from imtalker.renderer.lids import LidLines, LidSkinPlaces, skin_places
+from imtalker.renderer.portrait_part import PortraitPart, face_unit, single
 
 PLATE, SKIN = (96, 160), (96, 144)  # texels of the white of an eye, and of the skin round it
 RIM = 0.004  # half sides of the square, over which an eyeball appears along a lid
@@ -54,7 +55,7 @@ class EyePlacement:
 
 
 @dataclass(frozen=True, eq=False)
-class Eyes:
+class Eyes(PortraitPart):
     """Both eyes of one person, the image's left one first: single precision."""
 
     edges: Tensor  # (2, 1, 2, P, 2) of the portrait's lids, see ``LidLines``
@@ -73,7 +74,7 @@ class Eyes:
     @classmethod
     def of(cls, square: np.ndarray, points: np.ndarray, geometry: FaceGeometry) -> "Eyes":
         """Of the person in a square (512,512,3) uint8 with landmarks (478,3)."""
-        unit = _unit(geometry.motion[None])[0]
+        unit = face_unit(geometry.motion[None])[0]
         shares = geometry.lid_shares(geometry.motion[None])[0]
         tone = Tone.of(square, points)
         lids = LidLines.through(geometry.landmarks[None])
@@ -103,24 +104,20 @@ class Eyes:
             edges=torch.stack([lines.edge for lines in lids]),
             rings=torch.stack([lines.ring for lines in lids]),
             unit=unit,
-            whites=_single(np.stack(whites)).permute(0, 3, 1, 2) / 255,
-            boxes=_single(np.stack(boxes)) / (SQUARE / 2) - 1,
-            irises=_single(np.stack(irises)).permute(0, 3, 1, 2) / 255,
-            centres=_single(np.stack([layer.centre for layer in layers])) / (SQUARE / 2) - 1,
-            radii=_single(np.array([layer.radius for layer in layers])) / (SQUARE / 2),
-            skin=_single(np.stack([cv2.resize(s, SKIN[::-1]) for s in skin])).permute(0, 3, 1, 2) / 255,
-            skin_boxes=_single(np.stack(skin_boxes)) / (SQUARE / 2) - 1,
-            lines=_single(np.array([s.line for s in skins])),
+            whites=single(np.stack(whites)).permute(0, 3, 1, 2) / 255,
+            boxes=single(np.stack(boxes)) / (SQUARE / 2) - 1,
+            irises=single(np.stack(irises)).permute(0, 3, 1, 2) / 255,
+            centres=single(np.stack([layer.centre for layer in layers])) / (SQUARE / 2) - 1,
+            radii=single(np.array([layer.radius for layer in layers])) / (SQUARE / 2),
+            skin=single(np.stack([cv2.resize(s, SKIN[::-1]) for s in skin])).permute(0, 3, 1, 2) / 255,
+            skin_boxes=single(np.stack(skin_boxes)) / (SQUARE / 2) - 1,
+            lines=single(np.array([s.line for s in skins])),
             shift=torch.stack(shifts),
         )
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Eyes":
-        """The same on another device; the precision stays."""
-        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
-
     def place(self, motion: Tensor, landmarks: Tensor) -> EyePlacement:
         """For motions ``(B, 32)`` and where they bring the landmarks, ``(B, N, 2)``."""
-        unit = _unit(motion.float())
+        unit = face_unit(motion.float())
         shift = self.shift * self.shift.new_tensor([1.0, -1.0]) * unit[:, None, None]
         irises = landmarks[:, [iris[0] for iris in IRISES]].float() + shift
         return EyePlacement(LidLines.through(landmarks), irises, unit)
@@ -199,13 +196,7 @@ def _to_portrait(lines: LidLines, source: LidLines, unit: Tensor, source_unit: T
     """Linear maps ``(B, 2, 2)`` of an eye's plane from frames to the portrait: corners to corners, heights by the size
     of the face."""
     scale = torch.stack([source.width / lines.width, source_unit / unit], -1)
-    return _axes(source.edge).mT @ (scale[..., None] * _axes(lines.edge))
-
-
-def _axes(edges: Tensor) -> Tensor:
-    """Unit vectors ``(B, 2, 2)`` from corner to corner of an eye, and downwards across."""
-    along = F.normalize(edges[:, 0, -1] - edges[:, 0, 0], dim=-1)
-    return torch.stack([along, torch.stack([-along[:, 1], along[:, 0]], -1)], 1)
+    return axes_along(source.edge[:, 0]).mT @ (scale[..., None] * axes_along(lines.edge[:, 0]))
 
 
 def _mapped(points: Tensor, maps: Tensor) -> Tensor:
@@ -213,15 +204,10 @@ def _mapped(points: Tensor, maps: Tensor) -> Tensor:
 
 
 def _looked_up(picture: Tensor, places: Tensor) -> Tensor:
-    """Colours ``(B, C, h, w)`` of ``picture (1, C, H, W)`` at ``places (B, h, w, 2)`` in [-1, 1]."""
+    """Colours ``(B, C, h, w)`` of ``picture (1, C, H, W)`` at ``places (B, h, w, 2)`` in [-1, 1].
+
+    For so few pixels and channels this is faster than ``resample_coordinates``.
+    """
     return F.grid_sample(
         picture.float().expand(len(places), -1, -1, -1), places, padding_mode="border", align_corners=False
     )
-
-
-def _unit(motion: Tensor) -> Tensor:
-    return MEAN_SCALE * (motion[:, 5] * LOG_SCALE_UNIT).exp() / (SQUARE / 2)
-
-
-def _single(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.asarray(array, np.float32, order="C"))

@@ -6,7 +6,7 @@ difference at the landmarks is spread over the picture by normalised Gaussian we
 wide to narrow, and fades out away from the face. Nothing of it is learned.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,10 +19,8 @@ from imtalker.faces.motion_reading import (
     EXPRESSION,
     EYE_LEVER,
     GAZE,
-    LOG_SCALE_UNIT,
     MAX_GAZE_SINE,
     MEAN_PIVOT,
-    MEAN_SCALE,
     PIVOT,
     SQUARE,
     TRANSLATION_UNIT,
@@ -31,6 +29,7 @@ from imtalker.faces.motion_reading import (
 )
 from imtalker.faces.rigid import CAMERA_DISTANCE
 from imtalker.renderer.motion_transfer import resize_coordinates
+from imtalker.renderer.portrait_part import PortraitPart, face_unit, single
 
 LIMIT = 0.1  # half sides of the square; more than that is an error of the landmarks
 # Deviation of the weights and what fades them out, per level, in half sides of the square: the face, then its irises.
@@ -46,7 +45,7 @@ UPPER_LID_SHARE = 0.8  # of the way that lids go towards each other
 
 
 @dataclass(frozen=True, eq=False)
-class FaceGeometry:
+class FaceGeometry(PortraitPart):
     """The landmarks of one portrait, and how they move: single precision, N = 478."""
 
     landmarks: Tensor  # (N, 2) in the square, [-1, 1], x right and y down
@@ -61,11 +60,7 @@ class FaceGeometry:
         """Of landmarks (478,3), pixels of a square of 512, and the motion (32,) read from them."""
         square, gap = points[:, :2] / (SQUARE / 2) - 1, basis.face[_UPPER_LIDS, 1] - basis.face[_LOWER_LIDS, 1]
         arrays = (square, head_points(points, basis), motion, basis.components, basis.lid_readout, gap)
-        return cls(*(torch.from_numpy(np.asarray(array, np.float32)) for array in arrays))
-
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "FaceGeometry":
-        """The same on another device. The precision stays: half of it is too coarse for coordinates."""
-        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+        return cls(*map(single, arrays))
 
     def place(self, motion: Tensor) -> tuple[Tensor, Tensor]:
         """Where the landmarks lie, ``(B, N, 2)`` in [-1, 1], when the face moves by ``motion (B, 32)``; and how far
@@ -117,12 +112,11 @@ def gaze_sine(motion: Tensor) -> Tensor:
 def project(head: Tensor, motion: Tensor) -> Tensor:
     """Points ``(B, N, 3)`` of the head frame, cm -> ``(B, N, 2)`` in the square: what ``read_head`` undoes."""
     rotation = _rotation(motion[:, :3] * ANGLE_UNIT)
-    scale = MEAN_SCALE * (motion[:, 5:6] * LOG_SCALE_UNIT).exp()
     pivot, mean_pivot = (motion.new_tensor(x) for x in (PIVOT, MEAN_PIVOT))
     origin = motion[:, 3:5] * TRANSLATION_UNIT + mean_pivot - (rotation @ pivot)[:, :2]
     turned = head @ rotation.mT
     nearer = 1 / (1 - turned[..., 2:] / CAMERA_DISTANCE)
-    seen = (turned[..., :2] + origin[:, None]) * (scale[:, None] * nearer / (SQUARE / 2))
+    seen = (turned[..., :2] + origin[:, None]) * (face_unit(motion)[:, None, None] * nearer)
     return seen * motion.new_tensor([1.0, -1.0])
 
 

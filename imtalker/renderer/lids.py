@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from imtalker.faces.mesh import EYE_RINGS, EYES
-from imtalker.renderer.bands import BandFrame, curve, smoothstep
+from imtalker.renderer.bands import BandFrame, pair_of_curves, smoothstep
 
 EDGE = 0.14, 0.35  # cm of a lid, and at most this share of it, that moves with its edge as it is
 STRETCHED = 0.6  # share of the rest, next to the edge, that makes up for the lid's way
@@ -28,8 +28,7 @@ class LidLines:
     def through(cls, landmarks: Tensor) -> "tuple[LidLines, LidLines]":
         """Of both eyes, the image's left one first, through landmarks ``(B, N, 2)``."""
         return tuple(  # pyright: ignore[reportReturnType]
-            cls(*(curve(torch.stack([landmarks[:, list(line)] for line in lines], 1).float()) for lines in eye))
-            for eye in zip(EYES, EYE_RINGS, strict=True)
+            cls(*(pair_of_curves(landmarks, *lines) for lines in eye)) for eye in zip(EYES, EYE_RINGS, strict=True)
         )
 
     def __getitem__(self, frames: slice) -> "LidLines":

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER, LIP_OUTER_LOWER, LIP_OUTER_UPPER
-from imtalker.renderer.bands import BandFrame, curve, smoothstep
+from imtalker.renderer.bands import BandFrame, pair_of_curves, smoothstep
 
 MARGIN = 0.02  # half sides of the square beyond the lips, over which they pass into what is round them
 INSET = 0.15  # share of lips that touch in the portrait, next to each other, not shown once they part: their seam
@@ -28,12 +28,8 @@ class LipLines:
     @classmethod
     def through(cls, landmarks: Tensor) -> "LipLines":
         """Smooth lines through landmarks ``(B, N, 2)``."""
-        return cls(
-            *(
-                curve(torch.stack([landmarks[:, list(upper)], landmarks[:, list(lower)]], 1).float())
-                for upper, lower in ((LIP_INNER_UPPER, LIP_INNER_LOWER), (LIP_OUTER_UPPER, LIP_OUTER_LOWER))
-            )
-        )
+        inner, outer = (LIP_INNER_UPPER, LIP_INNER_LOWER), (LIP_OUTER_UPPER, LIP_OUTER_LOWER)
+        return cls(pair_of_curves(landmarks, *inner), pair_of_curves(landmarks, *outer))
 
     def __getitem__(self, frames: slice) -> "LipLines":
         return LipLines(self.inner[frames], self.outer[frames])

@@ -6,7 +6,7 @@ jaw. So the inside of the mouth is painted as that of the photo puppets of the t
 and nothing of it is learned.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,8 +17,6 @@ from imtalker.faces.denture import PLATE_HALF_CM, Denture, fit_denture
 from imtalker.faces.mesh import LIP_INNER_UPPER, NUM_FACE
 from imtalker.faces.motion_reading import (
     EXPRESSION,
-    LOG_SCALE_UNIT,
-    MEAN_SCALE,
     SQUARE,
     MotionBasis,
     head_points,
@@ -29,6 +27,7 @@ from imtalker.faces.neutral import JAW_ANGLE, JAW_AXIS, JAW_GLIDE, jaw_displacem
 from imtalker.renderer.bands import BandFrame, smoothstep
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.lips import LipLines
+from imtalker.renderer.portrait_part import PortraitPart, face_unit, single
 
 CHIN = (152, 148, 377)  # landmarks on the lowest part of the jaw
 RIM = 0.006  # half sides of the square, over which the inside appears along the lips
@@ -60,7 +59,7 @@ class MouthPlacement:
 
 
 @dataclass(frozen=True, eq=False)
-class MouthInterior:
+class MouthInterior(PortraitPart):
     """The mouth of one person, closed or not: single precision."""
 
     plates: Tensor  # (2, 4, h, w) teeth in [0, 1], premultiplied, upper row first
@@ -85,20 +84,16 @@ class MouthInterior:
         width = np.linalg.norm(neutral[LIP_INNER_UPPER[-1]] - neutral[LIP_INNER_UPPER[0]])
         cavity, tongue = (teeth.toned(colour) / 255 for colour in (CAVITY, TONGUE))
         return cls(
-            plates=_single(teeth.toned_plates().transpose(0, 3, 1, 2) / 255),
-            corners=_single(teeth.corners()),
-            jaw=_single(chin / opened),
-            cavity=_single(cavity),
-            tongue=_single(tongue),
-            width=_single(width),
+            plates=single(teeth.toned_plates().transpose(0, 3, 1, 2) / 255),
+            corners=single(teeth.corners()),
+            jaw=single(chin / opened),
+            cavity=single(cavity),
+            tongue=single(tongue),
+            width=single(width),
             inner=lips.inner,
             outer=lips.outer,
             gap=gap,
         )
-
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "MouthInterior":
-        """The same on another device; the precision stays."""
-        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     @property
     def lips(self) -> LipLines:
@@ -114,7 +109,7 @@ class MouthInterior:
         seen = geometry.carry(corners, motion).view(-1, 2, 3, 2)
         inverse = torch.linalg.inv((seen[:, :, 1:] - seen[:, :, :1]).mT)  # of plate -> square, (B, 2, 2, 2)
         rows = torch.cat([inverse, -inverse @ seen[:, :, 0, :, None]], -1)
-        unit = MEAN_SCALE * (motion[:, 5] * LOG_SCALE_UNIT).exp() / (SQUARE / 2)
+        unit = face_unit(motion)
         return MouthPlacement(LipLines.through(landmarks).sealed(self.gap), rows, unit)
 
     def paint(self, placement: MouthPlacement, size: int) -> tuple[Tensor, int, int]:
@@ -169,10 +164,6 @@ def denture_of(square: np.ndarray, points: np.ndarray, geometry: FaceGeometry, b
 
     neutral = neutral_face(read_head(points, basis), basis)
     return fit_denture(square, points, to_photo, neutral, head_points(points, basis))
-
-
-def _single(array: np.ndarray | np.floating) -> Tensor:
-    return torch.from_numpy(np.asarray(array, np.float32, order="C"))
 
 
 def _shadow(below: Tensor, above: Tensor, along: Tensor) -> Tensor:

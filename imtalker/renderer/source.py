@@ -10,6 +10,7 @@ from torch import Tensor
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior
+from imtalker.renderer.portrait_part import PortraitPart
 
 MARGIN = 0.125  # of the square's side, kept beyond each border for heads that move away from it
 MAGNIFICATION = 2
@@ -18,7 +19,7 @@ BLUR_TAPS = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
 def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
-    if isinstance(value, Tensor | FaceGeometry | MouthInterior | Eyes):
+    if isinstance(value, Tensor | PortraitPart):
         return value.to(device=device, dtype=dtype)
     if isinstance(value, tuple):
         return tuple(_convert(v, device, dtype) for v in value)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from imtalker import CropBox, MotionControls, SamplingOptions, Timings, load_motion, save_motion, save_video
-from imtalker.devices import resolve_device, resolve_dtype
+from imtalker.devices import DTYPES, resolve_device, resolve_precision
 from imtalker.errors import InputError, NoFaceError
 from imtalker.generator.head_transfer import back_and_forth, head_controls
 from imtalker.generator.motion_style import MotionStyle
@@ -363,10 +363,10 @@ def test_several_runs_at_once_do_not_mix(pipeline, portrait):
 
 def test_devices():
     assert resolve_device("auto").type in ("cpu", "cuda", "mps")
-    assert resolve_dtype("auto", torch.device("cpu")) is torch.float32
-    assert resolve_dtype("bf16", torch.device("cpu")) is torch.bfloat16
+    assert DTYPES[resolve_precision("auto", torch.device("cpu"))] is torch.float32
+    assert DTYPES[resolve_precision("bf16", torch.device("cpu"))] is torch.bfloat16
     for wrong in ("tpu", "cuda:99", "nonsense"):
         with pytest.raises(InputError):
             resolve_device(wrong)
     with pytest.raises(InputError):
-        resolve_dtype("int8", torch.device("cpu"))
+        resolve_precision("int8", torch.device("cpu"))
