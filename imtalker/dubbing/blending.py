@@ -24,8 +24,8 @@ class Blender:
 
     def __call__(
         self, frame: np.ndarray, patch: Patch, lower: np.ndarray, to_image: np.ndarray, strength: float, fresh: bool
-    ) -> np.ndarray:
-        """A new picture; outside the mask it equals ``frame`` bit for bit.
+    ) -> None:
+        """Blend a patch into a frame, in place; outside the mask nothing changes.
 
         Args:
             frame: uint8 RGB ``(H, W, 3)``.
@@ -34,9 +34,8 @@ class Blender:
             strength: 0 the frame as it is, 1 the patch.
             fresh: nothing continues from the frame before (a cut).
         """
-        result = frame.copy()
         height, width = patch.pixels.shape[:2]
-        area = result[patch.top : patch.top + height, patch.left : patch.left + width]
+        area = frame[patch.top : patch.top + height, patch.left : patch.left + width]
         mask = soft_mask(
             np.concatenate([lower, patch.lower]) - [patch.left, patch.top], (height, width), pixels_per_cm(to_image)
         )
@@ -46,7 +45,6 @@ class Blender:
         new = new + self._colour_drift(old - new, mask, fresh)
         mixed = old + (strength * mask)[..., None] * (new - old)
         area[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-        return result
 
     def _sharpened(self, new: np.ndarray, old: np.ndarray, mask: np.ndarray, fresh: bool) -> np.ndarray:
         """The patch with as much fine detail as the picture has in the mask's rim, where both show the same skin."""

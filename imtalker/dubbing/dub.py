@@ -1,7 +1,7 @@
 """``dub``: a video and new speech -> the same video with a new mouth, frame by frame."""
 
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -16,18 +16,22 @@ from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.engine import MouthEngine, Patch
 from imtalker.dubbing.engines import describe_engine, engine_name, make_engine
-from imtalker.dubbing.lips import articulated, onto_clip, own_articulation, resampled, speech_motion
+from imtalker.dubbing.following import Follower, following
+from imtalker.dubbing.lips import articulated, clip_head, onto_clip, own_articulation, resampled, speech_motion
+from imtalker.dubbing.looking import Look, Looked, look
 from imtalker.dubbing.options import DubOptions
-from imtalker.dubbing.timing import Plan, make_plan, pauses, strength
+from imtalker.dubbing.remarks import lost_remarks, plan_remarks
+from imtalker.dubbing.timing import Fading, Plan, make_plan, pauses
 from imtalker.dubbing.tracking import FaceTrack
-from imtalker.dubbing.understanding import Followed, Understood, understand
 from imtalker.errors import InputError
+from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.voice_activity import sound_remarks
-from imtalker.media.ahead import ahead, one_later
-from imtalker.media.audio import Audio
+from imtalker.media.ahead import ahead
+from imtalker.media.audio import Audio, load_clip_sound
 from imtalker.media.frame_order import frames_in_order
 from imtalker.media.labels import AI_LABEL, Label
+from imtalker.media.remark import Remark
 from imtalker.media.side_by_side import SideBySide, SideBySideWriter
 from imtalker.media.sound_blocks import AudioTrack, SoundMix
 from imtalker.pipeline.animation import Animation, FrameChunk
@@ -37,8 +41,9 @@ from imtalker.pipeline.recipe import make_recipe
 from imtalker.pipeline.rendering import record
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
+from imtalker.pipeline.workers import by_one_thread
 
-Progress = Callable[[int, int], None]  # frames followed, frames to follow
+Progress = Callable[[int, int], None]  # frames of the clip looked at, frames to look at
 
 
 def dub(
@@ -54,9 +59,10 @@ def dub(
 ) -> Animation:
     """Give a person in a video new lips for new speech; head, eyes, background, size and frame rate are kept.
 
-    The clip is read twice: here the face is followed, while iterating the frames are drawn. Neither keeps frames, so
-    memory does not depend on the clip's length. Where the face is lost or turned beyond 30 degrees the original is
-    shown, faded in and out; ``Animation.remarks`` says for how long.
+    Here the clip's first seconds are looked at; while iterating the face is followed, a few seconds ahead of the frames
+    that are drawn. Frames are not kept, so memory does not depend on the clip's length. Where the face is lost or
+    turned beyond 30 degrees the original is shown, faded in and out; ``Animation.remarks`` says for how long, once all
+    of the clip has been followed.
 
     Args:
         pipeline: with a preset whose motion has named parts ("tiny").
@@ -66,7 +72,7 @@ def dub(
         options: see ``DubOptions``.
         sampling: of the motion; the preset's by default.
         engine: "completion", "renderer", or an object that draws mouths; None: see ``engine_name``.
-        progress: called with the frames followed so far and all of them.
+        progress: called with the frames of the clip looked at so far and all that are.
 
     Raises:
         NoFaceError: no face, or none that can be dubbed.
@@ -75,11 +81,11 @@ def dub(
     steps = dub_in_steps(pipeline, video, audio, options, sampling, engine=engine, timings=timings)
     while True:
         try:
-            followed = next(steps)
+            looked = next(steps)
         except StopIteration as end:
             return end.value
         if progress is not None:
-            progress(*followed)
+            progress(*looked)
 
 
 def dub_in_steps(
@@ -91,11 +97,11 @@ def dub_in_steps(
     *,
     engine: MouthEngine | str | None = None,
     timings: Timings | None = None,
-) -> Generator[Followed, None, Animation]:
-    """``dub`` for a caller who goes on with other things while the face is followed, or gives up."""
+) -> Generator[Looked, None, Animation]:
+    """``dub`` for a caller who goes on with other things while the clip is looked at, or gives up."""
     options, sampling = options or DubOptions(), sampling or pipeline.preset.sampling
     timings = timings or Timings()
-    check_can_dub(pipeline)
+    basis = check_can_dub(pipeline)
     drawn_by: dict[str, Any] = {}
     if engine is None or isinstance(engine, str):
         name = engine_name(pipeline, engine)
@@ -105,12 +111,21 @@ def dub_in_steps(
         speech = audio if isinstance(audio, Speech) else Speech.read(audio)
     sound = dubbed_sound(clip, speech, options.background_sound)
     plan = plan_of(clip, speech, options)
-    found = yield from understand(pipeline, clip, plan, options, timings)
+    found = yield from look(pipeline, basis, clip, plan, options, timings)
+    with timings.measure("motion_generation"):
+        factor = _articulation(pipeline, clip, found, options, sampling)
+    windows: list[Tensor] = []
+    late: list[Remark] = []
+
+    def lips(follower: Follower) -> Iterator[Tensor]:
+        moments = plan.clip_frames_at(num_video_frames(len(speech.waveform)))
+        head = clip_head(found.glances, follower, moments)
+        motion = speech_motion(pipeline, speech.waveform, found.references, head, sampling)
+        return record(articulated(motion, found.references, factor), windows)
+
     silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
-    shown = strength(found.plan, found.track, silent)
-    kept: list[Tensor] = []
-    windows, factor = _lips(pipeline, clip, speech.waveform, found, options, sampling, timings)
-    chunks = _draw(pipeline, engine, clip, found, record(windows, kept), shown, options.label, timings)
+    groups = _drawn(pipeline, basis, engine, clip, plan, found, lips, silent, late)
+    chunks = _finished(pipeline, groups, clip, plan, options.label, timings)
     recipe = make_recipe(
         pipeline.models,
         pipeline.precision,
@@ -121,9 +136,9 @@ def dub_in_steps(
         speech=speech.recipe,
         dubbing={**asdict(options), "articulation": factor, **drawn_by},
     )
-    remarks = (*clip.remarks, *sound_remarks(speech.waveform), *found.remarks)
+    early = *clip.remarks, *sound_remarks(speech.waveform), *plan_remarks(plan, clip.num_frames), *found.remarks
     return Animation(
-        chunks, plan.total, clip.size, recipe, timings, sound, early_remarks=remarks, windows=kept, fps=clip.fps
+        chunks, plan.total, clip.size, recipe, timings, sound, 0.0, early, late, windows=windows, fps=clip.fps
     )  # fmt: skip
 
 
@@ -156,91 +171,100 @@ def original_beside(path: Path, clip: DubClip, plan: Plan, **video: Any) -> Side
     return SideBySideWriter(path, SideBySide(("original", "dubbed"), clip.size), original, fps=clip.fps, **video)
 
 
-def check_can_dub(pipeline: TalkingHeadPipeline) -> None:
-    """Raise InputError for a preset that cannot dub."""
-    if pipeline.models.generator.config.motion_layout != "explicit":
+def check_can_dub(pipeline: TalkingHeadPipeline) -> MotionBasis:
+    """Raise InputError for a preset that cannot dub; how landmarks follow from the motion of one that can."""
+    basis = pipeline.models.motion_basis
+    if pipeline.models.generator.config.motion_layout != "explicit" or basis is None:
         raise InputError(
             f"preset {pipeline.preset.name!r} cannot dub: its motion does not tell the mouth from the rest; "
             "use preset tiny"
         )
+    return basis
 
 
-def _lips(
-    pipeline: TalkingHeadPipeline,
-    clip: DubClip,
-    waveform: np.ndarray,
-    found: Understood,
-    options: DubOptions,
-    sampling: SamplingOptions,
-    timings: Timings,
-) -> tuple[Iterator[Tensor], float]:
-    """Motion windows of the mouth at 25 frames per second, and the amplitude they have."""
-    plan, track, references = found.plan, found.track, found.references
-    if options.articulation == "own":
-        with timings.measure("motion_generation"):
-            factor = own_articulation(pipeline, clip.path, track.motion, float(plan.fps), references, sampling)
-    else:
-        factor = float(options.articulation)
-    head = track.motion[plan.clip_frames_at(num_video_frames(len(waveform)))]
-    windows = speech_motion(pipeline, waveform, references, head, sampling, timings)
-    return articulated(windows, references, factor), factor
+def _articulation(
+    pipeline: TalkingHeadPipeline, clip: DubClip, found: Look, options: DubOptions, sampling: SamplingOptions
+) -> float:
+    """The amplitude of the mouth."""
+    if options.articulation != "own":
+        return float(options.articulation)
+    sound = None
+    if clip.info.has_audio:
+        begin, end = found.seconds
+        sound = load_clip_sound(clip.path, clip.info.audio_offset, end)
+        sound = None if sound is None else sound[round(begin * SAMPLE_RATE) :]
+    return own_articulation(pipeline, sound, found.glances.motion, found.references, sampling)
 
 
 class _Group(NamedTuple):
-    """Some frames whose mouths are being drawn."""
+    """Some frames and their new mouths."""
 
     start: int  # number of the first one
-    frames: list[np.ndarray]
+    frames: np.ndarray  # uint8 RGB (n, H, W, 3)
     active: list[int]  # those of them that get a new mouth
-    rows: FaceTrack  # of these
-    patches: "Future[list[Patch]] | None"  # None where there are none
+    strength: np.ndarray  # (n,) how much of it is shown
+    rows: FaceTrack  # of the active ones
+    patches: list[Patch]  # of the active ones
 
 
-def _draw(
+def _drawn(
     pipeline: TalkingHeadPipeline,
+    basis: MotionBasis,
     engine: MouthEngine,
     clip: DubClip,
-    found: Understood,
-    windows: Iterator[Tensor],
-    shown: np.ndarray,
+    plan: Plan,
+    found: Look,
+    lips: Callable[[Follower], Iterator[Tensor]],
+    silent: np.ndarray,
+    late: list[Remark],
+) -> Iterator[_Group]:
+    """Read, follow and draw, a few frames at a time; ``late`` gets what is to be said once all has been followed."""
+    height, width = clip.size
+    fps = float(plan.fps)
+    step = max(1, min(pipeline.batch_size, CHUNK_BYTES // (3 * height * width)))
+    fading, followed = Fading(plan, silent), False
+    pictures = ahead(frames_in_order(clip.path, fps, plan.index))
+    with closing(pictures), following(clip, found, plan.used, basis) as follower:
+        mouths_at = resampled(lips(follower), fps, plan.speech_frames)
+        start = 0
+        while group := list(islice(pictures, step)):
+            stop = start + len(group)
+            strength = fading.strength(start, stop, follower.until(fading.needs(stop)))
+            mouths = list(islice(mouths_at, len(group)))
+            active = [i for i in range(len(mouths)) if strength[i] > 0]
+            rows = follower.take(plan.index[[start + i for i in active]])
+            patches: list[Patch] = []
+            if active:
+                motion = onto_clip(torch.stack([mouths[i] for i in active]), torch.from_numpy(rows.motion))
+                patches = engine.draw([group[i] for i in active], rows, motion, found.references)
+            if follower.ended and not followed:
+                followed = True
+                late += lost_remarks(follower.until(plan.used), plan.fps)
+            yield _Group(start, np.stack(group), active, strength, rows, patches)
+            start = stop
+
+
+def _finished(
+    pipeline: TalkingHeadPipeline,
+    groups: Iterable[_Group],
+    clip: DubClip,
+    plan: Plan,
     labelled: bool,
     timings: Timings,
 ) -> Iterator[FrameChunk]:
-    """Second pass: read, draw, blend, a few frames at a time; the next ones are drawn while the last are used."""
-    plan, track = found.plan, found.track
-    height, width = clip.size
-    fps = float(plan.fps)
-    pictures = timings.iterate("decoding", ahead(frames_in_order(clip.path, fps, plan.index)))
-    lips = resampled(windows, fps, plan.speech_frames)
-    label = Label(AI_LABEL, height, "lower right") if labelled else None
-    step = max(1, min(pipeline.batch_size, CHUNK_BYTES // (3 * height * width)))
+    """Mouths blended into their frames, while the next ones are drawn in a thread of its own.
 
-    def begin(worker: Executor) -> Iterator[_Group]:
-        start = 0
-        while group := list(islice(pictures, step)):
-            mouths = list(islice(lips, len(group)))
-            active = [i for i in range(len(mouths)) if shown[start + i] > 0]
-            rows = track.take(plan.index[[start + i for i in active]])
-            patches: Future[list[Patch]] | None = None
-            if active:
-                motion = onto_clip(torch.stack([mouths[i] for i in active]), torch.from_numpy(rows.motion))
-                patches = worker.submit(engine.draw, [group[i] for i in active], rows, motion, found.references)
-            yield _Group(start, group, active, rows, patches)
-            start += len(group)
-
+    "rendering" in the timings is the time that is waited for them.
+    """
     blender = Blender()
-    with ThreadPoolExecutor(1, "drawing") as worker:
-        for start, group, active, rows, drawing in one_later(begin(worker)):
-            if drawing is not None:
-                with timings.measure("rendering"):
-                    patches = drawing.result()
-                with timings.measure("blending"):
-                    for row, (i, patch) in enumerate(zip(active, patches, strict=True)):
-                        group[i] = blender(
-                            group[i], patch, rows.lower[row], rows.to_image[row], shown[start + i], rows.first[row]
-                        )
-            frames = np.stack(group)
-            if label is not None:
-                for frame in frames:
-                    label.stamp(frame)
+    label = Label(AI_LABEL, clip.size[0], "lower right") if labelled else None
+    drawn = ahead(by_one_thread(groups), 1)
+    with closing(drawn):
+        for start, frames, active, strength, rows, patches in timings.iterate("rendering", drawn):
+            with timings.measure("blending"):
+                for row, (i, patch) in enumerate(zip(active, patches, strict=True)):
+                    blender(frames[i], patch, rows.lower[row], rows.to_image[row], strength[i], rows.first[row])
+                if label is not None:
+                    for frame in frames:
+                        label.stamp(frame)
             yield FrameChunk(frames, start, plan.total, plan.fps)

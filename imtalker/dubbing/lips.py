@@ -1,28 +1,24 @@
 """Speech -> the motion asked of the mouth, with the clip's head as control and the person's own way of articulating."""
 
-import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
+from imtalker.dubbing.following import Follower
 from imtalker.dubbing.mouth_space import lip_gap, scale_mouth, with_sides_of
 from imtalker.dubbing.references import References
-from imtalker.errors import InputError
-from imtalker.generator.controls import MotionControls
+from imtalker.dubbing.tracking import FaceTrack
+from imtalker.generator.controls import ArrivingControls, MotionControls
 from imtalker.generator.head_transfer import head_controls
 from imtalker.generator.motion_parts import combine
-from imtalker.media.audio import load_waveform
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
-from imtalker.pipeline.timing import Timings
-
-logger = logging.getLogger(__name__)
+from imtalker.pipeline.workers import by_one_thread
 
 OWN_RANGE = (0.7, 1.4)  # within which the person's own articulation is followed
-LISTEN_SECONDS = 12.0  # of the clip's own speech that tell how far the person opens the mouth
+LEAST_SECONDS, LEAST_SOUND = 1.0, 0.01  # of the clip's own speech, and its peak, that tell something
 LEAST_MOTION = 0.05  # cm, deviation of the lip gap below which somebody does not speak
 
 
@@ -30,49 +26,53 @@ def speech_motion(
     pipeline: TalkingHeadPipeline,
     waveform: np.ndarray,
     references: References,
-    head: np.ndarray | None,
+    head: ArrivingControls | None,
     sampling: SamplingOptions | None,
-    timings: Timings,
 ) -> Iterator[Tensor]:
     """Motion windows ``(1, n, 32)`` at 25 frames per second for speech ``(N,)`` at 16 kHz.
 
     Args:
-        head: motion ``(T, 32)`` of the clip at 25 frames per second, whose head is followed; None: a free head.
+        head: of the clip, which is followed; None: a free head.
     """
-    controls: MotionControls | None = None
-    if head is not None:
-        controls = head_controls(torch.from_numpy(head), len(head))
-    features = timings.iterate("audio_encoding", pipeline.models.audio_encoder.encode_stream(waveform))
+    features = pipeline.models.audio_encoder.encode_stream(waveform)
     start = torch.from_numpy(references.motion)[None].to(pipeline.device)
-    windows = pipeline.models.generator.generate(features, start, controls, sampling or pipeline.preset.sampling)
-    return timings.iterate("motion_generation", windows)
+    return pipeline.models.generator.generate(features, start, head, sampling or pipeline.preset.sampling)
+
+
+def clip_head(glances: FaceTrack, follower: Follower, frames: np.ndarray) -> ArrivingControls:
+    """The head of a clip, window by window as it is followed.
+
+    Args:
+        glances: frames of the clip that tell in advance how its head moves.
+        frames: frame of the clip ``(T,)`` at every moment, 25 a second.
+    """
+
+    def part(start: int, stop: int) -> MotionControls:
+        chosen = frames[np.arange(start, stop).clip(0, len(frames) - 1)]
+        return head_controls(torch.from_numpy(follower.take(chosen).motion), stop - start)
+
+    return ArrivingControls(head_controls(torch.from_numpy(glances.motion), len(glances)), part)
 
 
 def own_articulation(
     pipeline: TalkingHeadPipeline,
-    video: str | Path,
+    waveform: np.ndarray | None,
     motion: np.ndarray,
-    fps: float,
     references: References,
     sampling: SamplingOptions | None,
 ) -> float:
     """How much further than the generator the person opens the mouth for the same sound; 1 where that is unknown.
 
     Args:
-        motion: ``(T, 32)`` of the clip's frames.
-        fps: of these.
+        waveform: what the person says, ``(N,)`` at 16 kHz; None: nobody knows.
+        motion: ``(n, 32)`` of the clip's frames at moments of that time.
     """
-    try:
-        waveform = load_waveform(video)
-    except InputError as error:
-        logger.info("articulation is left as generated (%s)", error)
+    if waveform is None or len(waveform) < LEAST_SECONDS * SAMPLE_RATE or np.abs(waveform).max() < LEAST_SOUND:
         return 1.0
-    seconds = min(LISTEN_SECONDS, len(motion) / fps, len(waveform) / SAMPLE_RATE)
-    waveform = waveform[: int(seconds * SAMPLE_RATE)]
-    seen = lip_gap(torch.from_numpy(motion[: max(1, int(seconds * fps))])).numpy()
-    if seconds < 1.0 or seen.std() < LEAST_MOTION or np.abs(waveform).max() < 0.01:
+    seen = lip_gap(torch.from_numpy(motion)).numpy()
+    if seen.std() < LEAST_MOTION:
         return 1.0
-    windows = speech_motion(pipeline, waveform, references, None, sampling, Timings())
+    windows = by_one_thread(speech_motion(pipeline, waveform, references, None, sampling))
     generated = torch.cat([lip_gap(window[0].float().cpu()) for window in windows]).numpy()
     if generated.std() < LEAST_MOTION:
         return 1.0

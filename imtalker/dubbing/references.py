@@ -1,12 +1,12 @@
 """Frames of the clip that show best what the person looks like: lips closed at rest, and one that shows the teeth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from imtalker.dubbing.rest_frames import OpenFrame, RestFrame, RestFrames
 from imtalker.dubbing.tracking import FaceTrack
-from imtalker.errors import InputError
 
 SHARE_OF_EYES = 0.75  # of the usual opening of the lids; below, the eyes blink
 
@@ -17,16 +17,22 @@ class References:
 
     neutral: int  # frame: frontal, lips closed, sharp (IMGTalk's neutral silent state)
     motion: np.ndarray  # (32,) float32 of the neutral frame
+    shape: np.ndarray  # (K, 2) float32 cm, landmarks of its lower face, see ``FaceTrack.shape``
     rest: tuple[RestFrame, ...] = ()  # frames to draw from, with the mouth at rest
     rest_motion: np.ndarray = field(default_factory=lambda: np.zeros((0, 32), np.float32))  # (R, 32) of these
     rest_pose: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))  # (R, 2) their yaw and pitch, degrees
     open: OpenFrame | None = None  # shows the teeth
     open_motion: np.ndarray = field(default_factory=lambda: np.zeros(32, np.float32))  # (32,) of it
 
-    def with_frames(self, frames: RestFrames, track: FaceTrack) -> "References":
-        """The same with frames to draw from; ``track`` is the clip's, with its mouths read."""
+    def with_frames(self, frames: RestFrames, track: FaceTrack, rows: Mapping[int, int]) -> "References":
+        """The same with frames to draw from.
+
+        Args:
+            track: of frames of the clip, with their motion read.
+            rows: numbers of frames -> their rows in the track.
+        """
         rest = frames.result()
-        index = np.array([frame.index for frame in rest], int)
+        index = np.array([rows[frame.index] for frame in rest], int)
         found = replace(
             self,
             rest=rest,
@@ -35,27 +41,23 @@ class References:
         )
         if frames.open is None:
             return found
-        return replace(found, open=frames.open, open_motion=track.motion[frames.open.index])
+        return replace(found, open=frames.open, open_motion=track.motion[rows[frames.open.index]])
 
 
-def choose_references(track: FaceTrack, neutral: int | None = None) -> References:
-    """References of a track.
+def choose_neutral(track: FaceTrack, sharpness: np.ndarray, wanted: int | None = None) -> int:
+    """The row of a track that serves best as the neutral frame.
 
     Args:
-        neutral: the frame to take for neutral; None: the best one.
-
-    Raises:
-        InputError: the face is not seen in the frame that was asked for.
+        sharpness: ``(T,)`` of the face in every row that shows it.
+        wanted: the row to take; None: the best one.
     """
+    if wanted is not None:
+        return wanted
     seen = np.flatnonzero(track.seen)
-    if neutral is not None and not (0 <= neutral < len(track) and track.seen[neutral]):
-        raise InputError("the reference time shows no face; give another one in seconds, or leave it to the program")
     turned = np.hypot(track.yaw, track.pitch - np.median(track.pitch[seen]))[seen] / 15
     opening = track.opening[seen]
     shut = np.clip((opening - np.percentile(opening, 5)) / 0.5, 0, None)
-    blurred = np.clip(1 - track.sharpness[seen] / np.median(track.sharpness[seen]), 0, None)
+    blurred = np.clip(1 - sharpness[seen] / max(np.median(sharpness[seen]), 1e-6), 0, None)
     lids = track.lids[seen]
     blink = (lids < SHARE_OF_EYES * np.median(lids)).astype(float)
-    if neutral is None:
-        neutral = int(seen[np.argmin(turned + 2 * shut + blurred + blink)])
-    return References(neutral, track.motion[neutral])
+    return int(seen[np.argmin(turned + 2 * shut + blurred + blink)])

@@ -47,14 +47,24 @@ def plan_remarks(plan: Plan, clip_frames: int) -> tuple[Remark, ...]:
     return (Remark("short_clip", words, "note"),)
 
 
-def track_remarks(track: FaceTrack, fps: Fraction, people: int, side: int) -> tuple[Remark, ...]:
-    """By the face that was followed.
+def person_remarks(track: FaceTrack, people: int, side: int) -> tuple[Remark, ...]:
+    """By the face as it was seen first.
 
     Args:
-        track: of the frames that get a new mouth.
+        track: of frames that show it.
         people: most faces seen in one frame.
         side: of the square the networks draw, pixels.
     """
+    remarks = []
+    if people > 1:
+        words = f"{people} people are seen; one of them gets new lips, another can be chosen"
+        remarks.append(Remark("more_faces", words, "note"))
+    sizes = [pixels_per_cm(place) * SQUARE_CM for place in track.to_image]
+    return (*remarks, *size_remarks(float(np.median(sizes)), side))
+
+
+def lost_remarks(track: FaceTrack, fps: Fraction) -> tuple[Remark, ...]:
+    """By the face that was followed through the frames that get a new mouth."""
     lost, turned = lost_seconds(track, fps)
     remarks = []
     if lost:
@@ -66,11 +76,7 @@ def track_remarks(track: FaceTrack, fps: Fraction, people: int, side: int) -> tu
             "faded in and out"
         )
         remarks.append(Remark("turned_face", words))
-    if people > 1:
-        words = f"{people} people are seen; one of them gets new lips, another can be chosen"
-        remarks.append(Remark("more_faces", words, "note"))
-    sizes = [pixels_per_cm(place) * SQUARE_CM for place in track.to_image[track.seen]]
-    return (*remarks, *size_remarks(float(np.median(sizes)), side))
+    return tuple(remarks)
 
 
 def size_remarks(pixels: float, side: int = 256) -> tuple[Remark, ...]:

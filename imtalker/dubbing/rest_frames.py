@@ -53,9 +53,9 @@ class RestFrames:
         self._open: OpenFrame | None = None
         self._shown = 0.0
 
-    def add(self, index: int, sighting: Sighting) -> None:
-        """One more frame of the clip."""
-        face, place, square = sighting.face, sighting.place, sighting.square
+    def add(self, index: int, sighting: Sighting, square: np.ndarray | None) -> None:
+        """One more frame of the clip; ``square`` is its registered one, uint8 RGB, where it shows the face."""
+        face, place = sighting.face, sighting.place
         if face is None or place is None or square is None:
             return
         opening = mouth_opening(place.head)

@@ -1,5 +1,6 @@
 """Which frame of the clip stands at which moment of the result, where speech is, and where the new mouth fades."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -67,25 +68,41 @@ def pauses(waveform: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.where(block < count, silent[block.clip(0, max(count - 1, 0))], False) if count else block < 0
 
 
-def strength(plan: Plan, track: FaceTrack, silent: np.ndarray) -> np.ndarray:
-    """How much of the new mouth is shown in each frame of the result, ``(total,)`` in 0..1.
+class Fading:
+    """How much of the new mouth is shown in each frame of the result, 0..1.
 
-    0 where the face is lost or turned too far, after the speech has ended and in pauses ``silent (total,)``; it fades
-    in and out next to these.
+    0 where the face is lost or turned too far, after the speech has ended and in pauses; it fades in and out next to
+    these.
+
+    Args:
+        silent: ``(total,)`` bool, moments in a pause.
     """
-    usable = track.seen & (np.abs(track.yaw) <= MAX_YAW)
-    shown = np.zeros(plan.total, bool)
-    shown[: plan.speech_frames] = usable[plan.index[: plan.speech_frames]]
-    shown &= ~silent
-    frames = np.arange(plan.total)
-    hidden = np.flatnonzero(~shown)
-    if not len(hidden):
-        return np.ones(plan.total)
-    right = np.searchsorted(hidden, frames)
-    after = hidden[right.clip(0, len(hidden) - 1)]
-    before = hidden[(right - 1).clip(0)]
-    distance = np.minimum(np.abs(frames - before), np.abs(after - frames))
-    return smoothstep(0.0, max(1.0, FADE_SECONDS * float(plan.fps)), distance)
+
+    def __init__(self, plan: Plan, silent: np.ndarray):
+        self._plan, self._silent = plan, silent
+        self._fade = max(1.0, FADE_SECONDS * float(plan.fps))
+        self._reach = math.ceil(self._fade)
+        self._furthest = np.maximum.accumulate(plan.index[: plan.speech_frames])
+
+    def needs(self, stop: int) -> int:
+        """How many frames of the clip have to be known for the frames of the result before ``stop``."""
+        last = min(stop + self._reach, len(self._furthest)) - 1
+        return int(self._furthest[last]) + 1 if last >= 0 else 0
+
+    def strength(self, start: int, stop: int, track: FaceTrack) -> np.ndarray:
+        """Of frames ``start`` to ``stop`` of the result, ``(stop - start,)``; ``track`` as far as ``needs`` says."""
+        plan = self._plan
+        frames = np.arange(max(0, start - self._reach), min(plan.total, stop + self._reach))
+        shown = (frames < plan.speech_frames) & ~self._silent[frames]
+        asked = np.flatnonzero(shown)
+        rows = plan.index[frames[asked]]
+        shown[asked] = track.seen[rows] & (np.abs(track.yaw[rows]) <= MAX_YAW)
+        hidden = frames[~shown]
+        wanted = np.arange(start, stop)
+        if not len(hidden):
+            return np.ones(len(wanted))
+        distance = np.abs(wanted[:, None] - hidden).min(1)
+        return smoothstep(0.0, self._fade, distance)
 
 
 def lost_seconds(track: FaceTrack, fps: Fraction) -> tuple[float, float]:

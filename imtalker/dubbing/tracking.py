@@ -1,32 +1,45 @@
 """Follow one face through a clip: what later steps need of every frame in a few hundred numbers, not the frames."""
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 
+from imtalker.config import MOTION_DIM
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.registration import Registration, cut_square, register
+from imtalker.dubbing.registration import Registration, landmarks_in_square, register
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
+from imtalker.faces.motion_reading import GAZE, SQUARE, MotionBasis, read_head
 from imtalker.faces.readings import eye_apertures, mouth_opening
-
-logger = logging.getLogger(__name__)
 
 MAX_FACES = 8  # told apart in one frame
 RIVAL = 0.6  # a second face of at least this size, against the largest, may be the one that is meant
 BRIDGE = 5  # frames without the face that are filled in between their neighbours
-GLANCE = 3  # of frames that get no new mouth one is looked at; at most ``BRIDGE + 1``
 JUMP = 0.35  # of the face's size that it may move between frames; further, the picture was cut
+ASIDE = 0.05  # of its size that it may move and still be fitted well where it was
+
+
+class FaceRow(NamedTuple):
+    """What is measured of the face in one frame; see ``FaceTrack``."""
+
+    first: bool
+    to_image: np.ndarray
+    turn: np.ndarray
+    yaw: float
+    pitch: float
+    lower: np.ndarray
+    shape: np.ndarray
+    opening: float
+    lids: float
+    motion: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class FaceTrack:
-    """One face over T frames; rows of frames where it was not seen hold the nearest known values."""
+    """One face over T frames; rows of frames where it was not seen hold what was seen before."""
 
     seen: np.ndarray  # (T,) bool: found, or bridged between frames where it was found
     first: np.ndarray  # (T,) bool: nothing before this frame continues in it (start, cut, found again)
@@ -38,11 +51,34 @@ class FaceTrack:
     shape: np.ndarray  # (T, K, 2) float32 cm, the same in the head's own frame: x image right, y up
     opening: np.ndarray  # (T,) cm between the inner lips
     lids: np.ndarray  # (T,) cm between the lids
-    sharpness: np.ndarray  # (T,) energy of the finest detail of the square
-    motion: np.ndarray  # (T, 32) float32, the motion encoder's reading of the square
+    motion: np.ndarray  # (T, 32) float32: of the registered square; head and gaze alone until ``read_motion``
 
     def __len__(self) -> int:
         return len(self.seen)
+
+    @classmethod
+    def of(cls, rows: Sequence[FaceRow | None], before: FaceRow | None = None) -> "FaceTrack":
+        """The track of consecutive frames, None where the face was not found; short gaps are bridged.
+
+        Args:
+            before: held until the first one that was; None: that one itself.
+
+        Raises:
+            NoFaceError: there is no row at all.
+        """
+        seen = np.array([row is not None for row in rows])
+        held = before if before is not None else next((row for row in rows if row is not None), None)
+        if held is None:
+            raise NoFaceError("no face was found")
+        filled = []
+        for row in rows:
+            held = held if row is None else row
+            filled.append(held)
+        columns = {
+            name: np.array(values) for name, values in zip(FaceRow._fields, zip(*filled, strict=True), strict=True)
+        }
+        columns["first"] &= seen
+        return _bridged(cls(seen=seen, **columns))
 
     def take(self, frames: np.ndarray) -> "FaceTrack":
         """Some frames ``(n,)`` of the track."""
@@ -51,107 +87,70 @@ class FaceTrack:
 
 @dataclass(frozen=True)
 class Sighting:
-    """A frame with its face's landmarks, where they put it, and the registered square; None where there is no face."""
+    """A frame with its face's landmarks and where they put it; None where there is no face."""
 
     frame: np.ndarray  # uint8 (H, W, 3)
     face: FaceLandmarks | None
     place: Registration | None
-    square: np.ndarray | None  # uint8 (side, side, 3)
     first: bool
     people: int = 0  # faces seen; 0 where only the chosen one was followed
 
 
 def watch(
-    frames: Iterable[np.ndarray], side: int, index: int | None, what: str, closely: int | None = None
+    frames: Iterable[np.ndarray], index: int | None, what: str, known: FaceLandmarks | None = None
 ) -> Iterator[Sighting]:
     """The chosen face of every frame.
 
     Args:
         frames: uint8 RGB ``(H, W, 3)`` in order of time.
-        side: of the squares, pixels.
         index: which face, 0 the largest of the first frame with one; None: the only one, or clearly the largest.
         what: named in messages.
-        closely: leading frames of which each is looked at, of the later ones one in ``GLANCE``; None: all.
+        known: the chosen face, where it has been seen in the clip; ``index`` does not matter then.
 
     Raises:
         InputError: there is no face ``index``, or it is left open which of two similar ones is meant.
     """
     face: FaceLandmarks | None = None  # in the frame before
-    last: FaceLandmarks | None = None  # where it was seen last
-    for number, frame in enumerate(frames):
-        if closely is not None and number >= closely and (number - closely) % GLANCE != GLANCE - 1:
-            yield Sighting(frame, None, None, None, False)
-            continue
+    last = known  # where it was seen last
+    for frame in frames:
         before, face = face, None
         if before is not None:
             face = follow_face(frame, before)
+            if face is not None and _moved(before, face) > ASIDE:
+                face = follow_face(frame, face)
         found = find_faces(frame, MAX_FACES) if face is None else []
         if found:
             face = _choose(found, index, what) if last is None else nearest(found, last)
         first = face is not None and (before is None or _jumped(before, face))
         last = face or last
-        place = None if face is None else register(face)
-        square = None if place is None else cut_square(frame, place.to_image, side)
-        yield Sighting(frame, face, place, square, first, len(found))
+        yield Sighting(frame, face, None if face is None else register(face), first, len(found))
 
 
-class TrackRecorder:
-    """Gathers a ``FaceTrack`` frame by frame."""
-
-    def __init__(self) -> None:
-        self._rows: list[dict[str, Any] | None] = []
-
-    def add(self, sighting: Sighting, motion: np.ndarray | None) -> None:
-        """One more frame; ``motion (32,)`` is the reading of its square, None where it lies between its neighbours'."""
-        face, place, square = sighting.face, sighting.place, sighting.square
-        if face is None or place is None or square is None:
-            self._rows.append(None)
-            return
-        head = place.head
-        self._rows.append(
-            {
-                "first": sighting.first,
-                "to_image": place.to_image,
-                "turn": place.turn,
-                "yaw": place.yaw,
-                "pitch": place.pitch,
-                "lower": face.points[mouth_space().landmarks, :2].astype(np.float32),
-                "shape": head.points[mouth_space().landmarks, :2].astype(np.float32),
-                "opening": mouth_opening(head),
-                "lids": float(np.mean(eye_apertures(head))),
-                "sharpness": float(cv2.Laplacian(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std()),
-                "motion": None if motion is None else motion.astype(np.float32),
-            }
-        )
-
-    def result(self, what: str) -> FaceTrack:
-        """The whole track, short gaps bridged.
-
-        Raises:
-            NoFaceError: no frame shows the face.
-        """
-        known = np.array([i for i, row in enumerate(self._rows) if row is not None])
-        if not len(known):
-            raise NoFaceError(f"no face was found in {what}; dubbing needs a clip with a face that is clearly seen")
-        rows = [row for row in self._rows if row is not None]
-        count = len(self._rows)
-        seen = np.zeros(count, bool)
-        seen[known] = True
-        first = np.zeros(count, bool)
-        first[known] = [bool(row["first"]) for row in rows]
-        first[known[0]] = True
-        names = rows[0].keys() - {"first", "motion"}
-        columns = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in names}
-        columns["motion"] = _filled([row["motion"] for row in rows], known, first)
-        nearest = _nearest_index(known, count)
-        table = {name: values[nearest].copy() for name, values in columns.items()}
-        track = FaceTrack(seen=seen, first=first, **table)
-        return _bridged(track, known)
+def measure(sighting: Sighting, basis: MotionBasis) -> FaceRow | None:
+    """The face of a frame in numbers; None where there is none."""
+    face, place = sighting.face, sighting.place
+    if face is None or place is None:
+        return None
+    lower, head = mouth_space().landmarks, place.head
+    motion = np.zeros(MOTION_DIM, np.float32)
+    motion[: GAZE.stop] = read_head(landmarks_in_square(face.points, place.to_image, SQUARE), basis).motion
+    return FaceRow(
+        first=sighting.first,
+        to_image=place.to_image,
+        turn=place.turn,
+        yaw=place.yaw,
+        pitch=place.pitch,
+        lower=face.points[lower, :2].astype(np.float32),
+        shape=head.points[lower, :2].astype(np.float32),
+        opening=mouth_opening(head),
+        lids=float(np.mean(eye_apertures(head))),
+        motion=motion,
+    )
 
 
 def smoothed(values: np.ndarray, first: np.ndarray, sigma: float) -> np.ndarray:
     """Values ``(T, d)`` smoothed over time by a Gaussian of ``sigma`` frames, never across a new beginning."""
-    reach = max(1, round(3 * sigma))
+    reach = smoothing_reach(sigma)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel /= kernel.sum()
     parts = []
@@ -161,26 +160,16 @@ def smoothed(values: np.ndarray, first: np.ndarray, sigma: float) -> np.ndarray:
     return np.concatenate(parts).astype(values.dtype)
 
 
-def _filled(motion: Sequence[np.ndarray | None], frames: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Motion ``(n, 32)`` of ``frames (n,)``, between its neighbours where it has not been read; never across a new
-    beginning."""
-    read = np.array([i for i, values in enumerate(motion) if values is not None])
-    values = np.stack([values for values in motion if values is not None])
-    parts = np.cumsum(first[frames])
-    filled = np.empty((len(motion), values.shape[1]), np.float32)
-    for part in np.unique(parts):
-        inside = np.flatnonzero(parts == part)
-        own = np.flatnonzero(parts[read] == part)
-        for column in range(values.shape[1]):
-            filled[inside, column] = np.interp(frames[inside], frames[read[own]], values[own, column])
-    return filled
+def smoothing_reach(sigma: float) -> int:
+    """Frames on either side that ``smoothed`` looks at."""
+    return max(1, round(3 * sigma))
 
 
-def _bridged(track: FaceTrack, known: np.ndarray) -> FaceTrack:
+def _bridged(track: FaceTrack) -> FaceTrack:
     """Gaps of up to ``BRIDGE`` frames filled in linearly where the face goes on from where it was."""
     seen, first = track.seen.copy(), track.first.copy()
     table = {f.name: getattr(track, f.name) for f in fields(track) if f.name not in ("seen", "first")}
-    for before, after in pairwise(known.tolist()):
+    for before, after in pairwise(np.flatnonzero(track.seen).tolist()):
         gap = after - before - 1
         size = np.ptp(track.lower[before], axis=0).max()
         moved = np.linalg.norm(track.lower[after].mean(0) - track.lower[before].mean(0))
@@ -218,19 +207,15 @@ def nearest(found: Sequence[FaceLandmarks], last: FaceLandmarks) -> FaceLandmark
 
 
 def _jumped(before: FaceLandmarks, now: FaceLandmarks) -> bool:
-    moved = np.linalg.norm(now.points[:, :2].mean(0) - before.points[:, :2].mean(0))
-    ratio = _size(now) / max(_size(before), 1e-6)
-    return bool(moved > JUMP * _size(before) or not 0.75 < ratio < 1.33)
+    return _moved(before, now) > JUMP or not 0.75 < _size(now) / max(_size(before), 1e-6) < 1.33
+
+
+def _moved(before: FaceLandmarks, now: FaceLandmarks) -> float:
+    """How far, in sizes of the face."""
+    way = np.linalg.norm(now.points[:, :2].mean(0) - before.points[:, :2].mean(0))
+    return float(way) / max(_size(before), 1e-6)
 
 
 def _size(face: FaceLandmarks) -> float:
     left, top, right, bottom = face.box
     return float(max(right - left, bottom - top))
-
-
-def _nearest_index(known: np.ndarray, count: int) -> np.ndarray:
-    """For every frame the position in ``known`` of the nearest known frame."""
-    right = np.searchsorted(known, np.arange(count)).clip(0, len(known) - 1)
-    left = (right - 1).clip(0)
-    frames = np.arange(count)
-    return np.where(np.abs(frames - known[left]) <= np.abs(known[right] - frames), left, right)

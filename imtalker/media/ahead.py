@@ -2,14 +2,14 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 Item = TypeVar("Item")
 _POLL_SECONDS = 0.1  # after which a thread whose things nobody takes looks whether it has been given up
 
 
-def ahead(items: Iterable[Item], count: int = 2) -> Iterator[Item]:
+def ahead(items: Iterable[Item], count: int = 2) -> Generator[Item]:
     """The same items, up to ``count`` of them made before they are asked for.
 
     What making them raises is raised where they are taken. Closed early, nothing more is made.
@@ -54,13 +54,3 @@ def ahead(items: Iterable[Item], count: int = 2) -> Iterator[Item]:
     finally:
         given_up.set()
         thread.join()
-
-
-def one_later(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, each given out once the one after it has been made."""
-    waiting: list[Item] = []
-    for item in items:
-        waiting.append(item)
-        if len(waiting) > 1:
-            yield waiting.pop(0)
-    yield from waiting

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -48,22 +49,24 @@ def load_waveform(source: Audio, max_seconds: float = MAX_SECONDS) -> np.ndarray
     return _checked(_decode_file(source, max_seconds), f"audio file {source}", max_seconds)
 
 
-def load_clip_sound(path: str | Path, offset: float) -> np.ndarray | None:
+def load_clip_sound(path: str | Path, offset: float, seconds: float | None = None) -> np.ndarray | None:
     """The sound of a clip as ``load_waveform`` gives it, moved to begin with the first picture.
 
     Args:
         offset: seconds by which the sound starts after the first picture (``VideoInfo.audio_offset``).
+        seconds: no more than that of its beginning is read; None: all.
 
     Returns:
         ``(N,)``; None where there is nothing to hear: silence is no reason to refuse a clip.
     """
     try:
-        waveform = load_waveform(path)
+        waveform = _checked(_decode_file(path, MAX_SECONDS, seconds), f"audio file {path}", MAX_SECONDS)
     except InputError as error:
         logger.info("%s has no usable sound: %s", path, error)
         return None
     shift = round(offset * SAMPLE_RATE)
-    return np.pad(waveform, (shift, 0)) if shift > 0 else waveform[-shift:]
+    waveform = np.pad(waveform, (shift, 0)) if shift > 0 else waveform[-shift:]
+    return waveform if seconds is None else waveform[: round(seconds * SAMPLE_RATE)]
 
 
 def timed_samples(frames: Iterable[AudioFrame], layout: str, rate: int) -> Iterator[np.ndarray]:
@@ -180,10 +183,13 @@ def _array_frames(rate: int, samples: np.ndarray) -> Iterator[AudioFrame]:
         yield frame
 
 
-def _decode_file(path: str | Path, max_seconds: float) -> np.ndarray:
+def _decode_file(path: str | Path, max_seconds: float, seconds: float | None = None) -> np.ndarray:
+    """All of a file's sound, or ``seconds`` of its beginning."""
     track = usable_sound(path)
     with open_media(path, "audio file") as container:
         frames = decode(container, container.streams[track.index], path)  # pyright: ignore[reportArgumentType]
+        if seconds is not None:
+            frames = takewhile(lambda frame: frame.time is None or frame.time < track.start + seconds, frames)
         return _gathered(frames, f"audio file {path}", max_seconds)
 
 

@@ -119,6 +119,26 @@ def read_frames_from(path: str | Path, fps: float, first: int, seek: bool) -> It
                     yield picture
 
 
+def read_every(path: str | Path, fps: float, step: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Every ``step``-th of the frames of ``read_frames`` and its number; the others are decoded, but not converted.
+
+    Raises:
+        InputError: as ``read_frames``.
+    """
+    with open_media(path, "video file") as container:
+        stream = video_stream(container, path)
+        convert = FrameConverter(stream, path)
+        at = 0
+        for frame, count in _shown_frames(container, stream, path, fps, MAX_SECONDS):
+            numbers = range(-(-at // step) * step, at + count, step)
+            at += count
+            if not numbers and at > count:  # the first frame of the clip decides the size of all
+                continue
+            picture = convert(frame)
+            for number in numbers:
+                yield number, picture
+
+
 def reliable_times(path: str | Path, fps: float = FRAME_RATE) -> bool:
     """Whether every frame of a clip carries its own time, and time only runs forwards.
 

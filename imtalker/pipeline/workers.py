@@ -6,7 +6,7 @@ comes out does not depend on how many there are.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
@@ -48,7 +48,7 @@ class Workers:
             return
         waiting: deque[Future[Result]] = deque()
         try:
-            for item in _one_by_one(items):
+            for item in by_one_thread(items):
                 waiting.append(self._pool.submit(call, item))
                 if len(waiting) > self.count:
                     yield waiting.popleft().result()
@@ -73,16 +73,21 @@ class Workers:
         torch.set_num_threads(here)  # the call also sets what threads that start later begin with
 
 
-def _one_by_one(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, each made by one thread: the cores are busy, and a second one would only be waited for."""
+def by_one_thread(items: Iterable[Item]) -> Generator[Item]:
+    """The same items, each made by one thread: small networks, or busy cores, would only have it wait for a second."""
     iterator = iter(items)
-    while True:
-        here = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            item = next(iterator)
-        except StopIteration:
-            return
-        finally:
-            torch.set_num_threads(here)
-        yield item
+    try:
+        while True:
+            here = torch.get_num_threads()
+            torch.set_num_threads(1)
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                torch.set_num_threads(here)
+            yield item
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,175 @@
+"""A first look at a clip: who is dubbed, and from which of its frames the new mouth is drawn.
+
+Only glances are taken, a few a second and for a few seconds: every frame is followed later, while mouths are drawn.
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from imtalker.dubbing.clip import DubClip
+from imtalker.dubbing.mouth_reading import read_motion
+from imtalker.dubbing.options import DubOptions
+from imtalker.dubbing.references import References, choose_neutral
+from imtalker.dubbing.registration import cut_square
+from imtalker.dubbing.remarks import person_remarks
+from imtalker.dubbing.rest_frames import RestFrames
+from imtalker.dubbing.timing import MAX_YAW, Plan
+from imtalker.dubbing.tracking import FaceRow, FaceTrack, Sighting, measure, watch
+from imtalker.errors import InputError, NoFaceError
+from imtalker.faces.landmarks import FaceLandmarks
+from imtalker.faces.motion_reading import MotionBasis
+from imtalker.media.ahead import ahead
+from imtalker.media.remark import Remark
+from imtalker.media.video import read_every, read_frames_from, reliable_times
+from imtalker.pipeline.rendering import to_tensor
+from imtalker.pipeline.talking_head import TalkingHeadPipeline
+from imtalker.pipeline.timing import Timings
+
+LOOK_SECONDS = 8.0  # of the clip that are looked at from where the face is first seen, however short the speech is
+GLANCE_SECONDS = 0.16  # between glances
+MIN_GLANCES = 12  # at a clip, if it has so many frames
+
+
+class Looked(NamedTuple):
+    """How much of a clip has been looked at."""
+
+    done: int  # frames
+    total: int
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What a first look has found."""
+
+    face: FaceLandmarks  # the person, where seen first
+    references: References
+    neutral: FaceRow  # of the reference frame
+    glances: FaceTrack  # every glance that shows the face, in order of time, its motion read
+    seconds: tuple[float, float]  # of the clip, from the first of them to the last
+    remarks: tuple[Remark, ...]  # what people should know
+
+
+def look(
+    pipeline: TalkingHeadPipeline, basis: MotionBasis, clip: DubClip, plan: Plan, options: DubOptions, timings: Timings
+) -> Generator[Looked, None, Look]:
+    """Look at the beginning of a clip, or further where it does not show the face; frames are not kept.
+
+    Raises:
+        NoFaceError: no face in what gets a new mouth, or one that is turned away throughout.
+        InputError: several people and none chosen, or no face at the reference time.
+    """
+    what, fps = f"clip {clip.path}", float(plan.fps)
+    span = round(LOOK_SECONDS * fps)
+    step = max(1, min(round(GLANCE_SECONDS * fps), clip.num_frames // MIN_GLANCES))
+    notes = _Notes(basis, pipeline.models.renderer.config.input_size)
+    at: list[int] = []
+    limit, people, usable = max(plan.used, span), 0, False
+    sightings = watch(_numbered(ahead(read_every(clip.path, fps, step)), at), options.face, what)
+    with closing(sightings):
+        for sighting in timings.iterate("tracking", sightings):
+            number = at[-1]
+            faces_ahead = notes.add(number, sighting)
+            people = max(people, sighting.people)
+            if faces_ahead and not usable:
+                usable, limit = number < plan.used, number + span
+            yield Looked(min(number + step, limit), max(number, min(limit, clip.num_frames)))
+            if number + step >= limit:
+                break
+    if not notes.rows or notes.face is None:
+        raise NoFaceError(f"no face was found in {what}; dubbing needs a clip with a face that is clearly seen")
+    if not usable:
+        raise NoFaceError(_why_none(notes, plan, what))
+    glances = len(notes.rows)
+    wanted = None
+    if options.reference is not None:
+        wanted = notes.row_of(round(options.reference * fps), clip, fps, what)
+    track = FaceTrack.of(notes.rows)
+    neutral = choose_neutral(track, np.array(notes.sharpness), wanted)
+    like = next(pipeline.models.renderer.parameters())
+    with torch.inference_mode(), timings.measure("motion_encoding"):
+        motion = pipeline.models.renderer.encode_motion(to_tensor(notes.squares[neutral][None], like))[0]
+    references = References(notes.numbers[neutral], motion.float().cpu().numpy(), track.shape[neutral])
+    track = replace(track, motion=read_motion(track, references, sigma=0))
+    references = references.with_frames(notes.rest, track, {number: row for row, number in enumerate(notes.numbers)})
+    seen = notes.numbers[:glances]
+    return Look(
+        notes.face,
+        references,
+        notes.rows[neutral],
+        track.take(np.arange(glances)),
+        (seen[0] / fps, (seen[-1] + step) / fps),
+        person_remarks(track, people, pipeline.models.renderer.config.input_size),
+    )
+
+
+class _Notes:
+    """What is kept of the frames looked at that show the face.
+
+    Args:
+        side: of the registered squares, pixels.
+    """
+
+    def __init__(self, basis: MotionBasis, side: int):
+        self._basis, self._side = basis, side
+        self.face: FaceLandmarks | None = None  # where it was seen first
+        self.numbers: list[int] = []
+        self.rows: list[FaceRow] = []
+        self.squares: list[np.ndarray] = []
+        self.sharpness: list[float] = []
+        self.rest = RestFrames()
+
+    def add(self, number: int, sighting: Sighting) -> bool:
+        """One more frame; whether its face can be dubbed."""
+        row = measure(sighting, self._basis)
+        if row is None:
+            return False
+        square = cut_square(sighting.frame, row.to_image, self._side)
+        self.face = self.face or sighting.face
+        self.numbers.append(number)
+        self.rows.append(row)
+        self.squares.append(square)
+        self.sharpness.append(sharpness_of(square))
+        self.rest.add(number, sighting, square)
+        return abs(row.yaw) <= MAX_YAW
+
+    def row_of(self, number: int, clip: DubClip, fps: float, what: str) -> int:
+        """The row of a frame, which is looked at if it has not been.
+
+        Raises:
+            InputError: it shows no face, or does not exist.
+        """
+        if number in self.numbers:
+            return self.numbers.index(number)
+        picture = next(read_frames_from(clip.path, fps, number, reliable_times(clip.path, fps)), None)
+        for sighting in watch([] if picture is None else [picture], None, what, self.face):
+            self.add(number, sighting)
+        if self.numbers[-1] != number:
+            raise InputError(
+                "the reference time shows no face; give another one in seconds, or leave it to the program"
+            )
+        return len(self.rows) - 1
+
+
+def sharpness_of(square: np.ndarray) -> float:
+    """Energy of the finest detail of a registered square, uint8 RGB."""
+    return float(cv2.Laplacian(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std())
+
+
+def _numbered(pairs: Iterator[tuple[int, np.ndarray]], numbers: list[int]) -> Iterator[np.ndarray]:
+    """The pictures alone; ``numbers`` grows by the number of each as it is taken."""
+    for number, picture in pairs:
+        numbers.append(number)
+        yield picture
+
+
+def _why_none(notes: _Notes, plan: Plan, what: str) -> str:
+    if notes.numbers[0] >= plan.used:
+        seconds = float(plan.used / plan.fps)
+        return f"no face is seen in the first {seconds:.1f} s of {what}, where the new speech is; cut its beginning off"
+    return f"the head in {what} is turned beyond {MAX_YAW:g} degrees throughout; take a frontal clip"
