@@ -45,11 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.save_motion:
         checked_target(arguments.save_motion, (".safetensors",))
     pipeline = load(arguments, arguments.device)
-    with InterruptOnce() as stop, ExitStack() as first_pass:
-        progress = first_pass.enter_context(_following())
+    with InterruptOnce() as stop, ExitStack() as before:
+        progress = before.enter_context(_looking())
 
         def watch(animation: "Animation") -> Iterable["FrameChunk"]:
-            first_pass.close()  # its bar gives way to the next one
+            before.close()  # its bar gives way to the next one
             return with_progress(animation, stop)
 
         facts = make(pipeline, arguments, target, watch, progress)
@@ -84,7 +84,7 @@ def make(
 
     Args:
         watch: gives the chunks on; may end the run early, which leaves a shorter video.
-        progress: of the first pass: frames followed, frames to follow.
+        progress: before anything is drawn: frames of the clip looked at, frames to look at.
     """
     from imtalker.dubbing.dub import original_beside, plan_of
     from imtalker.dubbing.options import DubOptions
@@ -95,7 +95,7 @@ def make(
     timings = Timings()
     start = _again if arguments.recipe else _anew
     clip, speech, animation = start(pipeline, arguments, timings, progress)
-    for remark in animation.remarks:
+    for remark in animation.early_remarks:
         logger.warning("%s: %s", clip.path.name, remark)
     sound = {"audio": animation.audio, "audio_offset": animation.audio_offset, "recipe": animation.recipe}
     beside = []
@@ -103,6 +103,8 @@ def make(
         plan = plan_of(clip, speech, DubOptions(length=animation.recipe["dubbing"]["length"]))
         beside = [original_beside(target.with_name(f"{target.stem}-side-by-side.mp4"), clip, plan, **sound)]
     save_video(watch(animation), target, **sound, timings=timings, also=beside, fps=animation.fps)
+    for remark in animation.late_remarks:
+        logger.warning("%s: %s", clip.path.name, remark)
     if arguments.save_motion and timings.frames:
         save_motion(arguments.save_motion, animation.motion)
     seconds = float(timings.frames / animation.fps)
@@ -173,11 +175,11 @@ def _recipe(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextmanager
-def _following() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of the first pass."""
+def _looking() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of the look at the clip."""
     from tqdm import tqdm
 
-    with tqdm(unit=" frames", desc="following the face", disable=None, leave=False, file=sys.stderr) as bar:
+    with tqdm(unit=" frames", desc="looking at the clip", disable=None, leave=False, file=sys.stderr) as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total

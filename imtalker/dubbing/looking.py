@@ -8,14 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import cv2
 import numpy as np
-import torch
 
 from imtalker.dubbing.clip import DubClip
-from imtalker.dubbing.mouth_reading import read_motion
+from imtalker.dubbing.mouth_reading import neutral_motion, read_motion
 from imtalker.dubbing.options import DubOptions
-from imtalker.dubbing.references import References, choose_neutral
+from imtalker.dubbing.references import References, choose_neutral, sharpness_of
 from imtalker.dubbing.registration import cut_square
 from imtalker.dubbing.remarks import person_remarks
 from imtalker.dubbing.rest_frames import RestFrames
@@ -27,13 +25,12 @@ from imtalker.faces.motion_reading import MotionBasis
 from imtalker.media.ahead import ahead
 from imtalker.media.remark import Remark
 from imtalker.media.video import read_every, read_frames_from, reliable_times
-from imtalker.pipeline.rendering import to_tensor
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 
 LOOK_SECONDS = 8.0  # of the clip that are looked at from where the face is first seen, however short the speech is
 GLANCE_SECONDS = 0.16  # between glances
-MIN_GLANCES = 12  # at a clip, if it has so many frames
+MIN_GLANCES = 25  # at a clip, if it has so many frames
 
 
 class Looked(NamedTuple):
@@ -70,9 +67,8 @@ def look(
     notes = _Notes(basis, pipeline.models.renderer.config.input_size)
     at: list[int] = []
     limit, people, usable = max(plan.used, span), 0, False
-    sightings = watch(_numbered(ahead(read_every(clip.path, fps, step)), at), options.face, what)
-    with closing(sightings):
-        for sighting in timings.iterate("tracking", sightings):
+    with closing(ahead(read_every(clip.path, fps, step))) as pictures:
+        for sighting in timings.iterate("tracking", watch(_numbered(pictures, at), options.face, what)):
             number = at[-1]
             faces_ahead = notes.add(number, sighting)
             people = max(people, sighting.people)
@@ -81,20 +77,17 @@ def look(
             yield Looked(min(number + step, limit), max(number, min(limit, clip.num_frames)))
             if number + step >= limit:
                 break
-    if not notes.rows or notes.face is None:
-        raise NoFaceError(f"no face was found in {what}; dubbing needs a clip with a face that is clearly seen")
-    if not usable:
-        raise NoFaceError(_why_none(notes, plan, what))
+    if not usable or notes.face is None:
+        raise NoFaceError(_why_none(notes.numbers, plan, clip))
     glances = len(notes.rows)
     wanted = None
     if options.reference is not None:
         wanted = notes.row_of(round(options.reference * fps), clip, fps, what)
     track = FaceTrack.of(notes.rows)
     neutral = choose_neutral(track, np.array(notes.sharpness), wanted)
-    like = next(pipeline.models.renderer.parameters())
-    with torch.inference_mode(), timings.measure("motion_encoding"):
-        motion = pipeline.models.renderer.encode_motion(to_tensor(notes.squares[neutral][None], like))[0]
-    references = References(notes.numbers[neutral], motion.float().cpu().numpy(), track.shape[neutral])
+    with timings.measure("motion_encoding"):
+        motion = neutral_motion(pipeline.models.renderer, notes.squares[neutral])
+    references = References(notes.numbers[neutral], motion, track.shape[neutral])
     track = replace(track, motion=read_motion(track, references, sigma=0))
     references = references.with_frames(notes.rest, track, {number: row for row, number in enumerate(notes.numbers)})
     seen = notes.numbers[:glances]
@@ -156,11 +149,6 @@ class _Notes:
         return len(self.rows) - 1
 
 
-def sharpness_of(square: np.ndarray) -> float:
-    """Energy of the finest detail of a registered square, uint8 RGB."""
-    return float(cv2.Laplacian(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std())
-
-
 def _numbered(pairs: Iterator[tuple[int, np.ndarray]], numbers: list[int]) -> Iterator[np.ndarray]:
     """The pictures alone; ``numbers`` grows by the number of each as it is taken."""
     for number, picture in pairs:
@@ -168,8 +156,11 @@ def _numbered(pairs: Iterator[tuple[int, np.ndarray]], numbers: list[int]) -> It
         yield picture
 
 
-def _why_none(notes: _Notes, plan: Plan, what: str) -> str:
-    if notes.numbers[0] >= plan.used:
-        seconds = float(plan.used / plan.fps)
-        return f"no face is seen in the first {seconds:.1f} s of {what}, where the new speech is; cut its beginning off"
+def _why_none(numbers: list[int], plan: Plan, clip: DubClip) -> str:
+    """Of a clip whose face, seen in frames ``numbers``, cannot be dubbed."""
+    what = f"clip {clip.path}"
+    if plan.used < clip.num_frames:
+        what = f"the first {float(plan.used / plan.fps):.1f} s of {what}, which the speech lasts"
+    if not any(number < plan.used for number in numbers):
+        return f"no face was found in {what}; dubbing needs one that is clearly seen"
     return f"the head in {what} is turned beyond {MAX_YAW:g} degrees throughout; take a frontal clip"

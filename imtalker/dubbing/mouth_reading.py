@@ -14,6 +14,8 @@ from imtalker.dubbing.references import References
 from imtalker.dubbing.tracking import FaceTrack, smoothed
 from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
+from imtalker.pipeline.rendering import to_tensor
+from imtalker.renderer import Renderer
 
 NOISE = 0.06  # cm, of one landmark
 LIPS_BEGIN = 24  # landmarks before are the border of the face and the foot of the nose
@@ -37,6 +39,17 @@ def read_motion(track: FaceTrack, references: References, sigma: float = HEAD_SM
     if sigma:
         rest[:, HEAD_CHANNELS] = smoothed(rest[:, HEAD_CHANNELS], track.first, sigma)
     return combine(torch.from_numpy(mouth), torch.from_numpy(rest), "lips").numpy()
+
+
+@torch.inference_mode()
+def neutral_motion(renderer: Renderer, square: np.ndarray) -> np.ndarray:
+    """Motion ``(32,)`` of the neutral frame, by the motion encoder: what all others are measured against.
+
+    Args:
+        square: its registered square, uint8 RGB ``(S, S, 3)`` of the renderer's input size.
+    """
+    like = next(renderer.parameters())
+    return renderer.encode_motion(to_tensor(square[None], like))[0].float().cpu().numpy()
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 
 from imtalker.dubbing.rest_frames import OpenFrame, RestFrame, RestFrames
@@ -61,3 +62,8 @@ def choose_neutral(track: FaceTrack, sharpness: np.ndarray, wanted: int | None =
     lids = track.lids[seen]
     blink = (lids < SHARE_OF_EYES * np.median(lids)).astype(float)
     return int(seen[np.argmin(turned + 2 * shut + blurred + blink)])
+
+
+def sharpness_of(square: np.ndarray) -> float:
+    """Energy of the finest detail of a registered square, uint8 RGB."""
+    return float(cv2.Laplacian(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std())

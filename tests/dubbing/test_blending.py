@@ -25,9 +25,16 @@ def lower() -> np.ndarray:
     return np.stack([120 + 45 * np.cos(angle), 110 + 35 * np.sin(angle)], 1).astype(np.float32)
 
 
+def blended(frame, *rest, blender: Blender | None = None) -> np.ndarray:
+    """A copy of the frame with a patch blended into it."""
+    result = frame.copy()
+    (blender or Blender())(result, *rest)
+    return result
+
+
 def test_outside_the_mask_every_pixel_is_kept(frame, lower):
     patch = PaintEngine(margin=20).patch(frame, lower)
-    result = Blender()(frame, patch, lower, TO_IMAGE, 1.0, True)
+    result = blended(frame, patch, lower, TO_IMAGE, 1.0, True)
     changed = (result != frame).any(-1)
     mask = np.zeros(frame.shape[:2], np.float32)
     height, width = patch.pixels.shape[:2]
@@ -41,9 +48,9 @@ def test_outside_the_mask_every_pixel_is_kept(frame, lower):
 
 def test_the_middle_is_the_patch(frame, lower):
     smooth = np.full_like(frame, 120)
-    result = Blender()(smooth, PaintEngine((130, 120, 110)).patch(smooth, lower), lower, TO_IMAGE, 1.0, True)
+    result = blended(smooth, PaintEngine((130, 120, 110)).patch(smooth, lower), lower, TO_IMAGE, 1.0, True)
     assert np.abs(result[110, 120].astype(int) - [130, 120, 110]).max() <= 10
-    result = Blender()(frame, CopyEngine().patch(frame, lower), lower, TO_IMAGE, 1.0, True)
+    result = blended(frame, CopyEngine().patch(frame, lower), lower, TO_IMAGE, 1.0, True)
     np.testing.assert_array_equal(result, frame)
 
 
@@ -51,13 +58,13 @@ def test_a_cast_of_colour_is_taken_away(lower):
     frame = np.full((200, 240, 3), 120, np.uint8)
     tinted = CopyEngine().patch(frame, lower)
     tinted = Patch(tinted.left, tinted.top, tinted.pixels + np.array([6, 0, -6], np.float32), tinted.lower)
-    result = Blender()(frame, tinted, lower, TO_IMAGE, 1.0, True).astype(int)
+    result = blended(frame, tinted, lower, TO_IMAGE, 1.0, True).astype(int)
     assert np.abs(result - 120).max() <= 2
 
 
 def test_the_strength_leads_from_the_frame_to_the_patch(frame, lower):
     patch = PaintEngine().patch(frame, lower)
-    none, half, full = (Blender()(frame, patch, lower, TO_IMAGE, s, True).astype(int) for s in (0.0, 0.5, 1.0))
+    none, half, full = (blended(frame, patch, lower, TO_IMAGE, s, True).astype(int) for s in (0.0, 0.5, 1.0))
     np.testing.assert_array_equal(none, frame)
     assert np.abs(half - (none + full) / 2).max() <= 1
 
@@ -68,15 +75,15 @@ def test_the_colour_match_changes_slowly_but_not_across_a_cut(lower):
     tinted = Patch(copy.left, copy.top, copy.pixels + 8, copy.lower)
     for fresh in (False, True):
         blender = Blender()
-        blender(frame, copy, lower, TO_IMAGE, 1.0, True)
-        middle = int(blender(frame, tinted, lower, TO_IMAGE, 1.0, fresh)[110, 120, 0])
+        blended(frame, copy, lower, TO_IMAGE, 1.0, True, blender=blender)
+        middle = int(blended(frame, tinted, lower, TO_IMAGE, 1.0, fresh, blender=blender)[110, 120, 0])
         assert (middle <= 122) == fresh
 
 
 def test_a_patch_that_is_too_soft_is_sharpened_to_its_rim(frame, lower):
     grain = cv2.GaussianBlur(frame, (0, 0), 0.7)
     soft = CopyEngine().patch(cv2.GaussianBlur(grain, (0, 0), 0.8), lower)
-    result = Blender()(grain, soft, lower, TO_IMAGE, 1.0, True)
+    result = blended(grain, soft, lower, TO_IMAGE, 1.0, True)
     middle = (slice(95, 125), slice(100, 140))
     before, there, after = (
         cv2.Laplacian(x, cv2.CV_32F).std()
@@ -88,13 +95,13 @@ def test_a_patch_that_is_too_soft_is_sharpened_to_its_rim(frame, lower):
     )
     assert there < 0.7 * before and there < after < 1.2 * before
     painted = replace(soft, painted=np.ones((*soft.pixels.shape[:2], 1), np.float32))  # as soft as it shall be
-    assert cv2.Laplacian(Blender()(grain, painted, lower, TO_IMAGE, 1.0, True)[middle], cv2.CV_32F).std() < 0.7 * before
+    assert cv2.Laplacian(blended(grain, painted, lower, TO_IMAGE, 1.0, True)[middle], cv2.CV_32F).std() < 0.7 * before
 
 
 def test_a_face_at_the_pictures_edge_is_blended_too(frame, lower):
     moved = lower + np.array([90, 70], np.float32)  # half of it outside
     patch = PaintEngine().patch(frame, moved)
-    result = Blender()(frame, patch, moved, TO_IMAGE, 1.0, True)
+    result = blended(frame, patch, moved, TO_IMAGE, 1.0, True)
     assert result.shape == frame.shape and (result[:60] == frame[:60]).all()
 
 

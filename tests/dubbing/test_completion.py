@@ -1,7 +1,6 @@
 """The completion engine: what is hidden has no influence, references come into line, the result fits into the frame."""
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -27,21 +26,19 @@ from imtalker.dubbing.completion.mouth_patch import (
 from imtalker.dubbing.completion.network import FOLD, colour_change
 from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.references import References, choose_references
+from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import SQUARE_CM, register
-from imtalker.dubbing.rest_frames import RestFrames
-from imtalker.dubbing.tracking import FaceTrack, TrackRecorder, watch
+from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError, WeightsError
 from imtalker.faces.landmarks import FaceLandmarks
 from imtalker.faces.mesh import LIP_INNER_UPPER
-from imtalker.faces.motion_reading import MotionBasis
 from imtalker.faces.rigid import rotation_matrix
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 from imtalker.weights.file import save_weights
-from imtalker.weights.load import MOTION_BASIS
-from imtalker.weights.presets import BUNDLED_WEIGHTS
 from tests.support.completion import SMALL, small_network
 from tests.support.drawn_face import DrawnFace, draw_face
+from tests.support.dubbing import understood
+from tests.support.standin import the_basis
 
 SIDE = SMALL.patch_size
 GAPS = (0.0, 3.0, 8.0)
@@ -51,23 +48,17 @@ GAPS = (0.0, 3.0, 8.0)
 def clip() -> tuple[list[np.ndarray], FaceTrack, References]:
     """One drawn face in one place with three mouths, and what the first pass finds in it."""
     frames = [draw_face(DrawnFace(gap=gap)) for gap in GAPS]
-    recorder, rest = TrackRecorder(), RestFrames()
-    for index, sighting in enumerate(watch(frames, 64, 0, "the clip")):
-        rest.add(index, sighting)
-        recorder.add(sighting, np.random.default_rng(index).normal(0, 0.2, 32).astype(np.float32))
-    track = recorder.result("the clip")
-    return frames, track, choose_references(track).with_frames(rest, track)
+    track, references = understood(frames)
+    noise = [np.random.default_rng(index).normal(0, 0.2, 32).astype(np.float32) for index in range(len(track))]
+    track = replace(track, motion=np.stack(noise))
+    rest = np.array([frame.index for frame in references.rest])
+    return frames, track, replace(references, motion=track.motion[0], rest_motion=track.motion[rest])
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "painting"])
 def engine(request: pytest.FixtureRequest) -> CompletionEngine:
     """With the inside of the mouth drawn by the network, or painted."""
     return CompletionEngine(small_network(), the_basis() if request.param else None)
-
-
-@cache
-def the_basis() -> MotionBasis:
-    return MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
 
 
 def test_the_inside_is_painted_between_the_lips_that_are_asked_for(clip) -> None:

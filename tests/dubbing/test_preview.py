@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imtalker.dubbing.preview import DubPreview
-from imtalker.dubbing.remarks import clip_remarks, plan_remarks, size_remarks, track_remarks
+from imtalker.dubbing.remarks import clip_remarks, lost_remarks, person_remarks, plan_remarks, size_remarks
 from imtalker.dubbing.timing import make_plan
 from imtalker.errors import InputError
 from imtalker.media.video import VideoInfo, read_frames
@@ -60,6 +60,11 @@ def test_remarks_say_what_is_kept_at_a_price():
 
 def test_remarks_tell_for_how_long_the_face_is_lost_or_turned():
     track = track_of(50, seen=np.arange(50) >= 10, yaw=np.where(np.arange(50) < 20, 40.0, 0.0))
-    lost, turned, people = track_remarks(track, Fraction(25), 2, 512)
+    lost, turned = lost_remarks(track, Fraction(25))
     assert "0.4 s" in lost.words and (lost.code, turned.code) == ("lost_face", "turned_face")
-    assert "0.4 s" in turned.words and people.code == "more_faces"
+    assert "0.4 s" in turned.words and lost_remarks(track_of(50), Fraction(25)) == ()
+
+
+def test_remarks_tell_of_other_people_and_of_the_size():
+    assert codes(person_remarks(track_of(5), 2, 512)) == {"more_faces"}
+    assert codes(person_remarks(track_of(5), 1, 2000)) == {"small_face"}

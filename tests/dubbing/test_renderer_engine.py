@@ -8,16 +8,16 @@ import torch
 
 from imtalker.dubbing.mouth_painting import RestGeometry
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.references import References, choose_references
+from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, landmarks_in_square, register, square_to_image
 from imtalker.dubbing.renderer_engine import RendererEngine, source_shares
 from imtalker.dubbing.rest_frames import MAX_CELLS, RestFrame, RestFrames
-from imtalker.dubbing.tracking import TrackRecorder, watch
+from imtalker.dubbing.tracking import watch
 from imtalker.faces.landmarks import find_faces
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
 from imtalker.weights.load import load_models
 from tests.support.drawn_face import DrawnFace, draw_face
-from tests.support.dubbing import track_of
+from tests.support.dubbing import track_of, understood
 from tests.support.standin import small_models
 
 POSES = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 8.0]])
@@ -26,7 +26,9 @@ POSES = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 8.0]])
 def references_at(poses: np.ndarray, opening: float = 0.0) -> References:
     picture = np.zeros((8, 8, 3), np.uint8)
     rest = tuple(RestFrame(i, opening, picture, np.zeros((478, 3)), picture, np.eye(2, 3)) for i in range(len(poses)))
-    return References(0, np.zeros(32, np.float32), rest, np.zeros((len(poses), 32), np.float32), poses)
+    return References(
+        0, np.zeros(32, np.float32), np.zeros((64, 2)), rest, np.zeros((len(poses), 32), np.float32), poses
+    )
 
 
 def test_shares_are_whole_smooth_and_mostly_one_source():
@@ -53,18 +55,9 @@ def test_a_rest_frame_that_is_not_quite_closed_counts_less():
     assert shares[0].argmax() == 0 and shares[0, 1] == 0
 
 
-def gathered(frames):
-    rest, recorder = RestFrames(), TrackRecorder()
-    for index, sighting in enumerate(watch(frames, 64, 0, "the clip")):
-        rest.add(index, sighting)
-        recorder.add(sighting, np.zeros(32, np.float32))
-    track = recorder.result("the clip")
-    return track, choose_references(track).with_frames(rest, track)
-
-
 def test_the_most_closed_frame_of_a_pose_is_kept():
     gaps = [8.0, 4.0, 0.0, 6.0]
-    track, references = gathered([draw_face(DrawnFace(gap=gap)) for gap in gaps])
+    track, references = understood([draw_face(DrawnFace(gap=gap)) for gap in gaps])
     assert [frame.index for frame in references.rest if frame.opening == track.opening.min()] == [2]
     for frame in references.rest:
         assert frame.opening <= track.opening.min() + 0.3
@@ -76,8 +69,9 @@ def test_the_most_closed_frame_of_a_pose_is_kept():
 def test_what_is_kept_does_not_grow_with_the_clip():
     rest = RestFrames()
     frames = (draw_face(DrawnFace(shift=0.3 * i, angle=(i % 7) - 3)) for i in range(40))
-    for index, sighting in enumerate(watch(frames, 64, 0, "the clip")):
-        rest.add(index, sighting)
+    for index, sighting in enumerate(watch(frames, 0, "the clip")):
+        assert sighting.place is not None
+        rest.add(index, sighting, cut_square(sighting.frame, sighting.place.to_image, 64))
     assert len(rest.result()) <= MAX_CELLS
 
 
@@ -89,7 +83,7 @@ def engine() -> RendererEngine:
 def test_the_old_mouth_does_not_reach_what_is_drawn_from_a_rest_frame(engine):
     """Two frames in one pose, their mouths different, the same lips asked for: the same patch."""
     frames = [draw_face(DrawnFace(gap=gap)) for gap in (0.0, 8.0)]
-    track, references = gathered(frames)
+    track, references = understood(frames)
     row = track.take(np.array([0]))
     asked = torch.randn(1, 32, generator=torch.Generator().manual_seed(0))
     asked = combine(asked, torch.from_numpy(row.motion), "lips")
@@ -100,7 +94,7 @@ def test_the_old_mouth_does_not_reach_what_is_drawn_from_a_rest_frame(engine):
 
 def test_frames_drawn_together_and_alone_are_equal(engine):
     frames = [draw_face(DrawnFace(gap=gap, shift=gap)) for gap in (0.0, 2.0, 4.0)]
-    track, references = gathered(frames)
+    track, references = understood(frames)
     motion = torch.from_numpy(track.motion)
     together = engine.draw(frames, track, motion, references)
     for i, patch in enumerate(together):

@@ -7,10 +7,15 @@ import pytest
 import torch
 
 from imtalker.dubbing.lips import resampled
-from imtalker.dubbing.timing import make_plan, pauses, strength
+from imtalker.dubbing.timing import Fading, Plan, make_plan, pauses
 from tests.support.dubbing import track_of
 
 NTSC = Fraction(30000, 1001)
+
+
+def strength(plan: Plan, track, silent=None) -> np.ndarray:
+    """Of the whole result at once."""
+    return Fading(plan, np.zeros(plan.total, bool) if silent is None else silent).strength(0, plan.total, track)
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), NTSC, Fraction(12), Fraction(60)])
@@ -26,7 +31,7 @@ def test_by_default_the_result_is_as_long_as_the_speech(fps, seconds):
 def test_with_the_videos_length_the_rest_is_untouched():
     plan = make_plan(40, Fraction(20), 1.0, "video")
     assert plan.index.tolist() == list(range(40)) and plan.speech_frames == plan.used == 20
-    shown = strength(plan, track_of(20), np.zeros(40, bool))
+    shown = strength(plan, track_of(20))
     assert (shown[20:] == 0).all() and shown[0] == 1 and 0 < shown[19] < 1
     assert make_plan(40, Fraction(20), 60.0, "video").total == 40  # longer speech is cut
 
@@ -37,10 +42,23 @@ def test_the_mouth_fades_where_the_face_is_lost_or_turned():
     seen[20:25] = False
     yaw = np.zeros(60)
     yaw[40:43] = -35
-    shown = strength(plan, track_of(60, seen=seen, yaw=yaw), np.zeros(60, bool))
+    shown = strength(plan, track_of(60, seen=seen, yaw=yaw))
     assert (shown[20:25] == 0).all() and (shown[40:43] == 0).all()
     assert shown[10] == 1 and shown[32] == 1 and shown[59] == 1
     assert np.abs(np.diff(shown)).max() < 0.5  # faded, not switched
+
+
+@pytest.mark.parametrize("length", ["audio", "video"])
+def test_piece_by_piece_it_fades_as_at_once_and_needs_no_more_of_the_clip_than_it_says(length):
+    rng = np.random.default_rng(0)
+    plan = make_plan(60, Fraction(25), 4.0, length)
+    track, silent = track_of(60, seen=rng.random(60) > 0.05, yaw=rng.normal(0, 15, 60)), rng.random(plan.total) < 0.03
+    whole, fading = strength(plan, track, silent), Fading(plan, silent)
+    for start in range(0, plan.total, 7):
+        stop = min(start + 7, plan.total)
+        part = fading.strength(start, stop, track.take(np.arange(fading.needs(stop))))
+        np.testing.assert_array_equal(part, whole[start:stop])
+    assert fading.needs(1) < 10
 
 
 def test_pauses_are_long_silences_only():

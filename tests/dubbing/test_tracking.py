@@ -5,19 +5,17 @@ import numpy as np
 import pytest
 
 from imtalker.dubbing.registration import SQUARE_CM, cut_square, pixels_per_cm, register, square_to_image
-from imtalker.dubbing.tracking import BRIDGE, GLANCE, FaceTrack, TrackRecorder, watch
+from imtalker.dubbing.tracking import FaceTrack, watch
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import find_faces
 from tests.support.drawn_face import DrawnFace, draw_face
+from tests.support.dubbing import rows_of
 
 EMPTY = np.full((256, 256, 3), 90, np.uint8)
 
 
 def followed(frames, index=None) -> FaceTrack:
-    recorder = TrackRecorder()
-    for sighting in watch(frames, 64, index, "the clip"):
-        recorder.add(sighting, np.zeros(32, np.float32))
-    return recorder.result("the clip")
+    return FaceTrack.of(rows_of(frames, index))
 
 
 def two_people(left: int = 256, right: int = 256) -> np.ndarray:
@@ -56,7 +54,7 @@ def test_a_cut_to_another_place_is_a_new_beginning():
 
 
 def test_no_face_anywhere_is_said():
-    with pytest.raises(NoFaceError, match="no face was found in the clip"):
+    with pytest.raises(NoFaceError, match="no face was found"):
         followed([EMPTY] * 3)
 
 
@@ -103,25 +101,19 @@ def test_a_square_laid_back_is_the_picture():
     assert np.abs(back[inside].astype(int) - image[inside]).mean() < 1.0
 
 
-def test_motion_that_was_not_read_lies_between_its_neighbours_but_not_across_a_cut():
-    canvas = [np.full((256, 512, 3), 90, np.uint8) for _ in range(8)]
-    for i, frame in enumerate(canvas):
-        frame[:, 256 * (i // 4) : 256 * (i // 4) + 256] = draw_face()
-    read = [0.0, None, None, 3.0, 10.0, None, 20.0, None]
-    recorder = TrackRecorder()
-    for sighting, value in zip(watch(canvas, 64, 0, "the clip"), read, strict=True):
-        recorder.add(sighting, None if value is None else np.full(32, value, np.float32))
-    motion = recorder.result("the clip").motion
-    np.testing.assert_allclose(motion[:, 5], [0, 1, 2, 3, 10, 15, 20, 20], atol=1e-5)
+def test_where_the_face_is_lost_what_was_seen_before_is_held():
+    rows = rows_of([draw_face(DrawnFace(shift=3.0 * i)) for i in range(2)] + [EMPTY] * 8)
+    track = FaceTrack.of(rows)
+    np.testing.assert_array_equal(track.lower[2:], np.repeat(track.lower[1:2], 8, 0))
+    assert track.seen.tolist() == [True] * 2 + [False] * 8 and track.first.tolist() == [True] + [False] * 9
+    before = FaceTrack.of([None, None, *rows[:2]], rows[1])
+    np.testing.assert_array_equal(before.lower[:2], np.repeat(track.lower[1:2], 2, 0))
+    assert before.first.tolist() == [False, False, True, False]
 
 
-def test_later_frames_are_only_glanced_at():
-    frames = [draw_face(DrawnFace(shift=float(i))) for i in range(12)]
-    looked = [sighting.face is not None for sighting in watch(frames, 64, 0, "the clip", closely=4)]
-    assert all(looked[:4]) and sum(looked[4:]) == 8 // GLANCE and GLANCE <= BRIDGE + 1
-    recorder = TrackRecorder()
-    for sighting in watch(frames, 64, 0, "the clip", closely=4):
-        recorder.add(sighting, None if sighting.square is None else np.zeros(32, np.float32))
-    track = recorder.result("the clip")
-    assert track.seen[:10].all() and track.first.sum() == 1
-    np.testing.assert_allclose(np.diff(track.lower[:10].mean(1)[:, 0]), 1, atol=1.5)
+def test_the_person_known_already_is_followed_from_the_start():
+    frame = two_people()
+    for face in find_faces(frame, 2):
+        (sighting,) = watch([frame], None, "the clip", face)
+        assert sighting.face is not None
+        np.testing.assert_allclose(sighting.face.box, face.box, atol=3)

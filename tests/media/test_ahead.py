@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from imtalker.media.ahead import ahead, one_later
+from imtalker.media.ahead import ahead
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_same_things_come_out(count: int) -> None:
-    assert list(ahead(range(20), count)) == list(range(20)) == list(one_later(range(20)))
-    assert list(ahead([], count)) == list(one_later([])) == []
+    assert list(ahead(range(20), count)) == list(range(20))
+    assert list(ahead([], count)) == []
 
 
 def test_an_error_comes_where_it_belongs() -> None:
@@ -41,9 +41,3 @@ def test_closed_early_nothing_more_is_made_and_the_source_is_closed() -> None:
     items.close()  # pyright: ignore[reportAttributeAccessIssue]
     assert closed.is_set() and len(made) <= 5
     assert not any(thread.name == "ahead" for thread in threading.enumerate())
-
-
-def test_one_later_has_made_the_next_one() -> None:
-    made = []
-    items = one_later(made.append(i) or i for i in range(3))
-    assert [(next(items), len(made)) for _ in range(3)] == [(0, 2), (1, 3), (2, 3)]

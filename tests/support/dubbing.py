@@ -1,5 +1,7 @@
 """Clips of a drawn face that talks, and engines whose drawing is known."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,15 @@ import numpy as np
 from torch import Tensor
 
 from imtalker.dubbing.engine import Patch
+from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
-from imtalker.dubbing.tracking import FaceTrack
+from imtalker.dubbing.registration import cut_square
+from imtalker.dubbing.rest_frames import RestFrames
+from imtalker.dubbing.tracking import FaceRow, FaceTrack, measure, watch
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
+from tests.support.standin import the_basis
 
 
 def talking_frame(index: int) -> np.ndarray:
@@ -39,10 +45,28 @@ def track_of(length: int, **columns: Any) -> FaceTrack:
         "shape": np.repeat(mouth_space().neutral[None, :, :2], length, 0),
         "opening": np.zeros(length),
         "lids": np.ones(length),
-        "sharpness": np.ones(length),
         "motion": np.zeros((length, 32), np.float32),
     }
     return FaceTrack(**(flat | columns))
+
+
+def rows_of(frames: Iterable[np.ndarray], index: int | None = None) -> list[FaceRow | None]:
+    """The face in every frame, measured."""
+    return [measure(sighting, the_basis()) for sighting in watch(frames, index, "the clip")]
+
+
+def understood(frames: Sequence[np.ndarray], neutral: int = 0, side: int = 64) -> tuple[FaceTrack, References]:
+    """Track and references of some frames, all of which are looked at; the neutral one's motion is zero."""
+    rest, rows = RestFrames(), []
+    for index, sighting in enumerate(watch(frames, 0, "the clip")):
+        row = measure(sighting, the_basis())
+        assert row is not None
+        rows.append(row)
+        rest.add(index, sighting, cut_square(sighting.frame, row.to_image, side))
+    track = FaceTrack.of(rows)
+    references = References(neutral, np.zeros(32, np.float32), track.shape[neutral])
+    track = replace(track, motion=read_motion(track, references))
+    return track, references.with_frames(rest, track, {i: i for i in range(len(track))})
 
 
 class PaintEngine:

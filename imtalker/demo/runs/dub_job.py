@@ -65,7 +65,7 @@ class DubJob:
         return self.total / FRAMES_PER_SECOND
 
     def start(self, pipeline: TalkingHeadPipeline, timings: Timings) -> Generator[Looked, None, Animation]:
-        """The first pass; see ``Job.start``."""
+        """The look at the clip; see ``Job.start``."""
         steps = dub_in_steps(pipeline, self.clip, self.speech, self.options, self.sampling, timings=timings)
         while True:
             try:

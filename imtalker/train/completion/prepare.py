@@ -73,9 +73,11 @@ def main(argv: list[str] | None = None) -> None:
         files = list_assets(arguments.puppets, "all")
         count += make_all(files, arguments.out, partial(from_puppet, MotionSpace.load(), side))
     if arguments.clips:
-        renderer = load_pipeline("tiny", "cpu").models.renderer
+        models = load_pipeline("tiny", "cpu").models
+        assert models.motion_basis is not None
+        read = partial(clip_mouths, models.renderer, models.motion_basis, side=side, max_seconds=arguments.max_seconds)
         files = [clip for folder in arguments.clips for clip in list_clips(folder, arguments.leave_out)]
-        count += make_all(files, arguments.out, lambda clip: clip_mouths(renderer, clip, side, arguments.max_seconds))
+        count += make_all(files, arguments.out, read)
     if not count:
         raise InputError("nothing was made; give --puppets or --clips with something usable")
     logger.info("%d people in %s", count, arguments.out)
