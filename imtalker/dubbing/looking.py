@@ -77,7 +77,7 @@ def look(
             yield Looked(min(number + step, limit), max(number, min(limit, clip.num_frames)))
             if number + step >= limit:
                 break
-    if not usable or notes.face is None:
+    if not usable:
         raise NoFaceError(_why_none(notes.numbers, plan, clip))
     glances = len(notes.rows)
     wanted = None
@@ -85,14 +85,13 @@ def look(
         wanted = notes.row_of(round(options.reference * fps), clip, fps, what)
     track = FaceTrack.of(notes.rows)
     neutral = choose_neutral(track, np.array(notes.sharpness), wanted)
-    with timings.measure("motion_encoding"):
-        motion = neutral_motion(pipeline.models.renderer, notes.squares[neutral])
+    motion = neutral_motion(notes.faces[neutral], basis)
     references = References(notes.numbers[neutral], motion, track.shape[neutral])
     track = replace(track, motion=read_motion(track, references, sigma=0))
     references = references.with_frames(notes.rest, track, {number: row for row, number in enumerate(notes.numbers)})
     seen = notes.numbers[:glances]
     return Look(
-        notes.face,
+        notes.faces[0],
         references,
         notes.rows[neutral],
         track.take(np.arange(glances)),
@@ -110,23 +109,21 @@ class _Notes:
 
     def __init__(self, basis: MotionBasis, side: int):
         self._basis, self._side = basis, side
-        self.face: FaceLandmarks | None = None  # where it was seen first
         self.numbers: list[int] = []
+        self.faces: list[FaceLandmarks] = []
         self.rows: list[FaceRow] = []
-        self.squares: list[np.ndarray] = []
         self.sharpness: list[float] = []
         self.rest = RestFrames()
 
     def add(self, number: int, sighting: Sighting) -> bool:
         """One more frame; whether its face can be dubbed."""
         row = measure(sighting, self._basis)
-        if row is None:
+        if row is None or sighting.face is None:
             return False
         square = cut_square(sighting.frame, row.to_image, self._side)
-        self.face = self.face or sighting.face
         self.numbers.append(number)
+        self.faces.append(sighting.face)
         self.rows.append(row)
-        self.squares.append(square)
         self.sharpness.append(sharpness_of(square))
         self.rest.add(number, sighting, square)
         return abs(row.yaw) <= MAX_YAW
@@ -140,7 +137,7 @@ class _Notes:
         if number in self.numbers:
             return self.numbers.index(number)
         picture = next(read_frames_from(clip.path, fps, number, reliable_times(clip.path, fps)), None)
-        for sighting in watch([] if picture is None else [picture], None, what, self.face):
+        for sighting in watch([] if picture is None else [picture], None, what, self.faces[0]):
             self.add(number, sighting)
         if self.numbers[-1] != number:
             raise InputError(

@@ -11,11 +11,12 @@ import torch
 
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
+from imtalker.dubbing.registration import landmarks_in_square, register
 from imtalker.dubbing.tracking import FaceTrack, smoothed
+from imtalker.faces.landmarks import FaceLandmarks
+from imtalker.faces.motion_reading import SQUARE, MotionBasis, read_portrait
 from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
-from imtalker.pipeline.rendering import to_tensor
-from imtalker.renderer import Renderer
 
 NOISE = 0.06  # cm, of one landmark
 LIPS_BEGIN = 24  # landmarks before are the border of the face and the foot of the nose
@@ -41,15 +42,9 @@ def read_motion(track: FaceTrack, references: References, sigma: float = HEAD_SM
     return combine(torch.from_numpy(mouth), torch.from_numpy(rest), "lips").numpy()
 
 
-@torch.inference_mode()
-def neutral_motion(renderer: Renderer, square: np.ndarray) -> np.ndarray:
-    """Motion ``(32,)`` of the neutral frame, by the motion encoder: what all others are measured against.
-
-    Args:
-        square: its registered square, uint8 RGB ``(S, S, 3)`` of the renderer's input size.
-    """
-    like = next(renderer.parameters())
-    return renderer.encode_motion(to_tensor(square[None], like))[0].float().cpu().numpy()
+def neutral_motion(face: FaceLandmarks, basis: MotionBasis) -> np.ndarray:
+    """Motion ``(32,)`` of the neutral frame, by its landmarks: what all others are measured against."""
+    return read_portrait(landmarks_in_square(face.points, register(face).to_image, SQUARE), basis)
 
 
 @lru_cache(maxsize=1)

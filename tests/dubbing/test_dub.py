@@ -275,9 +275,8 @@ def test_asked_for_its_own_motion_the_renderer_gives_the_frame_back():
     pipeline = imtalker.load_pipeline("tiny")
     frames = list(read_frames(BUNDLED_FOLDER / "talk_woman.mp4"))[20:44:8]
     track, references = understood(frames, side=pipeline.models.renderer.config.input_size)
-    references = replace(
-        references, rest=(), rest_motion=references.rest_motion[:0], rest_pose=references.rest_pose[:0]
-    )
+    nothing = {"rest": (), "rest_motion": references.rest_motion[:0], "rest_pose": references.rest_pose[:0]}
+    references = replace(references, **nothing)
     engine = RendererEngine(pipeline.models.renderer)
     patches = engine.draw(frames, track, torch.from_numpy(track.motion), references)
     for frame, patch, lower in zip(frames, patches, track.lower, strict=True):

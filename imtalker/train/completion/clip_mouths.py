@@ -16,16 +16,16 @@ from imtalker.dubbing.registration import cut_square
 from imtalker.dubbing.timing import MAX_YAW
 from imtalker.dubbing.tracking import FaceRow, FaceTrack, measure, watch
 from imtalker.errors import NoFaceError
-from imtalker.faces.motion_reading import MotionBasis
-from imtalker.media.video import native_rate, read_frames, read_frames_from
-from imtalker.renderer import Renderer
+from imtalker.faces.landmarks import FaceLandmarks
+from imtalker.faces.motion_reading import SQUARE, MotionBasis
+from imtalker.media.video import native_rate, read_frames
 from imtalker.train.completion.mouths import Mouths
 
 OTHER = "-other"  # ending of a counterfactual's name
 APART_SECONDS = 0.5  # frames nearer than that show nearly the same
 
 
-def clip_mouths(renderer: Renderer, basis: MotionBasis, clip: Path, side: int, max_seconds: float) -> Mouths:
+def clip_mouths(basis: MotionBasis, clip: Path, side: int, max_seconds: float) -> Mouths:
     """Frames of one clip and of its counterfactual, patches of ``side`` pixels.
 
     Raises:
@@ -36,7 +36,7 @@ def clip_mouths(renderer: Renderer, basis: MotionBasis, clip: Path, side: int, m
     other = clip.with_name(f"{clip.stem}{OTHER}{clip.suffix}")
     columns: dict[str, list[np.ndarray]] = {}
     for path in (clip, other) if other.is_file() else (clip,):
-        one, motion, patches = _followed(renderer, basis, path, fps, max_seconds, side)
+        one, motion, patches = _followed(basis, path, fps, max_seconds, side)
         usable = [i for i in patches if abs(one.yaw[i]) <= MAX_YAW]
         maps = [inverse(patch_to_image(one.to_image[i], one.turn[i], side)) for i in usable]
         rows = {
@@ -55,24 +55,26 @@ def clip_mouths(renderer: Renderer, basis: MotionBasis, clip: Path, side: int, m
 
 
 def _followed(
-    renderer: Renderer, basis: MotionBasis, path: Path, fps: float, max_seconds: float, side: int
+    basis: MotionBasis, path: Path, fps: float, max_seconds: float, side: int
 ) -> tuple[FaceTrack, np.ndarray, dict[int, np.ndarray]]:
     """The face's track, its motion ``(T, 32)``, and the patches of the frames that show it."""
-    size, what = renderer.config.input_size, f"clip {path}"
+    what = f"clip {path}"
     rows: list[FaceRow | None] = []
+    faces: dict[int, FaceLandmarks] = {}
     sharpness: list[float] = []
     kept: dict[int, np.ndarray] = {}
     frames = islice(read_frames(path, fps), max(1, round(max_seconds * fps)))
     for index, sighting in enumerate(watch(frames, 0, what)):
         row = measure(sighting, basis)
         rows.append(row)
-        sharpness.append(0.0 if row is None else sharpness_of(cut_square(sighting.frame, row.to_image, size)))
-        if row is not None:
+        if row is not None and sighting.face is not None:
+            faces[index] = sighting.face
+            sharpness.append(sharpness_of(cut_square(sighting.frame, row.to_image, SQUARE)))
             kept[index] = cut_patch(sighting.frame, row.to_image, row.turn, side)
     if not kept:
         raise NoFaceError(f"no face was found in {what}")
     track = FaceTrack.of(rows)
-    neutral = choose_neutral(track, np.array(sharpness))
-    picture = next(read_frames_from(path, fps, neutral, seek=False))
-    own = neutral_motion(renderer, cut_square(picture, track.to_image[neutral], size))
-    return track, read_motion(track, References(neutral, own, track.shape[neutral])), kept
+    found = np.array(list(faces))
+    neutral = int(found[choose_neutral(track.take(found), np.array(sharpness))])
+    references = References(neutral, neutral_motion(faces[neutral], basis), track.shape[neutral])
+    return track, read_motion(track, references), kept

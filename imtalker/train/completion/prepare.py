@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.clips:
         models = load_pipeline("tiny", "cpu").models
         assert models.motion_basis is not None
-        read = partial(clip_mouths, models.renderer, models.motion_basis, side=side, max_seconds=arguments.max_seconds)
+        read = partial(clip_mouths, models.motion_basis, side=side, max_seconds=arguments.max_seconds)
         files = [clip for folder in arguments.clips for clip in list_clips(folder, arguments.leave_out)]
         count += make_all(files, arguments.out, read)
     if not count:
