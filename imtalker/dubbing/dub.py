@@ -16,8 +16,8 @@ from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.engine import MouthEngine, Patch
 from imtalker.dubbing.engines import describe_engine, engine_name, make_engine
-from imtalker.dubbing.following import Follower, following
-from imtalker.dubbing.lips import articulated, clip_head, onto_clip, own_articulation, resampled, speech_motion
+from imtalker.dubbing.following import following
+from imtalker.dubbing.lips import articulated, onto_clip, own_articulation, resampled, speech_motion
 from imtalker.dubbing.looking import Look, Looked, look
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.remarks import lost_remarks, plan_remarks
@@ -25,7 +25,6 @@ from imtalker.dubbing.timing import Fading, Plan, make_plan, pauses
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 from imtalker.faces.motion_reading import MotionBasis
-from imtalker.generator.audio_encoder import num_video_frames
 from imtalker.generator.voice_activity import sound_remarks
 from imtalker.media.ahead import ahead
 from imtalker.media.audio import Audio, load_clip_sound
@@ -116,13 +115,8 @@ def dub_in_steps(
         factor = _articulation(pipeline, clip, found, options, sampling)
     windows: list[Tensor] = []
     late: list[Remark] = []
-
-    def lips(follower: Follower) -> Iterator[Tensor]:
-        moments = plan.clip_frames_at(num_video_frames(len(speech.waveform)))
-        head = clip_head(found.glances, follower, moments)
-        motion = speech_motion(pipeline, speech.waveform, found.references, head, sampling)
-        return record(articulated(motion, found.references, factor), windows)
-
+    motion = speech_motion(pipeline, speech.waveform, found.references, sampling)
+    lips = record(articulated(motion, found.references, factor), windows)
     silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
     groups = _drawn(pipeline, basis, engine, clip, plan, found, lips, silent, late)
     chunks = _finished(pipeline, groups, clip, plan, options.label, timings)
@@ -214,7 +208,7 @@ def _drawn(
     clip: DubClip,
     plan: Plan,
     found: Look,
-    lips: Callable[[Follower], Iterator[Tensor]],
+    windows: Iterator[Tensor],
     silent: np.ndarray,
     late: list[Remark],
 ) -> Iterator[_Group]:
@@ -225,12 +219,12 @@ def _drawn(
     fading, followed = Fading(plan, silent), False
     pictures = ahead(frames_in_order(clip.path, fps, plan.index))
     with closing(pictures), following(clip, found, plan.used, basis) as follower:
-        mouths_at = resampled(lips(follower), fps, plan.speech_frames)
+        lips = resampled(windows, fps, plan.speech_frames)
         start = 0
         while group := list(islice(pictures, step)):
             stop = start + len(group)
             strength = fading.strength(start, stop, follower.until(fading.needs(stop)))
-            mouths = list(islice(mouths_at, len(group)))
+            mouths = list(islice(lips, len(group)))
             active = [i for i in range(len(mouths)) if strength[i] > 0]
             rows = follower.take(plan.index[[start + i for i in active]])
             patches: list[Patch] = []

@@ -16,9 +16,9 @@ from imtalker.faces.motion_reading import MotionBasis
 from imtalker.media.ahead import ahead
 from imtalker.media.video import read_frames
 
-BLOCK = 25  # frames that become known together
+BLOCK = 8  # frames that become known together
 REACH = smoothing_reach(HEAD_SMOOTHING) + BRIDGE + 1  # frames on either side that tell what one of them is
-AHEAD_SECONDS = 4.0  # of the clip that are measured before they are asked for: two windows of the generator
+AHEAD_SECONDS = 2.0  # of the clip that are measured before they are asked for
 
 
 class Follower:

@@ -1,4 +1,4 @@
-"""Speech -> the motion asked of the mouth, with the clip's head as control and the person's own way of articulating."""
+"""Speech -> the motion asked of the mouth, with the person's own way of articulating."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,8 @@ import torch
 from torch import Tensor
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
-from imtalker.dubbing.following import Follower
 from imtalker.dubbing.mouth_space import lip_gap, scale_mouth, with_sides_of
 from imtalker.dubbing.references import References
-from imtalker.dubbing.tracking import FaceTrack
-from imtalker.generator.controls import ArrivingControls, MotionControls
-from imtalker.generator.head_transfer import head_controls
 from imtalker.generator.motion_parts import combine
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.workers import by_one_thread
@@ -23,35 +19,16 @@ LEAST_MOTION = 0.05  # cm, deviation of the lip gap below which somebody does no
 
 
 def speech_motion(
-    pipeline: TalkingHeadPipeline,
-    waveform: np.ndarray,
-    references: References,
-    head: ArrivingControls | None,
-    sampling: SamplingOptions | None,
+    pipeline: TalkingHeadPipeline, waveform: np.ndarray, references: References, sampling: SamplingOptions | None
 ) -> Iterator[Tensor]:
-    """Motion windows ``(1, n, 32)`` at 25 frames per second for speech ``(N,)`` at 16 kHz.
+    """Motion windows ``(1, n, 32)`` at 25 frames per second for speech ``(N,)`` at 16 kHz; only their lips are used.
 
-    Args:
-        head: of the clip, which is followed; None: a free head.
+    The head is left to the generator: that of the clip went with other words, and asked for it the lips come no nearer
+    to the truth.
     """
     features = pipeline.models.audio_encoder.encode_stream(waveform)
     start = torch.from_numpy(references.motion)[None].to(pipeline.device)
-    return pipeline.models.generator.generate(features, start, head, sampling or pipeline.preset.sampling)
-
-
-def clip_head(glances: FaceTrack, follower: Follower, frames: np.ndarray) -> ArrivingControls:
-    """The head of a clip, window by window as it is followed.
-
-    Args:
-        glances: frames of the clip that tell in advance how its head moves.
-        frames: frame of the clip ``(T,)`` at every moment, 25 a second.
-    """
-
-    def part(start: int, stop: int) -> MotionControls:
-        chosen = frames[np.arange(start, stop).clip(0, len(frames) - 1)]
-        return head_controls(torch.from_numpy(follower.take(chosen).motion), stop - start)
-
-    return ArrivingControls(head_controls(torch.from_numpy(glances.motion), len(glances)), part)
+    return pipeline.models.generator.generate(features, start, None, sampling or pipeline.preset.sampling)
 
 
 def own_articulation(
@@ -72,7 +49,7 @@ def own_articulation(
     seen = lip_gap(torch.from_numpy(motion)).numpy()
     if seen.std() < LEAST_MOTION:
         return 1.0
-    windows = by_one_thread(speech_motion(pipeline, waveform, references, None, sampling))
+    windows = by_one_thread(speech_motion(pipeline, waveform, references, sampling))
     generated = torch.cat([lip_gap(window[0].float().cpu()) for window in windows]).numpy()
     if generated.std() < LEAST_MOTION:
         return 1.0

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE
+from imtalker.config import SAMPLE_RATE
 from imtalker.dubbing.options import Length
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.faces.smooth import smoothstep
@@ -40,11 +40,6 @@ class Plan:
     def used(self) -> int:
         """Frames of the clip that get a new mouth."""
         return int(self.index[: self.speech_frames].max(initial=0)) + 1
-
-    def clip_frames_at(self, frames: int) -> np.ndarray:
-        """Frames of the clip ``(frames,)`` at the moments of motion, 25 a second."""
-        position = np.rint(np.arange(frames) / FRAME_RATE * float(self.fps)).astype(int)
-        return self.index[position.clip(0, max(self.speech_frames - 1, 0))]
 
 
 def make_plan(clip_frames: int, fps: Fraction, speech_seconds: float, length: Length) -> Plan:

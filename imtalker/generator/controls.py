@@ -4,7 +4,7 @@ Angles are degrees, seen on the screen: yaw > 0 turns the nose to the right edge
 roll > 0 tilts the head counter-clockwise; gaze_x > 0 looks to the right edge, gaze_y > 0 up. 0 faces the camera.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
@@ -203,24 +203,6 @@ class MotionControls:
         if gaze is not None:
             gaze = gaze / ANGLE_UNIT if explicit else np.radians(gaze) * np.array([-1, 1], np.float32)
         return ControlTracks(pose, part.camera, gaze)
-
-
-@dataclass(frozen=True, eq=False)
-class ArrivingControls:
-    """Controls that become known window by window, such as the head of a clip that is still being followed."""
-
-    sample: MotionControls  # some frames of them: which quantities vary, about what and how far is the same for all
-    part: Callable[[int, int], MotionControls]  # those of frames start to stop, which are asked for in order
-
-    @property
-    def style(self) -> MotionStyle:
-        return self.sample.style
-
-    def tracks(
-        self, config: GeneratorConfig, start: int, stop: int, reference: FloatArray | None = None
-    ) -> ControlTracks:
-        """See ``MotionControls.tracks``."""
-        return self.part(start, stop).tracks(config, 0, stop - start, reference)
 
 
 def pose_remarks(controls: MotionControls, reference: FloatArray) -> tuple[Remark, ...]:

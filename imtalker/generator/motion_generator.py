@@ -10,7 +10,7 @@ from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.errors import InputError
 from imtalker.generator.blinks import BlinkRate
 from imtalker.generator.conditions import ConditionProjections, Conditions
-from imtalker.generator.controls import ArrivingControls, ControlTracks, MotionControls
+from imtalker.generator.controls import ControlTracks, MotionControls
 from imtalker.generator.explicit_head import ExplicitHead
 from imtalker.generator.flow import apply_guidance, check_options, integrate, noise_windows, time_grid
 from imtalker.generator.motion_layout import HEAD_DIM
@@ -18,8 +18,6 @@ from imtalker.generator.motion_statistics import READOUT_NAMES, RESPONSE_GRID, a
 from imtalker.generator.motion_style import HEAD_AMOUNTS, MIN_AMOUNT, STYLE_DIM, MotionStyle
 from imtalker.generator.transformer import FlowMatchingTransformer
 from imtalker.generator.window_borders import continue_motion
-
-Controls = MotionControls | ControlTracks | ArrivingControls
 
 
 class MotionGenerator(nn.Module):
@@ -66,7 +64,7 @@ class MotionGenerator(nn.Module):
         self,
         audio_features: Tensor | Iterable[Tensor],
         reference_motion: Tensor,
-        controls: Controls | None = None,
+        controls: MotionControls | ControlTracks | None = None,
         options: SamplingOptions | None = None,
     ) -> Iterator[Tensor]:
         """Motion of a clip, ``(1, n, 32)`` float32 per window of 50 frames; the last window may be shorter.
@@ -76,8 +74,7 @@ class MotionGenerator(nn.Module):
         Args:
             audio_features: ``(1, T, audio_dim)`` at 25 frames per second, or pieces of it in order.
             reference_motion: the portrait's motion ``(1, 32)``.
-            controls: requested pose, gaze, camera and style; ``ControlTracks`` are taken in the preset's own units,
-                ``ArrivingControls`` are asked for with each window.
+            controls: requested pose, gaze, camera and style; ``ControlTracks`` are taken in the preset's own units.
             options: steps, guidance, solver, seed and noise.
 
         Raises:
@@ -110,8 +107,8 @@ class MotionGenerator(nn.Module):
         return measured_style(motion.float(), self.readout.float().to(motion.device), self.typical.to(motion.device))
 
     @staticmethod
-    def _style(controls: Controls) -> MotionStyle:
-        return MotionStyle() if isinstance(controls, ControlTracks) else controls.style
+    def _style(controls: MotionControls | ControlTracks) -> MotionStyle:
+        return controls.style if isinstance(controls, MotionControls) else MotionStyle()
 
     @property
     def _names_the_head(self) -> bool:
@@ -137,7 +134,7 @@ class MotionGenerator(nn.Module):
         self,
         windows: Iterator[Tensor],
         reference: Tensor,
-        controls: Controls,
+        controls: MotionControls | ControlTracks,
         options: SamplingOptions,
     ) -> Iterator[Tensor]:
         first = next(windows, None)
@@ -177,23 +174,24 @@ class MotionGenerator(nn.Module):
             yield result
             start = stop
 
-    def _tracks(self, controls: Controls, start: int, stop: int, reference: Tensor) -> dict[str, Tensor]:
+    def _tracks(
+        self, controls: MotionControls | ControlTracks, start: int, stop: int, reference: Tensor
+    ) -> dict[str, Tensor]:
         """Controls of the window as network inputs ``(1, n, d)``."""
-        if isinstance(controls, ControlTracks):
-            tracks = controls.window(start, stop)
-        else:
+        if isinstance(controls, MotionControls):
             tracks = controls.tracks(self.config, start, stop, reference[0].cpu().numpy())
+        else:
+            tracks = controls.window(start, stop)
         named = {"pose": tracks.pose, "camera": tracks.camera, "gaze": tracks.gaze}
         return {k: torch.from_numpy(v)[None].to(reference) for k, v in named.items() if v is not None}
 
-    def _plan_head(self, controls: Controls, reference: Tensor) -> ExplicitHead | None:
+    def _plan_head(self, controls: MotionControls | ControlTracks, reference: Tensor) -> ExplicitHead | None:
         """What is asked of the head over the whole clip, where the motion names it."""
         if not self._names_the_head:
             return None
-        known = controls.sample if isinstance(controls, ArrivingControls) else controls
-        length = known.num_frames
-        tracks = self._tracks(known, 0, length, reference)
-        style = self._style(known)
+        length = controls.num_frames
+        tracks = self._tracks(controls, 0, length, reference)
+        style = self._style(controls)
         if not self.config.statistics_dim:
             return ExplicitHead.plan(tracks, length, reference, None, None)
         smile = float(reference[0] @ self.readout[:, READOUT_NAMES.index("smile")].to(reference))

@@ -10,7 +10,7 @@ from imtalker.dubbing.tracking import FaceRow, FaceTrack
 from tests.support.drawn_face import draw_face
 from tests.support.dubbing import rows_of
 
-LENGTH = 4 * BLOCK + 7
+LENGTH = 107
 
 
 @pytest.fixture(scope="module")
