@@ -19,7 +19,7 @@ MAX_FACES = 8  # told apart in one frame
 RIVAL = 0.6  # a second face of at least this size, against the largest, may be the one that is meant
 BRIDGE = 5  # frames without the face that are filled in between their neighbours
 JUMP = 0.35  # of the face's size that it may move between frames; further, the picture was cut
-ASIDE = 0.05  # of its size that it may move and still be fitted well where it was
+ASIDE = 0.1  # of its size that it may move and still be fitted well where it was
 
 
 class FaceRow(NamedTuple):
