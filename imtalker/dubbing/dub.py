@@ -12,19 +12,19 @@ import torch
 from torch import Tensor
 
 from imtalker.config import SAMPLE_RATE, SamplingOptions
+from imtalker.dubbing.articulation import Articulation, own_articulation
 from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.engine import MouthEngine, Patch
 from imtalker.dubbing.engines import describe_engine, engine_name, make_engine
 from imtalker.dubbing.following import following
-from imtalker.dubbing.lips import articulated, onto_clip, own_articulation, resampled, speech_motion
+from imtalker.dubbing.lips import onto_clip, resampled, speech_motion
 from imtalker.dubbing.looking import Look, Looked, look
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.remarks import lost_remarks, plan_remarks
 from imtalker.dubbing.timing import Fading, Plan, make_plan, pauses
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
-from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.voice_activity import sound_remarks
 from imtalker.media.ahead import ahead
 from imtalker.media.audio import Audio, load_clip_sound
@@ -100,7 +100,7 @@ def dub_in_steps(
     """``dub`` for a caller who goes on with other things while the clip is looked at, or gives up."""
     options, sampling = options or DubOptions(), sampling or pipeline.preset.sampling
     timings = timings or Timings()
-    basis = check_can_dub(pipeline)
+    check_can_dub(pipeline)
     drawn_by: dict[str, Any] = {}
     if engine is None or isinstance(engine, str):
         name = engine_name(pipeline, engine)
@@ -110,15 +110,15 @@ def dub_in_steps(
         speech = audio if isinstance(audio, Speech) else Speech.read(audio)
     sound = dubbed_sound(clip, speech, options.background_sound)
     plan = plan_of(clip, speech, options)
-    found = yield from look(pipeline, basis, clip, plan, options, timings)
+    found = yield from look(pipeline, clip, plan, options, timings)
     with timings.measure("motion_generation"):
-        factor = _articulation(pipeline, clip, found, options, sampling)
+        way = _articulation(pipeline, clip, found, options, sampling)
     windows: list[Tensor] = []
     late: list[Remark] = []
     motion = speech_motion(pipeline, speech.waveform, found.references, sampling)
-    lips = record(articulated(motion, found.references, factor), windows)
+    lips = record(way.apply(motion, found.references), windows)
     silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
-    groups = _drawn(pipeline, basis, engine, clip, plan, found, lips, silent, late)
+    groups = _drawn(pipeline, engine, clip, plan, found, lips, silent, late)
     chunks = _finished(pipeline, groups, clip, plan, options.label, timings)
     recipe = make_recipe(
         pipeline.models,
@@ -128,7 +128,7 @@ def dub_in_steps(
         sampling,
         edited=clip.recipe,
         speech=speech.recipe,
-        dubbing={**asdict(options), "articulation": factor, **drawn_by},
+        dubbing={**asdict(options), **drawn_by},
     )
     early = *clip.remarks, *sound_remarks(speech.waveform), *plan_remarks(plan, clip.num_frames), *found.remarks
     return Animation(
@@ -165,23 +165,21 @@ def original_beside(path: Path, clip: DubClip, plan: Plan, **video: Any) -> Side
     return SideBySideWriter(path, SideBySide(("original", "dubbed"), clip.size), original, fps=clip.fps, **video)
 
 
-def check_can_dub(pipeline: TalkingHeadPipeline) -> MotionBasis:
-    """Raise InputError for a preset that cannot dub; how landmarks follow from the motion of one that can."""
-    basis = pipeline.models.motion_basis
-    if pipeline.models.generator.config.motion_layout != "explicit" or basis is None:
+def check_can_dub(pipeline: TalkingHeadPipeline) -> None:
+    """Raise InputError for a preset that cannot dub."""
+    if pipeline.models.generator.config.motion_layout != "explicit":
         raise InputError(
             f"preset {pipeline.preset.name!r} cannot dub: its motion does not tell the mouth from the rest; "
             "use preset tiny"
         )
-    return basis
 
 
 def _articulation(
     pipeline: TalkingHeadPipeline, clip: DubClip, found: Look, options: DubOptions, sampling: SamplingOptions
-) -> float:
-    """The amplitude of the mouth."""
+) -> Articulation:
+    """What becomes of the mouth that the generator gives."""
     if options.articulation != "own":
-        return float(options.articulation)
+        return Articulation(float(options.articulation))
     sound = None
     if clip.info.has_audio:
         begin, end = found.seconds
@@ -203,7 +201,6 @@ class _Group(NamedTuple):
 
 def _drawn(
     pipeline: TalkingHeadPipeline,
-    basis: MotionBasis,
     engine: MouthEngine,
     clip: DubClip,
     plan: Plan,
@@ -218,7 +215,7 @@ def _drawn(
     step = max(1, min(pipeline.batch_size, CHUNK_BYTES // (3 * height * width)))
     fading, followed = Fading(plan, silent), False
     pictures = ahead(frames_in_order(clip.path, fps, plan.index))
-    with closing(pictures), following(clip, found, plan.used, basis) as follower:
+    with closing(pictures), following(clip, found, plan.used) as follower:
         lips = resampled(windows, fps, plan.speech_frames)
         start = 0
         while group := list(islice(pictures, step)):

@@ -12,7 +12,6 @@ from imtalker.dubbing.looking import Look
 from imtalker.dubbing.mouth_reading import HEAD_SMOOTHING, read_motion
 from imtalker.dubbing.references import References
 from imtalker.dubbing.tracking import BRIDGE, FaceRow, FaceTrack, measure, smoothing_reach, watch
-from imtalker.faces.motion_reading import MotionBasis
 from imtalker.media.ahead import ahead
 from imtalker.media.video import read_frames
 
@@ -72,12 +71,12 @@ class Follower:
 
 
 @contextmanager
-def following(clip: DubClip, found: Look, count: int, basis: MotionBasis) -> Iterator[Follower]:
+def following(clip: DubClip, found: Look, count: int) -> Iterator[Follower]:
     """Follow the face through the first ``count`` frames of a clip in a thread of its own; it ends with the block."""
     fps = float(clip.fps)
     frames = islice(read_frames(clip.path, fps), count)
     sightings = watch(frames, None, f"clip {clip.path}", found.face)
-    rows = ahead((measure(sighting, basis) for sighting in sightings), max(1, round(AHEAD_SECONDS * fps)))
+    rows = ahead((measure(sighting) for sighting in sightings), max(1, round(AHEAD_SECONDS * fps)))
     try:
         yield Follower(rows, count, found.references, found.neutral)
     finally:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from imtalker.dubbing.clip import DubClip
-from imtalker.dubbing.mouth_reading import neutral_motion, read_motion
+from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.references import References, choose_neutral, sharpness_of
 from imtalker.dubbing.registration import cut_square
@@ -21,7 +21,6 @@ from imtalker.dubbing.timing import MAX_YAW, Plan
 from imtalker.dubbing.tracking import FaceRow, FaceTrack, Sighting, measure, watch
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks
-from imtalker.faces.motion_reading import MotionBasis
 from imtalker.media.ahead import ahead
 from imtalker.media.remark import Remark
 from imtalker.media.video import read_every, read_frames_from, reliable_times
@@ -53,7 +52,7 @@ class Look:
 
 
 def look(
-    pipeline: TalkingHeadPipeline, basis: MotionBasis, clip: DubClip, plan: Plan, options: DubOptions, timings: Timings
+    pipeline: TalkingHeadPipeline, clip: DubClip, plan: Plan, options: DubOptions, timings: Timings
 ) -> Generator[Looked, None, Look]:
     """Look at the beginning of a clip, or further where it does not show the face; frames are not kept.
 
@@ -64,7 +63,7 @@ def look(
     what, fps = f"clip {clip.path}", float(plan.fps)
     span = round(LOOK_SECONDS * fps)
     step = max(1, min(round(GLANCE_SECONDS * fps), clip.num_frames // MIN_GLANCES))
-    notes = _Notes(basis, pipeline.models.renderer.config.input_size)
+    notes = _Notes(pipeline.models.renderer.config.input_size)
     at: list[int] = []
     limit, people, usable = max(plan.used, span), 0, False
     with closing(ahead(read_every(clip.path, fps, step))) as pictures:
@@ -85,8 +84,7 @@ def look(
         wanted = notes.row_of(round(options.reference * fps), clip, fps, what)
     track = FaceTrack.of(notes.rows)
     neutral = choose_neutral(track, np.array(notes.sharpness), wanted)
-    motion = neutral_motion(notes.faces[neutral], basis)
-    references = References(notes.numbers[neutral], motion, track.shape[neutral])
+    references = References.of(track, neutral, notes.numbers[neutral])
     track = replace(track, motion=read_motion(track, references, sigma=0))
     references = references.with_frames(notes.rest, track, {number: row for row, number in enumerate(notes.numbers)})
     seen = notes.numbers[:glances]
@@ -107,8 +105,8 @@ class _Notes:
         side: of the registered squares, pixels.
     """
 
-    def __init__(self, basis: MotionBasis, side: int):
-        self._basis, self._side = basis, side
+    def __init__(self, side: int):
+        self._side = side
         self.numbers: list[int] = []
         self.faces: list[FaceLandmarks] = []
         self.rows: list[FaceRow] = []
@@ -117,7 +115,7 @@ class _Notes:
 
     def add(self, number: int, sighting: Sighting) -> bool:
         """One more frame; whether its face can be dubbed."""
-        row = measure(sighting, self._basis)
+        row = measure(sighting)
         if row is None or sighting.face is None:
             return False
         square = cut_square(sighting.frame, row.to_image, self._side)

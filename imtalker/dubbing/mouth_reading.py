@@ -1,7 +1,7 @@
-"""What the mouth does in every frame, read from its landmarks.
+"""What the face does in every frame, read from its landmarks against the frame in which it is at rest.
 
-Expression moves landmarks linearly, so the mouth of a frame follows from where its landmarks lie against those of the
-neutral frame: least squares with the usual size of every component as prior (ridge regression).
+Expression moves landmarks linearly, so it follows from where they lie against those of the neutral frame. For the mouth
+this is least squares with the usual size of every component as prior (ridge regression) on the lower face alone.
 """
 
 from functools import lru_cache
@@ -11,10 +11,7 @@ import torch
 
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
-from imtalker.dubbing.registration import landmarks_in_square, register
 from imtalker.dubbing.tracking import FaceTrack, smoothed
-from imtalker.faces.landmarks import FaceLandmarks
-from imtalker.faces.motion_reading import SQUARE, MotionBasis, read_portrait
 from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
 
@@ -25,26 +22,20 @@ BORDER_NOISE = 4.0  # times as uncertain: the outline moves with the head's turn
 
 
 def read_motion(track: FaceTrack, references: References, sigma: float = HEAD_SMOOTHING) -> np.ndarray:
-    """Motion ``(T, 32)`` of the frames: the mouth by its landmarks, head and gaze as measured; eyes and brows, which
-    no mouth needs, as in the neutral frame.
+    """Motion ``(T, 32)`` of the frames.
 
     Args:
         sigma: frames over which the head's part is smoothed, since place, size and roll are in the registration
             already; 0: not at all, for frames that do not follow each other.
     """
     moved = (track.shape - references.shape).reshape(len(track), -1)
-    rest = np.repeat(references.motion[None], len(track), 0)
-    mouth = rest.copy()
+    mouth = np.repeat(references.motion[None], len(track), 0)
     mouth[:, EXPRESSION_CHANNELS] += moved @ _expression_of_landmarks()
-    rest[:, : EXPRESSION_CHANNELS.start] = track.motion[:, : EXPRESSION_CHANNELS.start]
+    rest = track.motion.copy()
+    rest[:, EXPRESSION_CHANNELS] -= references.appearance
     if sigma:
         rest[:, HEAD_CHANNELS] = smoothed(rest[:, HEAD_CHANNELS], track.first, sigma)
     return combine(torch.from_numpy(mouth), torch.from_numpy(rest), "lips").numpy()
-
-
-def neutral_motion(face: FaceLandmarks, basis: MotionBasis) -> np.ndarray:
-    """Motion ``(32,)`` of the neutral frame, by its landmarks: what all others are measured against."""
-    return read_portrait(landmarks_in_square(face.points, register(face).to_image, SQUARE), basis)
 
 
 @lru_cache(maxsize=1)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from imtalker.dubbing.mouth_space import parted_lips
 from imtalker.dubbing.rest_frames import OpenFrame, RestFrame, RestFrames
 from imtalker.dubbing.tracking import FaceTrack
+from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 
 SHARE_OF_EYES = 0.75  # of the usual opening of the lids; below, the eyes blink
 
@@ -19,11 +21,23 @@ class References:
     neutral: int  # frame: frontal, lips closed, sharp (IMGTalk's neutral silent state)
     motion: np.ndarray  # (32,) float32 of the neutral frame
     shape: np.ndarray  # (K, 2) float32 cm, landmarks of its lower face, see ``FaceTrack.shape``
+    appearance: np.ndarray  # (23,) float32, its expression against the average face: how the person looks at rest
     rest: tuple[RestFrame, ...] = ()  # frames to draw from, with the mouth at rest
     rest_motion: np.ndarray = field(default_factory=lambda: np.zeros((0, 32), np.float32))  # (R, 32) of these
     rest_pose: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))  # (R, 2) their yaw and pitch, degrees
     open: OpenFrame | None = None  # shows the teeth
     open_motion: np.ndarray = field(default_factory=lambda: np.zeros(32, np.float32))  # (32,) of it
+
+    @classmethod
+    def of(cls, track: FaceTrack, row: int, number: int) -> "References":
+        """With one row of a track as the neutral frame, which is frame ``number`` of the clip.
+
+        That this face is at rest is known because it was chosen for it; from one picture it is read with errors of half
+        a centimetre, full lips looking parted, and all that is asked of the mouth is asked against this frame.
+        """
+        motion = track.motion[row].copy()
+        motion[EXPRESSION_CHANNELS] = parted_lips(float(track.opening[row]))
+        return cls(number, motion, track.shape[row], track.motion[row, EXPRESSION_CHANNELS])
 
     def with_frames(self, frames: RestFrames, track: FaceTrack, rows: Mapping[int, int]) -> "References":
         """The same with frames to draw from.

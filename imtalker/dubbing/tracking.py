@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imtalker.config import MOTION_DIM
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.registration import Registration, landmarks_in_square, register
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
-from imtalker.faces.motion_reading import GAZE, SQUARE, MotionBasis, read_head
+from imtalker.faces.motion_reading import SQUARE, read_against_average
 from imtalker.faces.readings import eye_apertures, mouth_opening
+from imtalker.weights.load import bundled_basis
 
 MAX_FACES = 8  # told apart in one frame
 RIVAL = 0.6  # a second face of at least this size, against the largest, may be the one that is meant
@@ -51,7 +51,7 @@ class FaceTrack:
     shape: np.ndarray  # (T, K, 2) float32 cm, the same in the head's own frame: x image right, y up
     opening: np.ndarray  # (T,) cm between the inner lips
     lids: np.ndarray  # (T,) cm between the lids
-    motion: np.ndarray  # (T, 32) float32: of the registered square; head and gaze alone until ``read_motion``
+    motion: np.ndarray  # (T, 32) float32 of the square, the expression against the average face until ``read_motion``
 
     def __len__(self) -> int:
         return len(self.seen)
@@ -126,14 +126,13 @@ def watch(
         yield Sighting(frame, face, None if face is None else register(face), first, len(found))
 
 
-def measure(sighting: Sighting, basis: MotionBasis) -> FaceRow | None:
+def measure(sighting: Sighting) -> FaceRow | None:
     """The face of a frame in numbers; None where there is none."""
     face, place = sighting.face, sighting.place
     if face is None or place is None:
         return None
     lower, head = mouth_space().landmarks, place.head
-    motion = np.zeros(MOTION_DIM, np.float32)
-    motion[: GAZE.stop] = read_head(landmarks_in_square(face.points, place.to_image, SQUARE), basis).motion
+    points = landmarks_in_square(face.points, place.to_image, SQUARE)
     return FaceRow(
         first=sighting.first,
         to_image=place.to_image,
@@ -144,7 +143,7 @@ def measure(sighting: Sighting, basis: MotionBasis) -> FaceRow | None:
         shape=head.points[lower, :2].astype(np.float32),
         opening=mouth_opening(head),
         lids=float(np.mean(eye_apertures(head))),
-        motion=motion,
+        motion=read_against_average(points, bundled_basis()),
     )
 
 

@@ -18,7 +18,7 @@ from tests.support.standin import save_small_models
 def things(tmp_path_factory):
     folder = tmp_path_factory.mktemp("things")
     (folder / "weights").mkdir()
-    save_small_models(folder / "weights", reading=True)
+    save_small_models(folder / "weights")
     write_wav(folder / "speech.wav", tone(0.4))
     talking_clip(folder / "clip.mp4", 12, 20, sound=True)
     return folder

@@ -6,32 +6,19 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from imtalker.demo.models import ModelHost
 from imtalker.demo.runs.dub_job import make_dub_job
 from imtalker.demo.runs.gpu import gpu_seconds, make_renderer
 from imtalker.demo.runs.requests import DubRequest
 from imtalker.demo.runs.run import Finished, Progress, Stopped, run_clip
-from imtalker.demo.settings import Settings
 from imtalker.dubbing.dub import dub
 from imtalker.errors import InputError
 from imtalker.media.sound_blocks import SoundMix
 from imtalker.media.video import native_rate, probe_video, read_frames
 from imtalker.pipeline.animation import save_video
 from imtalker.pipeline.motion_clip import load_motion
-from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from tests.support.dubbing import talking_clip
 from tests.support.sample_media import write_video
-from tests.support.standin import reading_pipeline, small_pipeline
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> TalkingHeadPipeline:
-    return reading_pipeline()
-
-
-@pytest.fixture(scope="module")
-def host() -> ModelHost:
-    return ModelHost(Settings(preset="tiny", device="cpu"), lambda *_, **__: reading_pipeline())
+from tests.support.standin import small_pipeline
 
 
 @pytest.fixture(scope="module")

@@ -35,10 +35,10 @@ from imtalker.faces.mesh import LIP_INNER_UPPER
 from imtalker.faces.rigid import rotation_matrix
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 from imtalker.weights.file import save_weights
+from imtalker.weights.load import bundled_basis
 from tests.support.completion import SMALL, small_network
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.dubbing import understood
-from tests.support.standin import the_basis
 
 SIDE = SMALL.patch_size
 GAPS = (0.0, 3.0, 8.0)
@@ -48,24 +48,20 @@ GAPS = (0.0, 3.0, 8.0)
 def clip() -> tuple[list[np.ndarray], FaceTrack, References]:
     """One drawn face in one place with three mouths, and what the first pass finds in it."""
     frames = [draw_face(DrawnFace(gap=gap)) for gap in GAPS]
-    track, references = understood(frames)
-    noise = [np.random.default_rng(index).normal(0, 0.2, 32).astype(np.float32) for index in range(len(track))]
-    track = replace(track, motion=np.stack(noise))
-    rest = np.array([frame.index for frame in references.rest])
-    return frames, track, replace(references, motion=track.motion[0], rest_motion=track.motion[rest])
+    return frames, *understood(frames)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "painting"])
 def engine(request: pytest.FixtureRequest) -> CompletionEngine:
     """With the inside of the mouth drawn by the network, or painted."""
-    return CompletionEngine(small_network(), the_basis() if request.param else None)
+    return CompletionEngine(small_network(), bundled_basis() if request.param else None)
 
 
 def test_the_inside_is_painted_between_the_lips_that_are_asked_for(clip) -> None:
     """Nothing of it while they are closed; the further they are asked to open, the more of it."""
     _, track, references = clip
     row, gap = track.take(np.array([0])), torch.from_numpy(mouth_space().gap)
-    painter = MouthPainter(the_basis())
+    painter = MouthPainter(bundled_basis())
     seen = []
     for opening in (0.0, 0.5, 1.0):
         motion = torch.from_numpy(references.rest_motion[:1]).clone()

@@ -22,12 +22,12 @@ from imtalker.pipeline.recipe import read_recipe
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.dubbing import CopyEngine, PaintEngine, rows_of, talking_clip, talking_frame, understood
 from tests.support.sample_media import decode_video, tone, write_video, write_wav
-from tests.support.standin import reading_pipeline, small_pipeline
+from tests.support.standin import small_pipeline
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return reading_pipeline()
+    return small_pipeline()
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_what_goes_wrong_while_the_face_is_followed_or_drawn_is_raised(pipeline,
     with pytest.raises(InputError, match="no brush"):
         list(dub(pipeline, clip, speech(0.4), engine=Broken()))
 
-    def lost(sighting, basis):
+    def lost(sighting):
         raise InputError("no eyes")
 
     run = dub(pipeline, clip, speech(0.4), engine=CopyEngine())

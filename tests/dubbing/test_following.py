@@ -20,6 +20,11 @@ def row() -> FaceRow:
     return row
 
 
+def against(row: FaceRow) -> References:
+    """With a row as the neutral frame."""
+    return References.of(FaceTrack.of([row]), 0, 0)
+
+
 def wandering(row: FaceRow, gaps: list[slice], cuts: list[int]) -> list[FaceRow | None]:
     """A face that moves by chance, lost in gaps and beginning anew at cuts."""
     rng = np.random.default_rng(0)
@@ -46,7 +51,7 @@ def wandering(row: FaceRow, gaps: list[slice], cuts: list[int]) -> list[FaceRow 
 )
 def test_piece_by_piece_is_at_once(row, gaps, cuts):
     rows = wandering(row, gaps, cuts)
-    references = References(0, np.zeros(32, np.float32), row.shape)
+    references = against(row)
     whole = FaceTrack.of(rows, row)
     whole_motion = read_motion(whole, references)
     follower = Follower(iter(rows), LENGTH, references, row)
@@ -61,7 +66,7 @@ def test_piece_by_piece_is_at_once(row, gaps, cuts):
 def test_no_more_is_taken_than_is_needed(row):
     taken = []
     rows = (taken.append(i) or row._replace(first=i == 0) for i in range(LENGTH))
-    follower = Follower(rows, LENGTH, References(0, row.motion, row.shape), row)
+    follower = Follower(rows, LENGTH, against(row), row)
     assert not taken
     assert len(follower.take(np.array([3, 0]))) == 2 and len(taken) == BLOCK + REACH
     follower.take(np.array([BLOCK - 1]))
@@ -71,8 +76,8 @@ def test_no_more_is_taken_than_is_needed(row):
 
 
 def test_where_the_file_ends_early_its_last_frame_stands(row):
-    follower = Follower(iter([row, row._replace(first=False, yaw=7.0)]), 40, References(0, row.motion, row.shape), row)
+    follower = Follower(iter([row, row._replace(first=False, yaw=7.0)]), 40, against(row), row)
     track = follower.until(40)
     assert len(track) == 40 and track.seen.all() and (track.yaw[1:] == 7).all() and track.first.sum() == 1
-    nothing = Follower(iter([]), 3, References(0, row.motion, row.shape), row).until(3)
+    nothing = Follower(iter([]), 3, against(row), row).until(3)
     assert not nothing.seen.any()

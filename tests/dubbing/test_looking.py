@@ -12,20 +12,20 @@ from imtalker.pipeline.timing import Timings
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.dubbing import talking_clip
 from tests.support.sample_media import write_video
-from tests.support.standin import reading_pipeline, the_basis
+from tests.support.standin import small_pipeline
 
 EMPTY = np.full((256, 256, 3), 90, np.uint8)
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return reading_pipeline()
+    return small_pipeline()
 
 
 def looked(pipeline, path, seconds: float = 1.0, **options) -> tuple[Look, list[Looked]]:
     clip, steps = DubClip.read(path), []
     plan = make_plan(clip.num_frames, clip.fps, seconds, "audio")
-    looking = look(pipeline, the_basis(), clip, plan, DubOptions(**options), Timings())
+    looking = look(pipeline, clip, plan, DubOptions(**options), Timings())
     while True:
         try:
             steps.append(next(looking))

@@ -26,9 +26,8 @@ POSES = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 8.0]])
 def references_at(poses: np.ndarray, opening: float = 0.0) -> References:
     picture = np.zeros((8, 8, 3), np.uint8)
     rest = tuple(RestFrame(i, opening, picture, np.zeros((478, 3)), picture, np.eye(2, 3)) for i in range(len(poses)))
-    return References(
-        0, np.zeros(32, np.float32), np.zeros((64, 2)), rest, np.zeros((len(poses), 32), np.float32), poses
-    )
+    still, motion = np.zeros(32, np.float32), np.zeros((len(poses), 32), np.float32)
+    return References(0, still, np.zeros((64, 2)), np.zeros(23), rest, motion, poses)
 
 
 def test_shares_are_whole_smooth_and_mostly_one_source():

@@ -54,7 +54,7 @@ def test_change_outside_the_mask_is_seen():
 def test_the_table_has_all_bars_and_baselines(tmp_path, capsys):
     (tmp_path / "weights").mkdir()
     (tmp_path / "clips").mkdir()
-    save_small_models(tmp_path / "weights", reading=True)
+    save_small_models(tmp_path / "weights")
     talking_clip(tmp_path / "clips" / "a.mp4", 14, sound=True)
     talking_clip(tmp_path / "clips" / "a-other.mp4", 14, picture=lambda i: talking_frame(i + 3), sound=True)
     write_video(tmp_path / "clips" / "empty.mp4", frames=14, sound=True)

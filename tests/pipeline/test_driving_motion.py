@@ -1,6 +1,7 @@
 """The motion of driving clips: read from landmarks like the portrait's, streamed, whole or in parts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,25 +10,31 @@ import torch
 
 from imtalker import CropBox
 from imtalker.errors import InputError
-from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD
+from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD, MotionBasis
 from imtalker.media.video import read_frames
 from imtalker.pipeline.rendering import encode_clip
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.train.puppet.motion_space import MotionSpace
+from imtalker.weights.load import MOTION_BASIS
+from imtalker.weights.presets import BUNDLED_WEIGHTS
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
-from tests.support.standin import reading_pipeline, small_models, the_basis
+from tests.support.standin import small_models
 
-BASIS = the_basis()
+BASIS = MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
 SPACE = MotionSpace.load()
 BOX = CropBox(28, 30, 200)
 EMPTY = np.full((256, 256, 3), 127, np.uint8)
 
 
+def pipeline_of(batch_size: int = 4) -> TalkingHeadPipeline:
+    return TalkingHeadPipeline(replace(small_models(), motion_basis=BASIS), batch_size)
+
+
 @pytest.fixture(scope="module")
 def pipeline() -> TalkingHeadPipeline:
-    return reading_pipeline(4)
+    return pipeline_of()
 
 
 def clip(folder: Path, picture: Callable[[int], np.ndarray], frames: int = 12) -> Path:
@@ -58,7 +65,7 @@ def test_place_lips_and_gaze_follow_the_driver(pipeline, tmp_path) -> None:
 
 def test_the_batch_does_not_matter(pipeline, tmp_path) -> None:
     path = clip(tmp_path, lambda i: draw_face(DrawnFace(shift=i % 5, gap=i % 3)), frames=9)
-    np.testing.assert_allclose(motion_of(pipeline, path), motion_of(reading_pipeline(7), path), atol=1e-5)
+    np.testing.assert_allclose(motion_of(pipeline, path), motion_of(pipeline_of(7), path), atol=1e-5)
 
 
 def test_a_hidden_face_keeps_the_head_and_the_length(pipeline, tmp_path) -> None:

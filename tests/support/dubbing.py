@@ -18,7 +18,6 @@ from imtalker.dubbing.rest_frames import RestFrames
 from imtalker.dubbing.tracking import FaceRow, FaceTrack, measure, watch
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
-from tests.support.standin import the_basis
 
 
 def talking_frame(index: int) -> np.ndarray:
@@ -52,19 +51,19 @@ def track_of(length: int, **columns: Any) -> FaceTrack:
 
 def rows_of(frames: Iterable[np.ndarray], index: int | None = None) -> list[FaceRow | None]:
     """The face in every frame, measured."""
-    return [measure(sighting, the_basis()) for sighting in watch(frames, index, "the clip")]
+    return [measure(sighting) for sighting in watch(frames, index, "the clip")]
 
 
 def understood(frames: Sequence[np.ndarray], neutral: int = 0, side: int = 64) -> tuple[FaceTrack, References]:
-    """Track and references of some frames, all of which are looked at; the neutral one's motion is zero."""
+    """Track and references of some frames, all of which are looked at."""
     rest, rows = RestFrames(), []
     for index, sighting in enumerate(watch(frames, 0, "the clip")):
-        row = measure(sighting, the_basis())
+        row = measure(sighting)
         assert row is not None
         rows.append(row)
         rest.add(index, sighting, cut_square(sighting.frame, row.to_image, side))
     track = FaceTrack.of(rows)
-    references = References(neutral, np.zeros(32, np.float32), track.shape[neutral])
+    references = References.of(track, neutral, neutral)
     track = replace(track, motion=read_motion(track, references))
     return track, references.with_frames(rest, track, {i: i for i in range(len(track))})
 

@@ -1,18 +1,16 @@
 """Small random networks and synthetic media, so that tests need no weights and no files of real people."""
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import torch
 
-from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.renderer import Renderer
-from imtalker.weights.load import MOTION_BASIS, Models, save_weights
-from imtalker.weights.presets import BUNDLED_WEIGHTS, get_preset
+from imtalker.weights.load import Models, save_weights
+from imtalker.weights.presets import get_preset
 
 
 def small_models(name: str = "tiny", seed: int = 0) -> Models:
@@ -54,27 +52,14 @@ def small_models(name: str = "tiny", seed: int = 0) -> Models:
     )
 
 
-def save_small_models(folder: Path, seed: int = 0, reading: bool = False) -> Path:
-    """The same as a folder of weight files, for whatever loads by path; ``reading`` with what dubbing needs."""
+def save_small_models(folder: Path, seed: int = 0) -> Path:
+    """The same as a folder of weight files, for whatever loads by path."""
     models = small_models(seed=seed)
     parts = {"renderer": "renderer", "generator": "generator", "audio_encoder": "audio"}
     for name, config in parts.items():
         path = folder / f"{name}.safetensors"
         save_weights(getattr(models, name), getattr(models.preset, config), path, preset="tiny")
-    if reading:
-        the_basis().save(folder / MOTION_BASIS)
     return folder
-
-
-@cache
-def the_basis() -> MotionBasis:
-    """The bundled one: how landmarks follow from an explicit motion."""
-    return MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
-
-
-def reading_pipeline(batch_size: int | None = None) -> TalkingHeadPipeline:
-    """A pipeline of these networks that reads motion from landmarks."""
-    return TalkingHeadPipeline(replace(small_models(), motion_basis=the_basis()), batch_size)
 
 
 def small_pipeline(name: str = "tiny") -> TalkingHeadPipeline:

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from imtalker.dubbing.completion.mouth_patch import apply, cut_patch, inverse, patch_to_image
-from imtalker.dubbing.mouth_reading import neutral_motion, read_motion
+from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.references import References, choose_neutral, sharpness_of
 from imtalker.dubbing.registration import cut_square
 from imtalker.dubbing.timing import MAX_YAW
 from imtalker.dubbing.tracking import FaceRow, FaceTrack, measure, watch
 from imtalker.errors import NoFaceError
-from imtalker.faces.landmarks import FaceLandmarks
-from imtalker.faces.motion_reading import SQUARE, MotionBasis
+from imtalker.faces.motion_reading import SQUARE
 from imtalker.media.video import native_rate, read_frames
 from imtalker.train.completion.mouths import Mouths
 
@@ -25,7 +24,7 @@ OTHER = "-other"  # ending of a counterfactual's name
 APART_SECONDS = 0.5  # frames nearer than that show nearly the same
 
 
-def clip_mouths(basis: MotionBasis, clip: Path, side: int, max_seconds: float) -> Mouths:
+def clip_mouths(clip: Path, side: int, max_seconds: float) -> Mouths:
     """Frames of one clip and of its counterfactual, patches of ``side`` pixels.
 
     Raises:
@@ -36,7 +35,7 @@ def clip_mouths(basis: MotionBasis, clip: Path, side: int, max_seconds: float) -
     other = clip.with_name(f"{clip.stem}{OTHER}{clip.suffix}")
     columns: dict[str, list[np.ndarray]] = {}
     for path in (clip, other) if other.is_file() else (clip,):
-        one, motion, patches = _followed(basis, path, fps, max_seconds, side)
+        one, motion, patches = _followed(path, fps, max_seconds, side)
         usable = [i for i in patches if abs(one.yaw[i]) <= MAX_YAW]
         maps = [inverse(patch_to_image(one.to_image[i], one.turn[i], side)) for i in usable]
         rows = {
@@ -55,26 +54,23 @@ def clip_mouths(basis: MotionBasis, clip: Path, side: int, max_seconds: float) -
 
 
 def _followed(
-    basis: MotionBasis, path: Path, fps: float, max_seconds: float, side: int
+    path: Path, fps: float, max_seconds: float, side: int
 ) -> tuple[FaceTrack, np.ndarray, dict[int, np.ndarray]]:
     """The face's track, its motion ``(T, 32)``, and the patches of the frames that show it."""
     what = f"clip {path}"
     rows: list[FaceRow | None] = []
-    faces: dict[int, FaceLandmarks] = {}
     sharpness: list[float] = []
     kept: dict[int, np.ndarray] = {}
     frames = islice(read_frames(path, fps), max(1, round(max_seconds * fps)))
     for index, sighting in enumerate(watch(frames, 0, what)):
-        row = measure(sighting, basis)
+        row = measure(sighting)
         rows.append(row)
-        if row is not None and sighting.face is not None:
-            faces[index] = sighting.face
+        if row is not None:
             sharpness.append(sharpness_of(cut_square(sighting.frame, row.to_image, SQUARE)))
             kept[index] = cut_patch(sighting.frame, row.to_image, row.turn, side)
     if not kept:
         raise NoFaceError(f"no face was found in {what}")
     track = FaceTrack.of(rows)
-    found = np.array(list(faces))
+    found = np.array(list(kept))
     neutral = int(found[choose_neutral(track.take(found), np.array(sharpness))])
-    references = References(neutral, neutral_motion(faces[neutral], basis), track.shape[neutral])
-    return track, read_motion(track, references), kept
+    return track, read_motion(track, References.of(track, neutral, neutral)), kept
