@@ -110,6 +110,7 @@ TINY_GENERATOR = GeneratorConfig(
     num_heads=4,
     mlp_ratio=3,
     motion_layout="explicit",
+    hears_lips=True,
 )
 TINY_AUDIO = AudioEncoderConfig(
     hidden_size=160,
@@ -122,6 +123,7 @@ TINY_AUDIO = AudioEncoderConfig(
     conv_stride=(160, 2),
     num_conv_pos_embeddings=15,
     num_conv_pos_embedding_groups=8,
+    lip_bands=64,
 )
 # the YuNet box that reproduces the training crop best (measured on the training portraits)
 TINY_CROP = CropConfig(scale=1.483, shift_y=0.006)
