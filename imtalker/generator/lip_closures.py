@@ -1,20 +1,28 @@
 """Lips that meet where m, b, p are heard, and only there, where the motion names the lips.
 
 The flow is sampled: where the sound leaves a doubt whether an m was an m or an n, lips meet in one noise and not in
-the next, and as often where no m was. What the audio encoder hears of the lips (``lip_hearing``) decides instead. It
-moves the lips after sampling, as ``blinks`` moves the lids, along the one direction that changes their opening and no
-other reading; in frames without a decision the motion stays as it was sampled.
+the next, and as often where no m was. So the lips start from less noise than the rest of the face, since they follow
+the sound and not chance, and what the audio encoder hears of them (``lip_hearing``) decides about closures. It moves
+the lips after sampling, as ``blinks`` moves the lids, along the one direction that changes their opening and no other
+reading; in frames without a decision the motion stays as it was sampled.
 """
 
 import torch
 from torch import Tensor
 
+from imtalker.generator.motion_parts import split
 from imtalker.generator.motion_statistics import READOUT_NAMES
 
+LIP_NOISE = 0.4  # deviation of the noise that lips start from; at 1 their correlation with the sound is 0.03 lower
 DOUBT, SURE = 0.12, 0.3  # probability of m, b, p from which lips close, and at which they meet
 RAMP = 0.4  # of a closure in the frame before and after it: lips take some 80 ms each way
 PARTED = 0.3  # cm, least opening in speech where certainly neither m, b, p nor a pause is
 CERTAIN = 0.1  # probability of both together below which lips begin to be held apart
+
+
+def calm_lips(noise: Tensor) -> Tensor:
+    """Standard normal noise ``(1, W, 32)`` with less of it in the lips; head, eyes and brows keep theirs."""
+    return noise - (1 - LIP_NOISE) * split(noise)["lips"]
 
 
 class LipClosures:

@@ -13,7 +13,7 @@ from imtalker.generator.conditions import ConditionProjections, Conditions
 from imtalker.generator.controls import ControlTracks, MotionControls
 from imtalker.generator.explicit_head import ExplicitHead
 from imtalker.generator.flow import apply_guidance, check_options, integrate, noise_windows, time_grid
-from imtalker.generator.lip_closures import LipClosures
+from imtalker.generator.lip_closures import LipClosures, calm_lips
 from imtalker.generator.motion_layout import HEAD_DIM
 from imtalker.generator.motion_statistics import READOUT_NAMES, RESPONSE_GRID, amounts_to_ask, measured_style
 from imtalker.generator.motion_style import HEAD_AMOUNTS, MIN_AMOUNT, STYLE_DIM, MotionStyle
@@ -166,6 +166,7 @@ class MotionGenerator(nn.Module):
                     inputs["statistics"] = head.statistics
                 inputs = {name: value.to(weight) for name, value in {"audio": audio, **inputs}.items()}
                 conditions = self.projections(**inputs).padded(config.window_frames)
+                noise = noise if lips is None else calm_lips(noise)
                 motion = self._sample(noise.to(reference), conditions, before, context, reference, options)
                 if start and self._names_the_head:
                     motion = continue_motion(motion, context)
