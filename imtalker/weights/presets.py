@@ -127,7 +127,7 @@ TINY_AUDIO = AudioEncoderConfig(
 )
 # the YuNet box that reproduces the training crop best (measured on the training portraits)
 TINY_CROP = CropConfig(scale=1.483, shift_y=0.006)
-# stronger guidance opens the mouth further than speech does (1.4 times at 2.0), weaker less far
+# stronger guidance opens the mouth further than speech does, weaker less far
 TINY_SAMPLING = SamplingOptions(num_steps=10, guidance_scale=1.35)
 
 
