@@ -1,6 +1,7 @@
 """The floors of the package as a law: imports run downwards only (read from the source, lazy imports included)."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +83,14 @@ def test_only_the_page_builds_widgets() -> None:
         for node in ast.walk(ast.parse((ROOT / "imtalker" / name).read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "gr":
                 assert node.attr not in widgets or name == "demo/api.py", f"{name}:{node.lineno} builds gr.{node.attr}"
+
+
+def test_files_that_readmes_name_exist() -> None:
+    """Somebody new finds a behaviour by these tables."""
+    missing = []
+    for readme in (*ROOT.glob("*.md"), *(ROOT / "imtalker").rglob("README.md"), *(ROOT / "tools").rglob("README.md")):
+        for name in re.findall(r"`([\w/.-]+\.(?:py|npz))`", readme.read_text(encoding="utf-8")):
+            places = [readme.parent / name, ROOT / name, ROOT / "imtalker" / name]
+            if not any(place.is_file() for place in places) and not list((ROOT / "imtalker").rglob(Path(name).name)):
+                missing.append(f"{readme.relative_to(ROOT)}: {name}")
+    assert not missing, "\n".join(missing)

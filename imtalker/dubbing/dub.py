@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from imtalker.config import SAMPLE_RATE, SamplingOptions
+from imtalker.dubbing.articulation import Articulation, own_articulation
 from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.engine import MouthEngine, Patch
 from imtalker.dubbing.engines import describe_engine, engine_name, make_engine
-from imtalker.dubbing.lips import articulated, onto_clip, own_articulation, resampled, speech_motion
+from imtalker.dubbing.lips import onto_clip, resampled, speech_motion
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.timing import Plan, make_plan, pauses, strength
 from imtalker.dubbing.tracking import FaceTrack
@@ -109,7 +110,7 @@ def dub_in_steps(
     silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
     shown = strength(found.plan, found.track, silent)
     kept: list[Tensor] = []
-    windows, factor = _lips(pipeline, clip, speech.waveform, found, options, sampling, timings)
+    windows = _lips(pipeline, clip, speech.waveform, found, options, sampling, timings)
     chunks = _draw(pipeline, engine, clip, found, record(windows, kept), shown, options.label, timings)
     recipe = make_recipe(
         pipeline.models,
@@ -119,7 +120,7 @@ def dub_in_steps(
         sampling,
         edited=clip.recipe,
         speech=speech.recipe,
-        dubbing={**asdict(options), "articulation": factor, **drawn_by},
+        dubbing={**asdict(options), **drawn_by},
     )
     remarks = (*clip.remarks, *sound_remarks(speech.waveform), *found.remarks)
     return Animation(
@@ -173,17 +174,16 @@ def _lips(
     options: DubOptions,
     sampling: SamplingOptions,
     timings: Timings,
-) -> tuple[Iterator[Tensor], float]:
-    """Motion windows of the mouth at 25 frames per second, and the amplitude they have."""
+) -> Iterator[Tensor]:
+    """Motion windows of the mouth at 25 frames per second, articulated as asked for."""
     plan, track, references = found.plan, found.track, found.references
     if options.articulation == "own":
         with timings.measure("motion_generation"):
-            factor = own_articulation(pipeline, clip.path, track.motion, float(plan.fps), references, sampling)
+            way = own_articulation(pipeline, clip.path, track.motion, float(plan.fps), references, sampling)
     else:
-        factor = float(options.articulation)
+        way = Articulation(float(options.articulation))
     head = track.motion[plan.clip_frames_at(num_video_frames(len(waveform)))]
-    windows = speech_motion(pipeline, waveform, references, head, sampling, timings)
-    return articulated(windows, references, factor), factor
+    return way.apply(speech_motion(pipeline, waveform, references, head, sampling, timings), references)
 
 
 class _Group(NamedTuple):

@@ -1,7 +1,7 @@
-"""What the mouth does in every frame, read from its landmarks: more exact than the motion encoder's glance at pixels.
+"""What the face does in every frame, read from its landmarks against the frame in which it is at rest.
 
-Expression moves landmarks linearly, so the mouth of a frame follows from where its landmarks lie against those of the
-neutral frame: least squares with the usual size of every component as prior (ridge regression).
+Expression moves landmarks linearly, so it follows from where they lie against those of the neutral frame. For the mouth
+this is least squares with the usual size of every component as prior (ridge regression) on the lower face alone.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ HEAD_SMOOTHING = 1.5  # frames
 BORDER_NOISE = 4.0  # times as uncertain: the outline moves with the head's turn
 
 
-def read_mouth(track: FaceTrack, references: References) -> np.ndarray:
-    """Motion ``(T, 32)`` of the frames: the mouth by its landmarks, everything else by the motion encoder.
+def read_motion(track: FaceTrack, references: References) -> np.ndarray:
+    """Motion ``(T, 32)`` of the frames.
 
     The head's part is smoothed over time, since place, size and roll are in the registration already.
     """
@@ -32,8 +32,9 @@ def read_mouth(track: FaceTrack, references: References) -> np.ndarray:
     normal = (basis * certainty) @ basis.T + np.diag(1 / parts.deviation.astype(np.float64) ** 2)
     moved = (track.shape - track.shape[references.neutral]).reshape(len(track), -1)
     change = np.linalg.solve(normal, basis * certainty @ moved.T).T
-    rest = track.motion.copy()
-    rest[:, HEAD_CHANNELS] = smoothed(rest[:, HEAD_CHANNELS], track.first, HEAD_SMOOTHING)
     mouth = np.repeat(references.motion[None], len(track), 0)
     mouth[:, EXPRESSION_CHANNELS] += change.astype(np.float32)
+    rest = track.motion.copy()
+    rest[:, EXPRESSION_CHANNELS] -= rest[references.neutral, EXPRESSION_CHANNELS]
+    rest[:, HEAD_CHANNELS] = smoothed(rest[:, HEAD_CHANNELS], track.first, HEAD_SMOOTHING)
     return combine(torch.from_numpy(mouth), torch.from_numpy(rest), "lips").numpy()

@@ -56,6 +56,14 @@ def lip_gap(motion: Tensor) -> Tensor:
     return motion[..., EXPRESSION_CHANNELS] @ torch.from_numpy(mouth_space().gap).to(motion)
 
 
+def parted_lips(opening: float) -> np.ndarray:
+    """Expression (23,) float32 of a face at rest whose lips are some centimetres apart: the likeliest one by the usual
+    size of the components."""
+    parts = mouth_space()
+    variance = parts.deviation.astype(np.float64) ** 2
+    return (opening * variance * parts.gap / (variance * parts.gap**2).sum()).astype(np.float32)
+
+
 def lower_face(motion: Tensor) -> np.ndarray:
     """Landmarks ``(T, K, 3)`` of the lower face in cm on the mean face, for motions ``(T, 32)``; head still."""
     parts = mouth_space()

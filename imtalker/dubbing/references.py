@@ -4,9 +4,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from imtalker.dubbing.mouth_space import parted_lips
 from imtalker.dubbing.rest_frames import OpenFrame, RestFrame, RestFrames
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
+from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 
 SHARE_OF_EYES = 0.75  # of the usual opening of the lids; below, the eyes blink
 
@@ -58,4 +60,8 @@ def choose_references(track: FaceTrack, neutral: int | None = None) -> Reference
     blink = (lids < SHARE_OF_EYES * np.median(lids)).astype(float)
     if neutral is None:
         neutral = int(seen[np.argmin(turned + 2 * shut + blurred + blink)])
-    return References(neutral, track.motion[neutral])
+    # That this face is at rest is known because it was chosen for it; from one picture it is read with errors of half
+    # a centimetre, full lips looking parted, and all that is asked of the mouth is asked against this frame.
+    motion = track.motion[neutral].copy()
+    motion[EXPRESSION_CHANNELS] = parted_lips(float(track.opening[neutral]))
+    return References(neutral, motion)

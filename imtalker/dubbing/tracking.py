@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 
 from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.registration import Registration, cut_square, register
+from imtalker.dubbing.registration import Registration, cut_square, landmarks_in_square, register
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
+from imtalker.faces.motion_reading import SQUARE, read_against_average
 from imtalker.faces.readings import eye_apertures, mouth_opening
+from imtalker.weights.load import bundled_basis
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class FaceTrack:
     opening: np.ndarray  # (T,) cm between the inner lips
     lids: np.ndarray  # (T,) cm between the lids
     sharpness: np.ndarray  # (T,) energy of the finest detail of the square
-    motion: np.ndarray  # (T, 32) float32, the motion encoder's reading of the square
+    motion: np.ndarray  # (T, 32) float32 of the square, the expression against the average face until it is read
 
     def __len__(self) -> int:
         return len(self.seen)
@@ -101,13 +103,14 @@ class TrackRecorder:
     def __init__(self) -> None:
         self._rows: list[dict[str, Any] | None] = []
 
-    def add(self, sighting: Sighting, motion: np.ndarray | None) -> None:
-        """One more frame; ``motion (32,)`` is the reading of its square, None where it lies between its neighbours'."""
+    def add(self, sighting: Sighting) -> None:
+        """One more frame."""
         face, place, square = sighting.face, sighting.place, sighting.square
         if face is None or place is None or square is None:
             self._rows.append(None)
             return
         head = place.head
+        points = landmarks_in_square(face.points, place.to_image, SQUARE)
         self._rows.append(
             {
                 "first": sighting.first,
@@ -120,7 +123,7 @@ class TrackRecorder:
                 "opening": mouth_opening(head),
                 "lids": float(np.mean(eye_apertures(head))),
                 "sharpness": float(cv2.Laplacian(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std()),
-                "motion": None if motion is None else motion.astype(np.float32),
+                "motion": read_against_average(points, bundled_basis()),
             }
         )
 
@@ -140,9 +143,8 @@ class TrackRecorder:
         first = np.zeros(count, bool)
         first[known] = [bool(row["first"]) for row in rows]
         first[known[0]] = True
-        names = rows[0].keys() - {"first", "motion"}
+        names = rows[0].keys() - {"first"}
         columns = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in names}
-        columns["motion"] = _filled([row["motion"] for row in rows], known, first)
         nearest = _nearest_index(known, count)
         table = {name: values[nearest].copy() for name, values in columns.items()}
         track = FaceTrack(seen=seen, first=first, **table)
@@ -159,21 +161,6 @@ def smoothed(values: np.ndarray, first: np.ndarray, sigma: float) -> np.ndarray:
         padded = np.pad(part, ((reach, reach), (0, 0)), mode="edge") if len(part) else part
         parts.append(sum(weight * padded[i : i + len(part)] for i, weight in enumerate(kernel)) if len(part) else part)
     return np.concatenate(parts).astype(values.dtype)
-
-
-def _filled(motion: Sequence[np.ndarray | None], frames: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Motion ``(n, 32)`` of ``frames (n,)``, between its neighbours where it has not been read; never across a new
-    beginning."""
-    read = np.array([i for i, values in enumerate(motion) if values is not None])
-    values = np.stack([values for values in motion if values is not None])
-    parts = np.cumsum(first[frames])
-    filled = np.empty((len(motion), values.shape[1]), np.float32)
-    for part in np.unique(parts):
-        inside = np.flatnonzero(parts == part)
-        own = np.flatnonzero(parts[read] == part)
-        for column in range(values.shape[1]):
-            filled[inside, column] = np.interp(frames[inside], frames[read[own]], values[own, column])
-    return filled
 
 
 def _bridged(track: FaceTrack, known: np.ndarray) -> FaceTrack:

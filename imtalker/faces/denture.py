@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER
 from imtalker.faces.smooth import smoothstep
 from imtalker.faces.tone import Tone
+from imtalker.faces.tooth_colour import between_lips, like_teeth, skin_colours, tooth_colour
 
 PLATE_WIDTH, PLATE_HEIGHT, PLATE_SCALE = 256, 128, 40.0  # px, px, px per cm
 PLATE_HALF_CM = np.array([PLATE_WIDTH, PLATE_HEIGHT]) / 2 / PLATE_SCALE
@@ -24,11 +24,15 @@ _LOWER_WIDTHS, _LOWER_HEIGHTS = (0.54, 0.60, 0.68, 0.70, 0.72, 1.0), (0.85, 0.85
 _EDGE = np.array([0, -0.06, -0.01, -0.05, -0.08, -0.11])  # cm: lateral incisors are shorter
 
 
-_SKIN_SPOTS = [50, 280, 205, 425, 199, 152]  # landmarks on cheeks and chin
 _LOWER_EDGE = (-0.35, -0.08)  # cm above the lip line that the lower row's edge may be
 _UPPER_EDGE = (-0.7, -0.05)  # the same of the upper row's
 _HIDDEN = 0.15  # cm of dark between the upper lip and the row
 _LEAST_SPAN, _UNEVEN = 1.5, 0.08  # cm: width of a row that is seen, mean deviation of its edge from a parabola
+_OFF_ARCH = 0.12  # cm, an edge that far from the arch is none: a gap, a glint, or the row below
+_DARK = 0.5  # of the teeth's usual brightness: what is darker is a gap, and drawn
+_TINTS = (0.45, 2.0)  # factors of the drawn teeth's colour that are believed
+WHITEST = 300.0  # of 255: in the shadow of the lips it is white
+PAINTED = 0.85  # what the shadow of the lips leaves of a tooth's colour where it is seen best
 _OPEN = 0.35  # cm between the lips from which a photo may show teeth
 
 
@@ -36,7 +40,7 @@ _OPEN = 0.35  # cm between the lips from which a photo may show teeth
 class Denture:
     """Both rows of one person, and where they are in the head frame while the jaw is closed."""
 
-    plates: np.ndarray  # (2,128,256,4) float32 0..255, premultiplied; upper first
+    plates: np.ndarray  # (2,128,256,4) float32 0..255, colours to ``WHITEST``, premultiplied; upper first
     middle: np.ndarray  # (3,) cm, middle of the lip line
     upper_edge: float  # cm, height of the upper row's incisal edge
     overbite: float  # cm, from it up to the lower row's edge
@@ -83,7 +87,7 @@ def fit_denture(
     """Teeth for the person of a photo: drawn in its light, the upper row its own where it is seen.
 
     Args:
-        rgb: (S,S,3) uint8.
+        rgb: (512,512,3) uint8.
         landmarks: (478,3) px of it.
         to_photo: points (N,3) of the head frame, cm, to px (N,2) of the photo.
         neutral: (468,3) cm, the person with the lips sealed.
@@ -103,15 +107,17 @@ def fit_denture(
         seen_edge = float(np.clip(head[14, 1] + 0.02, middle[1] - 0.9, middle[1] - 0.1))
         own = photo_teeth(rgb, landmarks, to_photo, seen_edge, middle, upper)
         if own is not None:
-            (upper, colour), upper_edge, scale = own, seen_edge, 1.0
-            lower[..., :3] = (lower[..., :3] * colour).clip(0, 255)
+            (upper, colour, upper_edge), scale = own, 1.0
+            lower[..., :3] = (lower[..., :3] * colour).clip(0, WHITEST)
+        elif (colour := tooth_colour(rgb, landmarks)) is not None:
+            factor = (colour / PAINTED / _usual_colour(upper)).clip(*_TINTS)
+            upper[..., :3], lower[..., :3] = ((row[..., :3] * factor).clip(0, WHITEST) for row in (upper, lower))
     return Denture(np.stack([upper, lower]), middle, float(upper_edge), overbite, scale, light, Tone.of(rgb, landmarks))
 
 
 def mouth_light(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[float, np.ndarray]:
     """Level of the light in the mouth, about 1, and its colour (3,), from the skin round it."""
-    spots = landmarks[_SKIN_SPOTS, :2].astype(int).clip(0, [rgb.shape[1] - 1, rgb.shape[0] - 1])
-    skin = rgb[spots[:, 1], spots[:, 0]].astype(np.float64)
+    skin = skin_colours(rgb, landmarks)
     level = float(np.median(skin.mean(-1)))
     light = float(np.clip(0.74 + 0.26 * level / 175, 0.6, 1.05))
     return light, 0.8 + 0.2 * np.median(skin, 0) / max(level, 1) / [1.22, 0.95, 0.83]
@@ -168,6 +174,12 @@ def draw_teeth(rng: np.random.Generator, upper: bool, shade: float, light: np.nd
     return cv2.resize(plate, (PLATE_WIDTH, PLATE_HEIGHT), interpolation=cv2.INTER_AREA).clip(0, 255)
 
 
+def _usual_colour(plate: np.ndarray) -> np.ndarray:
+    """Colour (3,) of drawn teeth."""
+    bright = (plate[..., 3] > 230) & (plate[..., :3].mean(-1) > 110)
+    return np.maximum(np.median(plate[bright][:, :3], 0), 1)
+
+
 def _visible_row(tooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First bright run of every column: found (W,), its top row and its bottom row (W,)."""
     found = np.zeros(PLATE_WIDTH, bool)
@@ -216,13 +228,61 @@ def photo_teeth(
     edge: float,
     middle: np.ndarray,
     drawn: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Put the photo's own upper teeth onto the drawn upper plate; None when too little of them is seen. And their
-    colour (3,) as a factor of that of drawn teeth.
+) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Put the photo's own upper teeth onto the drawn upper plate; None when too little of them is seen. With their
+    colour (3,) as a factor of that of drawn teeth, and the height of their edge in the head frame, cm.
 
     to_photo: points (N,3) of the head frame, cm, to px (N,2) of the photo.
-    edge: head-frame height of the incisal edge, cm; middle: (3,) middle of the lip line, head frame.
+    edge: about that height; middle: (3,) middle of the lip line, head frame.
     """
+    seen = _seen_row(rgb, landmarks, to_photo, edge, middle)
+    if seen is None:
+        return None
+    edge += seen.below  # once more, with the edge in the plate's middle row, where that of the drawn row is
+    seen = _seen_row(rgb, landmarks, to_photo, edge, middle)
+    if seen is None:
+        return None
+    photo, tooth, top, sure = seen.photo, seen.tooth, seen.top, seen.sure
+    photo, usual = photo / PAINTED, np.median(photo[tooth], 0) / PAINTED
+    tint = (usual / _usual_colour(drawn)).clip(*_TINTS)
+    plate = drawn.copy()
+    plate[..., :3] = np.clip(plate[..., :3] * tint, 0, WHITEST)
+    rows = np.arange(PLATE_HEIGHT)[:, None]
+    # above the visible part the top rows repeat up to the gum
+    source = np.maximum(rows, top[None] + 3).clip(0, PLATE_HEIGHT - 1).astype(np.float32)
+    columns = np.broadcast_to(np.arange(PLATE_WIDTH, dtype=np.float32), source.shape).copy()
+    crown = cv2.remap(photo, columns, source, cv2.INTER_LINEAR)
+    bright = smoothstep(_DARK, _DARK + 0.15, cv2.GaussianBlur(crown.mean(-1), (0, 0), 1.5) / usual.mean())
+    crown = crown * (1 - 0.10 * np.clip((top[None] - rows) / 20, 0, 1))[..., None]
+    gum_row = PLATE_HEIGHT / 2 - 0.95 * PLATE_SCALE
+    alpha = smoothstep(-1.5, 1.0, seen.bottom[None] - rows) * smoothstep(gum_row - 6, gum_row + 2, rows)
+    known = cv2.GaussianBlur(cv2.erode(sure.astype(np.float32)[None], np.ones((1, 7))), (0, 0), 2.0)[0]
+    alpha = (alpha * bright * known[None])[..., None]
+    plate[..., :3] = plate[..., :3] * (1 - alpha) + crown.clip(0, WHITEST) * alpha
+    plate[..., 3] = np.maximum(plate[..., 3], 255 * alpha[..., 0])
+    return plate, tint, edge
+
+
+@dataclass(frozen=True, eq=False)
+class _SeenRow:
+    """A photo's upper teeth, as they lie on the plate."""
+
+    photo: np.ndarray  # (128,256,3) float32
+    tooth: np.ndarray  # (128,256) bool
+    top: np.ndarray  # (256,) rows
+    bottom: np.ndarray  # (256,)
+    sure: np.ndarray  # (256,) bool, columns whose edge lies on the arch
+    below: float  # cm from the plate's middle row up to the edge
+
+
+def _seen_row(
+    rgb: np.ndarray,
+    landmarks: np.ndarray,
+    to_photo: Callable[[np.ndarray], np.ndarray],
+    edge: float,
+    middle: np.ndarray,
+) -> _SeenRow | None:
+    """See ``photo_teeth``."""
     gx, gy = np.meshgrid(
         (np.arange(PLATE_WIDTH) + 0.5 - PLATE_WIDTH / 2) / PLATE_SCALE,
         (np.arange(PLATE_HEIGHT) + 0.5 - PLATE_HEIGHT / 2) / PLATE_SCALE,
@@ -232,16 +292,11 @@ def photo_teeth(
     px = to_photo(points).astype(np.float32)
     map_x, map_y = px[:, 0].reshape(gx.shape), px[:, 1].reshape(gx.shape)
     photo = cv2.remap(rgb.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    opening = np.zeros(rgb.shape[:2], np.uint8)
-    polygon = landmarks[[*LIP_INNER_UPPER, *LIP_INNER_LOWER[-2:0:-1]], :2]
-    cv2.fillPoly(opening, [np.round(polygon * 16).astype(np.int32)], [1], shift=4)
-    opening = cv2.GaussianBlur(cv2.erode(opening, np.ones((5, 5))).astype(np.float32), (0, 0), 1.2)
+    opening = cv2.GaussianBlur(between_lips(rgb, landmarks).astype(np.float32), (0, 0), 1.2)
     inside = cv2.remap(opening, map_x, map_y, cv2.INTER_LINEAR) > 0.6
     if inside.sum() < 60:
         return None
-    light = photo.mean(-1)
-    saturation = (photo.max(-1) - photo.min(-1)) / np.maximum(photo.max(-1), 1)
-    tooth = inside & (light > 0.55 * np.percentile(light[inside], 85)) & (saturation < 0.5)
+    tooth = inside & like_teeth(photo, float(np.percentile(photo.mean(-1)[inside], 85)))
     if tooth.sum() < 80:
         return None
     found, top, bottom = _visible_row(tooth)
@@ -249,24 +304,12 @@ def photo_teeth(
     hidden = (top - inside.argmax(0)) / PLATE_SCALE
     if not _is_upper_row(known, hidden, bottom, edge - middle[1]):
         return None
-    bright = (drawn[..., 3] > 230) & (drawn[..., :3].mean(-1) > 110)
-    tint = np.median(photo[tooth], 0) / np.maximum(np.median(drawn[bright][:, :3], 0), 1)
-    plate = drawn.copy()
-    tint = np.clip(tint, 0.45, 1.35)
-    plate[..., :3] = np.clip(plate[..., :3] * tint, 0, 255)
-    top, bottom = _smooth_curve(top, known, 9, 3), _smooth_curve(bottom, known, 15, 5)
-    rows = np.arange(PLATE_HEIGHT)[:, None]
-    # above the visible part the top rows repeat up to the gum
-    source = np.maximum(rows, top[None] + 3).clip(0, PLATE_HEIGHT - 1).astype(np.float32)
-    columns = np.broadcast_to(np.arange(PLATE_WIDTH, dtype=np.float32), source.shape).copy()
-    crown = cv2.remap(photo, columns, source, cv2.INTER_LINEAR)
-    crown = crown * (1 - 0.10 * np.clip((top[None] - rows) / 20, 0, 1))[..., None]
-    gum_row = PLATE_HEIGHT / 2 - 0.95 * PLATE_SCALE
-    alpha = smoothstep(-1.5, 1.0, bottom[None] - rows) * smoothstep(gum_row - 6, gum_row + 2, rows)
-    sure = cv2.GaussianBlur(cv2.erode(found.astype(np.float32)[None], np.ones((1, 5))), (0, 0), 2.0)[0]
-    span = (np.arange(PLATE_WIDTH) >= known[0]) & (np.arange(PLATE_WIDTH) <= known[-1])
-    plate *= (rows <= bottom[None] - 1)[..., None]  # nothing drawn below the real edge
-    alpha = (alpha * np.where(span, sure, 0)[None])[..., None]
-    plate[..., :3] = plate[..., :3] * (1 - alpha) + crown.clip(0, 255) * alpha
-    plate[..., 3] = np.maximum(plate[..., 3], 255 * alpha[..., 0])
-    return plate, tint
+    across = np.arange(PLATE_WIDTH)
+    arch = np.polyval(np.polyfit(known, bottom[known], 2), across)
+    sure = found & (np.abs(bottom - arch) < _OFF_ARCH * PLATE_SCALE)
+    if sure.sum() < _LEAST_SPAN * PLATE_SCALE:
+        return None
+    known = np.nonzero(sure)[0]
+    below = (PLATE_HEIGHT / 2 - np.median(bottom[known] + 1)) / PLATE_SCALE
+    top, bottom = _smooth_curve(top, known, 9, 3), _smooth_curve(bottom, known, 5, 2)
+    return _SeenRow(photo, tooth, top, bottom, sure, float(below))

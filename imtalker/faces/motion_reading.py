@@ -139,6 +139,17 @@ def motion_of(reading: HeadReading, neutral: np.ndarray, basis: MotionBasis) -> 
     return motion
 
 
+def read_against_average(points: np.ndarray, basis: MotionBasis) -> np.ndarray:
+    """Motion (32,) float32 of landmarks (478,3), pixels of a square of 512, the expression measured against the average
+    face: two pictures of one person differ by what the face does, both have in common how the person looks.
+    """
+    reading = read_head(points, basis)
+    motion = np.zeros(MOTION_DIM, np.float32)
+    motion[: GAZE.stop] = reading.motion
+    motion[EXPRESSION] = (reading.face - basis.face).ravel() @ basis.solver
+    return motion
+
+
 def read_portrait(points: np.ndarray, basis: MotionBasis) -> np.ndarray:
     """Motion (32,) float32 of a single picture; landmarks (478,3) in pixels of a square of 512."""
     reading = read_head(points, basis)

@@ -6,7 +6,7 @@ A JSON object, the same from command line, app and API:
 - ``preset``, ``motion_layout``, ``weights`` (revision, sha256), ``dtype`` of the renderer
 - ``mode``: "audio", "video", "motion" or "dub"
 - ``portrait``: file, sha256, crop, face, background
-- ``edited``: file, sha256 of the video that was dubbed; ``dubbing``: every option, the articulation as it was found
+- ``edited``: file, sha256 of the video that was dubbed; ``dubbing``: every option
 - ``speech``: file, sha256 (audio; with motion the sound), or text, voice, speed, engine of speech made from a text
 - ``driving``, ``head_from``: file, sha256, crop, face of a clip
 - ``motion``: file, sha256, and the recipe it was made by

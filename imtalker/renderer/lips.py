@@ -15,6 +15,7 @@ from imtalker.renderer.bands import BandFrame, pair_of_curves, smoothstep
 
 MARGIN = 0.02  # half sides of the square beyond the lips, over which they pass into what is round them
 INSET = 0.15  # share of lips that touch in the portrait, next to each other, not shown once they part: their seam
+RIM = 0.3  # share of lips that are parted in the portrait, in the light of its teeth, not shown once they touch
 PARTED = 0.015  # half sides of the square, lips that far apart have parted
 
 
@@ -60,8 +61,9 @@ def keep_lips(gate: Tensor, coordinates: Tensor, lines: LipLines, source: LipLin
     kept = smoothstep(-MARGIN, 0.0, torch.minimum(below, above))[..., None]
     outer, inner = part.turned(lines.outer), part.turned(lines.inner)
     from_outer = source.outer.expand(len(outer), -1, -1, -1)
-    inset = INSET * (smoothstep(0.0, PARTED, lines.gap) * (1 - smoothstep(0.0, PARTED, source.gap)))[:, None, :, None]
-    from_inner = source.inner + inset * (source.outer - source.inner)
+    open_now, open_there = smoothstep(0.0, PARTED, lines.gap), smoothstep(0.0, PARTED, source.gap)
+    inset = INSET * open_now * (1 - open_there) + RIM * (1 - open_now) * open_there
+    from_inner = source.inner + inset[:, None, :, None] * (source.outer - source.inner)
     # four lines from top to bottom, and where in the portrait the pixels between them come from
     lines_down = [outer[:, 0], inner[:, 0], inner[:, 1], outer[:, 1]]
     sources = [from_outer[:, 0], from_inner[:, 0], from_inner[:, 1], from_outer[:, 1]]

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.renderer import Renderer
 from imtalker.weights.file import load_module, load_weights, parse_config, read_metadata, save_weights
-from imtalker.weights.presets import PRESET_NAMES, Preset, get_preset
+from imtalker.weights.presets import BUNDLED_WEIGHTS, PRESET_NAMES, Preset, get_preset
 
 MOTION_BASIS = "motion_basis.npz"  # beside the weights of presets with an explicit motion
 
@@ -74,6 +75,12 @@ def load_models(
         metadata,
         MotionBasis.load(folder / MOTION_BASIS) if (folder / MOTION_BASIS).is_file() else None,
     )
+
+
+@lru_cache(maxsize=1)
+def bundled_basis() -> MotionBasis:
+    """The constants of the explicit motion, which is defined once, as they lie beside the bundled weights."""
+    return MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
 
 
 def describe_weights(preset: str | os.PathLike, progress: Callable[[str], None] | None = None) -> tuple[Preset, str]:

@@ -54,7 +54,7 @@ def clip() -> tuple[list[np.ndarray], FaceTrack, References]:
     recorder, rest = TrackRecorder(), RestFrames()
     for index, sighting in enumerate(watch(frames, 64, 0, "the clip")):
         rest.add(index, sighting)
-        recorder.add(sighting, np.random.default_rng(index).normal(0, 0.2, 32).astype(np.float32))
+        recorder.add(sighting)
     track = recorder.result("the clip")
     return frames, track, choose_references(track).with_frames(rest, track)
 

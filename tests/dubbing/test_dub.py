@@ -1,6 +1,7 @@
 """The whole road: clip and speech in, the same clip with a new mouth out."""
 
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 import imtalker
 from imtalker import DubOptions, InputError, NoFaceError, dub, save_video
+from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.mouth_space import lip_gap
 from imtalker.dubbing.references import choose_references
 from imtalker.dubbing.renderer_engine import RendererEngine
@@ -17,7 +19,6 @@ from imtalker.evaluate.dataset import BUNDLED_FOLDER
 from imtalker.media.sound_blocks import SoundMix
 from imtalker.media.video import native_rate, read_frames
 from imtalker.pipeline.recipe import read_recipe
-from imtalker.pipeline.rendering import to_tensor
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.dubbing import CopyEngine, PaintEngine, talking_clip, talking_frame
 from tests.support.sample_media import decode_video, tone, write_video, write_wav
@@ -162,7 +163,7 @@ def test_frames_come_as_soon_as_they_are_asked_for(pipeline, clip):
 def test_only_the_mouth_is_asked_to_change(pipeline, clip):
     engine = CopyEngine()
     list(dub(pipeline, clip, speech(0.48), engine=engine))
-    track = _track(pipeline, list(read_frames(clip)))
+    track = _track(list(read_frames(clip)))
     np.testing.assert_allclose(np.stack(engine.motion)[:, 6:8], track.motion[:, 6:8], atol=1e-4)
 
 
@@ -219,22 +220,18 @@ def test_portrait_format_and_other_sizes_work(pipeline, tmp_path, size):
     assert run.size == size and frames_of(run).shape == (5, height, width, 3)
 
 
-def _track(pipeline, frames):
+def _track(frames):
     recorder = TrackRecorder()
-    renderer = pipeline.models.renderer
-    like = next(renderer.parameters())
-    for sighting in watch(frames, renderer.config.input_size, None, "the clip"):
-        assert sighting.square is not None
-        with torch.inference_mode():
-            motion = renderer.encode_motion(to_tensor(sighting.square[None], like))[0].numpy()
-        recorder.add(sighting, motion)
-    return recorder.result("the clip")
+    for sighting in watch(frames, 256, None, "the clip"):
+        recorder.add(sighting)
+    track = recorder.result("the clip")
+    return replace(track, motion=read_motion(track, choose_references(track)))
 
 
 def test_asked_for_its_own_motion_the_renderer_gives_the_frame_back():
     pipeline = imtalker.load_pipeline("tiny")
     frames = list(read_frames(BUNDLED_FOLDER / "talk_woman.mp4"))[20:44:8]
-    track = _track(pipeline, frames)
+    track = _track(frames)
     engine = RendererEngine(pipeline.models.renderer)
     patches = engine.draw(frames, track, torch.from_numpy(track.motion), choose_references(track))
     for frame, patch, lower in zip(frames, patches, track.lower, strict=True):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from imtalker.dubbing.mouth_reading import read_mouth
+from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.mouth_space import lip_gap, lower_face, mouth_space
 from imtalker.dubbing.references import choose_references
 from imtalker.errors import InputError
@@ -35,15 +35,29 @@ def test_the_mouth_is_read_from_its_landmarks():
     )
     truth[0, 8:31] = 0
     track = track_of(30, shape=lower_face(truth)[..., :2].astype(np.float32))
-    read = torch.from_numpy(read_mouth(track, choose_references(track, 0)))
+    read = torch.from_numpy(read_motion(track, choose_references(track, 0)))
     assert np.corrcoef(lip_gap(read), lip_gap(truth))[0, 1] > 0.98
     assert (lip_gap(read) - lip_gap(truth)).std() < 0.2 * lip_gap(truth).std()
 
 
-def test_what_is_not_the_mouth_is_left_to_the_motion_encoder():
+def test_head_and_gaze_are_the_frames_and_the_expression_is_against_the_neutral_one():
     motion = np.random.default_rng(0).normal(size=(5, 32)).astype(np.float32)
     track = track_of(5, motion=motion)
-    read = read_mouth(track, choose_references(track, 2))
+    read = read_motion(track, choose_references(track, 2))
     np.testing.assert_array_equal(read[:, 6:8], motion[:, 6:8])
+    np.testing.assert_allclose(read[2, 8:31], 0, atol=1e-6)  # lips closed, face at rest
     constant = track_of(5, motion=np.repeat(motion[:1], 5, 0))
-    np.testing.assert_allclose(read_mouth(constant, choose_references(constant, 2))[:, :8], constant.motion[:, :8])
+    np.testing.assert_allclose(read_motion(constant, choose_references(constant, 2))[:, :8], constant.motion[:, :8])
+
+
+@pytest.mark.parametrize("look", [0.0, 1.5])
+@pytest.mark.parametrize("opening", [0.0, 0.4])
+def test_how_a_person_looks_is_not_taken_for_what_the_mouth_does(look, opening):
+    """However open full lips look to a reader of pictures, the neutral frame's are as far apart as its landmarks."""
+    appearance = look * mouth_space().deviation
+    motion = np.zeros((4, 32), np.float32)
+    motion[:, 8:31] = appearance
+    track = track_of(4, motion=motion, opening=np.full(4, opening))
+    references = choose_references(track, 1)
+    assert lip_gap(torch.from_numpy(references.motion)) == pytest.approx(opening, abs=1e-5)
+    np.testing.assert_allclose(lip_gap(torch.from_numpy(read_motion(track, references))), opening, atol=0.02)

@@ -57,7 +57,7 @@ def gathered(frames):
     rest, recorder = RestFrames(), TrackRecorder()
     for index, sighting in enumerate(watch(frames, 64, 0, "the clip")):
         rest.add(index, sighting)
-        recorder.add(sighting, np.zeros(32, np.float32))
+        recorder.add(sighting)
     track = recorder.result("the clip")
     return track, choose_references(track).with_frames(rest, track)
 

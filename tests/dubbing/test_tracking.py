@@ -16,7 +16,7 @@ EMPTY = np.full((256, 256, 3), 90, np.uint8)
 def followed(frames, index=None) -> FaceTrack:
     recorder = TrackRecorder()
     for sighting in watch(frames, 64, index, "the clip"):
-        recorder.add(sighting, np.zeros(32, np.float32))
+        recorder.add(sighting)
     return recorder.result("the clip")
 
 
@@ -103,25 +103,13 @@ def test_a_square_laid_back_is_the_picture():
     assert np.abs(back[inside].astype(int) - image[inside]).mean() < 1.0
 
 
-def test_motion_that_was_not_read_lies_between_its_neighbours_but_not_across_a_cut():
-    canvas = [np.full((256, 512, 3), 90, np.uint8) for _ in range(8)]
-    for i, frame in enumerate(canvas):
-        frame[:, 256 * (i // 4) : 256 * (i // 4) + 256] = draw_face()
-    read = [0.0, None, None, 3.0, 10.0, None, 20.0, None]
-    recorder = TrackRecorder()
-    for sighting, value in zip(watch(canvas, 64, 0, "the clip"), read, strict=True):
-        recorder.add(sighting, None if value is None else np.full(32, value, np.float32))
-    motion = recorder.result("the clip").motion
-    np.testing.assert_allclose(motion[:, 5], [0, 1, 2, 3, 10, 15, 20, 20], atol=1e-5)
-
-
 def test_later_frames_are_only_glanced_at():
     frames = [draw_face(DrawnFace(shift=float(i))) for i in range(12)]
     looked = [sighting.face is not None for sighting in watch(frames, 64, 0, "the clip", closely=4)]
     assert all(looked[:4]) and sum(looked[4:]) == 8 // GLANCE and GLANCE <= BRIDGE + 1
     recorder = TrackRecorder()
     for sighting in watch(frames, 64, 0, "the clip", closely=4):
-        recorder.add(sighting, None if sighting.square is None else np.zeros(32, np.float32))
+        recorder.add(sighting)
     track = recorder.result("the clip")
     assert track.seen[:10].all() and track.first.sum() == 1
     np.testing.assert_allclose(np.diff(track.lower[:10].mean(1)[:, 0]), 1, atol=1.5)

@@ -93,6 +93,24 @@ def test_lips_come_from_the_portraits_lips(basis: MotionBasis) -> None:
     torch.testing.assert_close(coordinates[0][far], start[0][far])
 
 
+def test_lips_that_touch_show_nothing_of_an_open_mouths_teeth(basis: MotionBasis) -> None:
+    """The seam comes from within the portrait's lips: their inner lines have the light of the teeth behind them."""
+    geometry, mouth = person(basis, 40)
+    motion = geometry.motion[None].clone()
+    motion[:, EXPRESSION] = 0
+    lines = LipLines.through(geometry.place(motion)[0])
+    closed = lines.sealed(lines.gap[0])
+    _, moved = keep_lips(torch.zeros(1, 1, SIZE, SIZE), identity(), closed, mouth.lips)
+    seam = closed.inner[0, 0, 8:-8]
+    pixel = ((seam + 1) * SIZE / 2).long()
+    there = moved[0, pixel[:, 1], pixel[:, 0]]
+    inside = BandFrame.round(mouth.lips.outer, 512)
+    below, above = inside.between(mouth.lips.inner)
+    shown = torch.minimum(below, above)[0]  # positive between the portrait's lips
+    at = ((there + 1) * 256 - there.new_tensor([inside.left, inside.top])).round().long()
+    assert (shown[at[:, 1], at[:, 0]] < 0).all()
+
+
 def test_more_is_seen_the_further_the_mouth_opens(basis: MotionBasis) -> None:
     geometry, mouth = person(basis)
     seen = [

@@ -25,7 +25,6 @@ from tests.support.completion import SMALL
 from tests.support.dubbing import talking_clip
 from tests.support.puppet_person import save_drawn_people
 from tests.support.resuming import assert_resumed_equals_uninterrupted
-from tests.support.standin import small_models
 
 SIDE, POSES = SMALL.patch_size, 2
 
@@ -130,7 +129,7 @@ def test_the_discriminator_sees_the_mouth() -> None:
 def test_a_clip_is_followed_and_its_twin_joins_its_moments(tmp_path: Path) -> None:
     path = talking_clip(tmp_path / "a.mp4", 4)
     (tmp_path / "a-other.mp4").write_bytes(path.read_bytes())
-    mouths = clip_mouths(small_models().renderer, path, SIDE, 10.0)
+    mouths = clip_mouths(path, SIDE, 10.0)
     assert sorted(mouths.group.tolist()) == [0, 0, 1, 1, 2, 2, 3, 3]
     np.testing.assert_array_equal(mouths.patches[:4], mouths.patches[4:])
     assert (mouths.landmarks > -SIDE / 2).all() and (mouths.landmarks < 1.5 * SIDE).all()

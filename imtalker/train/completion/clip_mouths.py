@@ -8,24 +8,22 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from imtalker.dubbing.completion.mouth_patch import apply, cut_patch, inverse, patch_to_image
-from imtalker.dubbing.mouth_reading import read_mouth
+from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.references import choose_references
 from imtalker.dubbing.registration import register
 from imtalker.dubbing.timing import MAX_YAW
 from imtalker.dubbing.tracking import FaceTrack, TrackRecorder, watch
+from imtalker.faces.motion_reading import SQUARE
 from imtalker.media.video import native_rate, read_frames
-from imtalker.pipeline.rendering import to_tensor
-from imtalker.renderer import Renderer
 from imtalker.train.completion.mouths import Mouths
 
 OTHER = "-other"  # ending of a counterfactual's name
 APART_SECONDS = 0.5  # frames nearer than that show nearly the same
 
 
-def clip_mouths(renderer: Renderer, clip: Path, side: int, max_seconds: float) -> Mouths:
+def clip_mouths(clip: Path, side: int, max_seconds: float) -> Mouths:
     """Frames of one clip and of its counterfactual, patches of ``side`` pixels.
 
     Raises:
@@ -34,13 +32,13 @@ def clip_mouths(renderer: Renderer, clip: Path, side: int, max_seconds: float) -
     """
     fps = float(native_rate(clip))
     other = clip.with_name(f"{clip.stem}{OTHER}{clip.suffix}")
-    parts = [_followed(renderer, path, fps, max_seconds, side) for path in (clip, other) if path.is_file()]
+    parts = [_followed(path, fps, max_seconds, side) for path in (clip, other) if path.is_file()]
     track = parts[0][0]
     references = choose_references(track)
     columns: dict[str, list[np.ndarray]] = {}
     for one, patches in parts:
         one_references = references if one is track else choose_references(one)
-        motion = read_mouth(one, one_references)
+        motion = read_motion(one, one_references)
         usable = [i for i in patches if abs(one.yaw[i]) <= MAX_YAW]
         maps = [inverse(patch_to_image(one.to_image[i], one.turn[i], side)) for i in usable]
         rows = {
@@ -58,19 +56,13 @@ def clip_mouths(renderer: Renderer, clip: Path, side: int, max_seconds: float) -
     return Mouths(apart=np.array(round(APART_SECONDS * fps), np.int32), **arrays)
 
 
-@torch.inference_mode()
-def _followed(
-    renderer: Renderer, path: Path, fps: float, max_seconds: float, side: int
-) -> tuple[FaceTrack, dict[int, np.ndarray]]:
+def _followed(path: Path, fps: float, max_seconds: float, side: int) -> tuple[FaceTrack, dict[int, np.ndarray]]:
     """The face's track, and the patches of the frames that show it."""
-    recorder, like = TrackRecorder(), next(renderer.parameters())
+    recorder = TrackRecorder()
     frames = islice(read_frames(path, fps), max(1, round(max_seconds * fps)))
     kept: dict[int, np.ndarray] = {}
-    for index, sighting in enumerate(watch(frames, renderer.config.input_size, 0, f"clip {path}")):
-        motion = None
-        if sighting.square is not None:
-            motion = renderer.encode_motion(to_tensor(sighting.square[None], like))[0].float().cpu().numpy()
-        recorder.add(sighting, motion)
+    for index, sighting in enumerate(watch(frames, SQUARE, 0, f"clip {path}")):
+        recorder.add(sighting)
         if sighting.face is not None:
             place = register(sighting.face)
             kept[index] = cut_patch(sighting.frame, place.to_image, place.turn, side)

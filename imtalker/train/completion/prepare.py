@@ -11,7 +11,6 @@ import numpy as np
 
 from imtalker.dubbing.completion.config import CompletionConfig
 from imtalker.errors import ImTalkerError, InputError
-from imtalker.pipeline import load_pipeline
 from imtalker.train.completion.clip_mouths import OTHER, clip_mouths
 from imtalker.train.completion.mouths import Mouths
 from imtalker.train.completion.puppet_mouths import puppet_mouths
@@ -73,9 +72,8 @@ def main(argv: list[str] | None = None) -> None:
         files = list_assets(arguments.puppets, "all")
         count += make_all(files, arguments.out, partial(from_puppet, MotionSpace.load(), side))
     if arguments.clips:
-        renderer = load_pipeline("tiny", "cpu").models.renderer
         files = [clip for folder in arguments.clips for clip in list_clips(folder, arguments.leave_out)]
-        count += make_all(files, arguments.out, lambda clip: clip_mouths(renderer, clip, side, arguments.max_seconds))
+        count += make_all(files, arguments.out, lambda clip: clip_mouths(clip, side, arguments.max_seconds))
     if not count:
         raise InputError("nothing was made; give --puppets or --clips with something usable")
     logger.info("%d people in %s", count, arguments.out)
