@@ -16,6 +16,7 @@ from imtalker.renderer.bands import BandFrame, pair_of_curves, smoothstep
 MARGIN = 0.02  # half sides of the square beyond the lips, over which they pass into what is round them
 INSET = 0.15  # share of lips that touch in the portrait, next to each other, not shown once they part: their seam
 RIM = 0.3  # share of lips that are parted in the portrait, in the light of its teeth, not shown once they touch
+SHOWN = (0.02, 0.05)  # half sides of the square, lips that far apart show teeth
 PARTED = 0.015  # half sides of the square, lips that far apart have parted
 
 
@@ -62,7 +63,7 @@ def keep_lips(gate: Tensor, coordinates: Tensor, lines: LipLines, source: LipLin
     outer, inner = part.turned(lines.outer), part.turned(lines.inner)
     from_outer = source.outer.expand(len(outer), -1, -1, -1)
     open_now, open_there = smoothstep(0.0, PARTED, lines.gap), smoothstep(0.0, PARTED, source.gap)
-    inset = INSET * open_now * (1 - open_there) + RIM * (1 - open_now) * open_there
+    inset = INSET * open_now * (1 - open_there) + RIM * (1 - open_now) * smoothstep(*SHOWN, source.gap)
     from_inner = source.inner + inset[:, None, :, None] * (source.outer - source.inner)
     # four lines from top to bottom, and where in the portrait the pixels between them come from
     lines_down = [outer[:, 0], inner[:, 0], inner[:, 1], outer[:, 1]]
