@@ -14,6 +14,7 @@ SAMPLE_RATE = 16_000  # Hz, of all speech inside the package
 FRAME_RATE = 25  # video frames per second, of all motion and all output
 SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE  # of speech in one video frame
 MOTION_DIM = 32  # numbers in one motion latent
+LIP_CHANNELS = 2  # log-odds that the sound tells of the lips, after the audio features: closed for m, b, p; silence
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,12 @@ class GeneratorConfig:
     # "learned": official, the 32 numbers have no names; pose and gaze as SMIRK and L2CS give them.
     # "explicit": tiny, head and gaze are named channels of the motion (generator/controls.py) and its conditions.
     motion_layout: Literal["learned", "explicit"] = "learned"
+    hears_lips: bool = False  # tiny: the audio features end with LIP_CHANNELS, which decide where lips close
+
+    @property
+    def feature_dim(self) -> int:
+        """Channels of the audio features that are given."""
+        return self.audio_dim + LIP_CHANNELS * self.hears_lips
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,12 @@ class AudioEncoderConfig:
     conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
     num_conv_pos_embeddings: int = 128
     num_conv_pos_embedding_groups: int = 16
+    lip_bands: int = 0  # tiny: mel bands of the network that hears the lips, whose LIP_CHANNELS follow the features
+
+    @property
+    def feature_dim(self) -> int:
+        """Channels of the audio features."""
+        return self.hidden_size + (LIP_CHANNELS if self.lip_bands else 0)
 
 
 @dataclass(frozen=True)

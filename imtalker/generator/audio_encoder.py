@@ -17,6 +17,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from imtalker.config import SAMPLES_PER_FRAME, AudioEncoderConfig
 from imtalker.errors import InputError
 from imtalker.generator.audio_statistics import ClipStatistics, NormalisedWaveform, convolution_statistics
+from imtalker.generator.lip_hearing import OVERHANG, LipHearing
 
 SEGMENT_FRAMES = 500  # frames the transformer yields at a time in a long clip (20 s)
 MARGIN_FRAMES = 125  # frames it sees beyond them on each side (5 s), twice the reach of its positions
@@ -29,7 +30,7 @@ def num_video_frames(num_samples: int) -> int:
 
 
 class AudioEncoder(nn.Module):
-    """Speech at 16 kHz -> ``(1, T, C)`` features, C = ``config.hidden_size``, one per video frame."""
+    """Speech at 16 kHz -> ``(1, T, C)`` features, C = ``config.feature_dim``, one per video frame."""
 
     def __init__(self, config: AudioEncoderConfig) -> None:
         super().__init__()
@@ -37,7 +38,7 @@ class AudioEncoder(nn.Module):
         # No dropout: the network only maps tensors, in training too.
         self.wav2vec2 = Wav2Vec2Model(
             Wav2Vec2Config(
-                **asdict(config),
+                **{name: value for name, value in asdict(config).items() if name != "lip_bands"},
                 hidden_dropout=0.0,
                 activation_dropout=0.0,
                 attention_dropout=0.0,
@@ -45,12 +46,26 @@ class AudioEncoder(nn.Module):
                 layerdrop=0.0,
             )
         )
+        self.lips = LipHearing(config.lip_bands, config.hidden_size) if config.lip_bands else None
 
     def forward(self, waveform: Tensor, num_frames: int) -> Tensor:
         """Features ``(B, num_frames, C)`` of ``waveform (B, num_frames * 640)``, normalised and padded."""
+        features = self.contextual(waveform, num_frames)
+        if self.lips is None:
+            return features
+        return torch.cat([features, self.hear_lips(self.lips, waveform, features)], dim=-1)
+
+    def contextual(self, waveform: Tensor, num_frames: int) -> Tensor:
+        """As ``forward``, the last hidden states alone ``(B, num_frames, hidden_size)``."""
         x = self.wav2vec2.feature_extractor(waveform)
         x = F.interpolate(x, size=num_frames, mode="linear", align_corners=True)
         return self._contextualise(x.transpose(1, 2))
+
+    @staticmethod
+    def hear_lips(lips: LipHearing, waveform: Tensor, features: Tensor) -> Tensor:
+        """Log-odds ``(B, T, 2)`` for the whole ``waveform (B, N)``, N at least T * 640; silence lies round it."""
+        samples = waveform[:, : features.shape[1] * SAMPLES_PER_FRAME]
+        return lips(F.pad(samples, (OVERHANG, OVERHANG)), features)
 
     def encode(self, waveform: Tensor | np.ndarray, num_frames: int | None = None) -> Tensor:
         """Features ``(1, T, C)`` of a whole clip in one pass; cost and memory grow with T squared.
@@ -105,8 +120,20 @@ class AudioEncoder(nn.Module):
                 buffer = torch.cat([buffer, next(pieces)], dim=1)
             buffer, first = buffer[:, low - first :], low
             features = self._contextualise(buffer[:, : high - low])
+            if self.lips is not None:
+                heard = self._lips_of_segment(self.lips, clip, total, features, low)
+                features = torch.cat([features, heard], dim=-1)
             yield features[:, start - low : stop - low]
             start = stop
+
+    def _lips_of_segment(
+        self, lips: LipHearing, clip: NormalisedWaveform, total: int, features: Tensor, low: int
+    ) -> Tensor:
+        """Log-odds ``(1, t, 2)`` of frames from ``low`` on; those near an end inside the clip lack what lies beyond."""
+        first, last = low * SAMPLES_PER_FRAME - OVERHANG, (low + features.shape[1]) * SAMPLES_PER_FRAME + OVERHANG
+        begin, end = max(0, first), min(total * SAMPLES_PER_FRAME, last)
+        samples = clip.slice(begin, end).to(features)
+        return lips(F.pad(samples[None], (begin - first, last - end)), features)
 
     def _convolved(self, clip: NormalisedWaveform, total: int) -> Iterator[Tensor]:
         """Convolutional features at the frame rate, ``(1, t, conv_dim)`` for every 50 frames or fewer."""

@@ -13,6 +13,7 @@ from imtalker.generator.conditions import ConditionProjections, Conditions
 from imtalker.generator.controls import ControlTracks, MotionControls
 from imtalker.generator.explicit_head import ExplicitHead
 from imtalker.generator.flow import apply_guidance, check_options, integrate, noise_windows, time_grid
+from imtalker.generator.lip_closures import LipClosures, calm_lips
 from imtalker.generator.motion_layout import HEAD_DIM
 from imtalker.generator.motion_statistics import READOUT_NAMES, RESPONSE_GRID, amounts_to_ask, measured_style
 from imtalker.generator.motion_style import HEAD_AMOUNTS, MIN_AMOUNT, STYLE_DIM, MotionStyle
@@ -40,6 +41,8 @@ class MotionGenerator(nn.Module):
                 f"statistics_dim is {config.statistics_dim} with a {config.motion_layout} motion layout; "
                 f"statistics need the explicit layout and {HEAD_DIM + STYLE_DIM} numbers"
             )
+        if config.hears_lips and not config.statistics_dim:
+            raise InputError("hears_lips needs the readings of the motion that come with statistics_dim")
         self.config = config
         self.projections = ConditionProjections(config)
         self.transformer = FlowMatchingTransformer(config)
@@ -72,7 +75,7 @@ class MotionGenerator(nn.Module):
         A window is computed as soon as its own features have arrived; memory does not grow with the clip.
 
         Args:
-            audio_features: ``(1, T, audio_dim)`` at 25 frames per second, or pieces of it in order.
+            audio_features: ``(1, T, feature_dim)`` at 25 frames per second, or pieces of it in order.
             reference_motion: the portrait's motion ``(1, 32)``.
             controls: requested pose, gaze, camera and style; ``ControlTracks`` are taken in the preset's own units.
             options: steps, guidance, solver, seed and noise.
@@ -119,9 +122,9 @@ class MotionGenerator(nn.Module):
         size = self.config.window_frames
         waiting: Tensor | None = None
         for piece in pieces:
-            if piece.ndim != 3 or piece.shape[0] != 1 or piece.shape[2] != self.config.audio_dim:
+            if piece.ndim != 3 or piece.shape[0] != 1 or piece.shape[2] != self.config.feature_dim:
                 raise InputError(
-                    f"audio features have the shape {tuple(piece.shape)}; give (1, T, {self.config.audio_dim})"
+                    f"audio features have the shape {tuple(piece.shape)}; give (1, T, {self.config.feature_dim})"
                 )
             waiting = piece if waiting is None else torch.cat([waiting, piece], dim=1)
             while waiting.shape[1] >= size:
@@ -150,10 +153,12 @@ class MotionGenerator(nn.Module):
         blinks = None
         if config.statistics_dim:
             blinks = BlinkRate(self.readout, self._style(controls).blinks, options.seed)
+        lips = LipClosures(self.readout) if config.hears_lips else None
         before: Conditions | None = None
         start = 0
-        for audio, noise in zip(chain([first], windows), noises, strict=False):
-            stop = start + audio.shape[1]
+        for features, noise in zip(chain([first], windows), noises, strict=False):
+            stop = start + features.shape[1]
+            audio, heard = features[..., : config.audio_dim], features[..., config.audio_dim :]
             with torch.inference_mode():
                 tracks = self._tracks(controls, start, stop, reference)
                 inputs = tracks if head is None else head.conditions(tracks)
@@ -161,9 +166,12 @@ class MotionGenerator(nn.Module):
                     inputs["statistics"] = head.statistics
                 inputs = {name: value.to(weight) for name, value in {"audio": audio, **inputs}.items()}
                 conditions = self.projections(**inputs).padded(config.window_frames)
+                noise = noise if lips is None else calm_lips(noise)
                 motion = self._sample(noise.to(reference), conditions, before, context, reference, options)
                 if start and self._names_the_head:
                     motion = continue_motion(motion, context)
+                if lips is not None:
+                    motion = torch.cat([lips.apply(motion[:, : stop - start], heard), motion[:, stop - start :]], 1)
                 before = conditions.last(config.context_frames)
                 context = motion[:, -config.context_frames :]
                 result = motion[:, : stop - start]

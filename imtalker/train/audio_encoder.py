@@ -26,14 +26,16 @@ from imtalker.train.audio_data import (
 )
 from imtalker.train.loop import Objective, TrainingLoop, run_stage
 from imtalker.train.speech.corpus import Utterance, load_corpus
-from imtalker.train.speech.phonemes import PHONEMES, frame_labels
-from imtalker.train.speech.visemes import MOUTH_CONTROLS, VISEME_GROUPS, mouth_track
+from imtalker.train.speech.phonemes import INDEX, PHONEMES, SILENCE, frame_labels
+from imtalker.train.speech.visemes import LIP_CLOSING, MOUTH_CONTROLS, VISEME_GROUPS, mouth_track
 from imtalker.train.teacher import with_posteriors
-from imtalker.weights.file import load_weights, save_weights
+from imtalker.train.warm_start import warm_start
+from imtalker.weights.file import save_weights
 
 logger = logging.getLogger(__name__)
 
 _MOUTH_WEIGHTS = [3.0 if name in ("close", "fv") else 1.0 for name in MOUTH_CONTROLS]  # contacts are short
+_CLOSING = [INDEX[name] for name in sorted(LIP_CLOSING)]
 MARGIN_FRAMES = 12  # of silence round an utterance that is scored
 
 
@@ -43,20 +45,24 @@ class PhonemeRecogniser(nn.Module):
     def __init__(self, config: AudioEncoderConfig, dropout: float = 0.0):
         super().__init__()
         self.encoder = AudioEncoder(config)
-        for module in self.encoder.modules():
+        for module in self.encoder.wav2vec2.modules():
             if isinstance(module, nn.Dropout):
                 module.p = dropout
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.Linear(config.hidden_size, len(PHONEMES) + len(MOUTH_CONTROLS) + 2)
         initialise_filters(self.encoder)
 
-    def forward(self, waveform: Tensor, heads_only: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T * 640) normalised speech to phoneme logits, mouth controls, (voicing logit, loudness)."""
+    def forward(self, waveform: Tensor, heads_only: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """(B, T * 640) normalised speech to phoneme logits, mouth controls, (voicing logit, loudness), lips.
+
+        ``heads_only``: the encoder does not learn, but its network that hears the lips does.
+        """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not heads_only):
-            features = self.encoder(waveform, waveform.shape[1] // SAMPLES_PER_FRAME)
+            features = self.encoder.contextual(waveform, waveform.shape[1] // SAMPLES_PER_FRAME)
         sizes = [len(PHONEMES), len(MOUTH_CONTROLS), 2]
         phonemes, mouth, rest = self.heads(self.dropout(features)).split(sizes, dim=-1)
-        return phonemes, mouth, rest
+        lips = self.encoder.lips
+        return phonemes, mouth, rest, None if lips is None else self.encoder.hear_lips(lips, waveform, features)
 
 
 @torch.no_grad()
@@ -85,7 +91,7 @@ def recogniser_loss(
 ) -> dict[str, Tensor]:
     """Cross-entropy with soft labels plus small regressions; before ``head_steps`` the encoder does not learn."""
     recogniser: Any = modules["recogniser"]
-    phonemes, mouth, rest = recogniser(batch["waveform"], step < head_steps)
+    phonemes, mouth, rest, lips = recogniser(batch["waveform"], step < head_steps)
     target = batch["phonemes"]
     cross = -(target * F.log_softmax(phonemes.float(), -1)).sum(-1).mean()
     articulation = ((mouth.float() - batch["mouth"]).square() * mouth.new_tensor(_MOUTH_WEIGHTS)).mean()
@@ -93,7 +99,18 @@ def recogniser_loss(
     loudness = F.mse_loss(rest[..., 1].float(), batch["loudness"])
     accuracy = (phonemes.argmax(-1) == target.argmax(-1)).float().mean()
     loss = cross + 10 * articulation + 0.2 * voicing + 0.05 * loudness
-    return {"loss": loss, "phonemes": cross, "mouth": articulation, "accuracy": accuracy}
+    terms = {"phonemes": cross, "mouth": articulation, "accuracy": accuracy}
+    if lips is not None:
+        terms["lips"] = lip_loss(lips, target)
+        loss = loss + terms["lips"]
+    return {"loss": loss, **terms}
+
+
+def lip_loss(lips: Tensor, phonemes: Tensor) -> Tensor:
+    """Cross-entropy of the log-odds (B, T, 2) of closures (rare) and silence with soft phonemes (B, T, 40)."""
+    target = torch.stack([phonemes[..., _CLOSING].sum(-1), phonemes[..., INDEX[SILENCE]]], dim=-1).clamp(0, 1)
+    weight = 1 + target * target.new_tensor([2.0, 0.0])
+    return F.binary_cross_entropy_with_logits(lips.float(), target, weight)
 
 
 def groups_of_phonemes() -> np.ndarray:
@@ -104,7 +121,7 @@ def groups_of_phonemes() -> np.ndarray:
 @torch.no_grad()
 def recognise(recogniser: PhonemeRecogniser, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Phoneme log-probabilities (T, 40) and mouth controls (T, 10) of one waveform at 16 kHz."""
-    features = recogniser.encoder.encode(waveform)
+    features = recogniser.encoder.encode(waveform)[..., : recogniser.encoder.config.hidden_size]
     phonemes, mouth, _ = recogniser.heads(features).split([len(PHONEMES), len(MOUTH_CONTROLS), 2], dim=-1)
     return phonemes.log_softmax(-1)[0].cpu().numpy(), mouth[0].cpu().numpy()
 
@@ -152,7 +169,7 @@ def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> Tra
     torch.manual_seed(config.loop.seed)
     recogniser = PhonemeRecogniser(config.encoder, config.dropout)
     if config.start_from is not None:
-        load_weights(recogniser.encoder, config.start_from)
+        warm_start(recogniser.encoder, config.start_from)
     modules = {"recogniser": recogniser}
     objective = Objective("audio", ("recogniser",), partial(recogniser_loss, head_steps=config.head_steps))
     return TrainingLoop(config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu)

@@ -57,7 +57,7 @@ CONDITIONS: dict[str, Disturb] = {"clean": _clean, "telephone": _telephone, "bab
 
 def _features(encoder: AudioEncoder, waveform: np.ndarray) -> Tensor:
     with torch.inference_mode():
-        return encoder.encode(waveform.astype(np.float32))[0].float().clone()
+        return encoder.encode(waveform.astype(np.float32))[0, :, : encoder.config.hidden_size].float().clone()
 
 
 def fit_phonemes(encoder: AudioEncoder, utterances: Sequence[Utterance], steps: int = 400) -> nn.Linear:

@@ -28,7 +28,8 @@ from imtalker.train.motion.scores import Speech, score_generator
 from imtalker.train.puppet.motion_space import EXPRESSION, MotionSpace, lid_gap
 from imtalker.train.puppet.topology import MEAN_NEUTRAL
 from imtalker.train.speech.corpus import load_corpus
-from imtalker.weights.file import load_module, read_weights, save_weights
+from imtalker.train.warm_start import warm_start
+from imtalker.weights.file import load_module, save_weights
 from imtalker.weights.presets import TINY_GENERATOR
 
 logger = logging.getLogger(__name__)
@@ -214,15 +215,6 @@ class TrainedGenerator(nn.Module):
         return self.generator(x_t, t, projected, context, reference)
 
 
-def start_from(generator: MotionGenerator, path: str) -> None:
-    """Take the weights of another generator; what it lacks or has in another size starts anew."""
-    given, _ = read_weights(path)
-    own = generator.state_dict()
-    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
-    logger.info("anew: %s", ", ".join(sorted(set(own) - set(fitting))) or "nothing")
-    generator.load_state_dict({**own, **fitting})
-
-
 def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
     """The generator, its clips (made once, kept in ``out``, for any audio encoder) and its validation."""
     space = MotionSpace.load()
@@ -244,13 +236,14 @@ def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) ->
     torch.manual_seed(config.loop.seed)
     trained = TrainedGenerator(config.generator)
     if config.start_from is not None:
-        start_from(trained.generator, config.start_from)
+        warm_start(trained.generator, config.start_from)
     if config.generator.statistics_dim:
         trained.generator.typical.copy_(torch.from_numpy(clips.typical()))
         trained.generator.readout.copy_(torch.from_numpy(clips.readout))
     loss = FlowMatchingLoss(config, space, clips.readout[:, 2:])
     objective = Objective("motion", ("generator",), loss, type_rates={AmountLinear: AMOUNT_RATE})
-    batches = MotionBatches(clips, clips.features(encoder), config)
+    heard = clips.features(encoder)[:, : config.generator.audio_dim]  # what is heard of the lips acts after sampling
+    batches = MotionBatches(clips, heard, config)
     return TrainingLoop(config.loop, out, {"generator": trained}, [objective], batches, validate, cpu=cpu)
 
 

@@ -14,7 +14,7 @@ from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.train.audio_data import AudioTrainingConfig, split_corpus
 from imtalker.train.motion.control_tracks import puppet_controls
-from imtalker.train.motion.scores import closures, lag_correlation, silence_gap
+from imtalker.train.motion.scores import closures, false_closures, lag_correlation, silence_gap
 from imtalker.train.music import music
 from imtalker.train.options import configure_logging
 from imtalker.train.puppet.motion_space import MotionSpace
@@ -55,7 +55,7 @@ def blinks_in(aperture: np.ndarray) -> int:
 
 def speech_scores(actor: Actor, utterances: Sequence[Utterance]) -> dict[str, float]:
     """Lips, closures, pauses, blinks and head over utterances with phoneme times."""
-    gaps, truths, pauses, ranges, openings = [], [], [], [], []
+    gaps, truths, pauses, ranges, openings, wrong = [], [], [], [], [], []
     closed = asked = blinks = frames = 0
     for seed, utterance in enumerate(utterances):
         motion = actor(utterance.waveform, seed)
@@ -67,6 +67,7 @@ def speech_scores(actor: Actor, utterances: Sequence[Utterance]) -> dict[str, fl
         pauses.append(silence_gap(gap, utterance.segments))
         c, a = closures(gap, utterance.segments)
         closed, asked = closed + c, asked + a
+        wrong.append(false_closures(gap, utterance.segments))
         blinks, frames = blinks + blinks_in(actor.space.eye_aperture(motion).mean(1)), frames + len(motion)
         openings.append(np.percentile(gap, 90))
         if len(motion) >= 4 * FRAME_RATE:
@@ -75,6 +76,7 @@ def speech_scores(actor: Actor, utterances: Sequence[Utterance]) -> dict[str, fl
     quiet = np.concatenate(pauses)
     return {
         "correlation": correlation, "lag": lag, "closures": 100 * closed / max(1, asked), "asked": asked,
+        "false_closures": 100 * float(np.concatenate(wrong).mean()),
         "amplitude": np.concatenate(gaps).std() / np.concatenate(truths).std(),
         "pause_gap": float(quiet.mean()) if len(quiet) else 0.0, "opening": float(np.mean(openings)),
         "blinks": 60 * FRAME_RATE * blinks / frames, "head_range": float(np.median(ranges)) if ranges else 0.0,

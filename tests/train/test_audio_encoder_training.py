@@ -50,6 +50,19 @@ def test_training_lowers_the_loss_and_finds_held_out_phonemes(tmp_path, config):
     assert numbers["validation/synthetic_jaw_correlation"] > 0.8
 
 
+def test_hearing_of_the_lips_learns_beside_a_frozen_encoder(tmp_path, config):
+    loop = LoopConfig(steps=2, learning_rate=1e-2, warmup_steps=0, validate_every=100)
+    frozen = replace(config, encoder=replace(TINY, lip_bands=16), head_steps=2, loop=loop)
+    training = build_loop(frozen, tmp_path / "out", cpu=True)
+    encoder = training.raw["recogniser"].encoder
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    assert training.run()["audio/lips"] > 0
+    changed = {
+        name.split(".")[0] for name, value in encoder.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert changed == {"lips"}
+
+
 def test_resumed_equals_uninterrupted(tmp_path, config):
     config = replace(config, loop=replace(config.loop, steps=6), dropout=0.1, masks=2)
     assert_resumed_equals_uninterrupted(

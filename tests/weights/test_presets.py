@@ -12,6 +12,7 @@ def test_every_name_gives_its_preset(name: str) -> None:
     assert preset.name == name
     assert preset.renderer.motion_dim == preset.generator.motion_dim == 32
     assert preset.generator.audio_dim == preset.audio.hidden_size
+    assert preset.generator.feature_dim == preset.audio.feature_dim
 
 
 def test_revisions_differ_as_documented() -> None:

@@ -68,6 +68,18 @@ def closures(gap: np.ndarray, segments: Sequence[Segment]) -> tuple[int, int]:
     return closed, asked
 
 
+def false_closures(gap: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
+    """(n,) bool: in frames of speech that are 80 ms or more from m, b, p, whether the lips are closed."""
+    time = (np.arange(len(gap)) + 0.5) / FRAME_RATE
+    asked = np.ones(len(gap), bool)
+    for segment in segments:
+        if segment.phoneme in LIP_CLOSING:
+            asked &= (time <= segment.start - 0.085) | (time >= segment.end + 0.07)
+        elif segment.phoneme == SILENCE:
+            asked &= (time <= segment.start) | (time >= segment.end)
+    return gap[asked] < CLOSED_GAP
+
+
 def silence_gap(gap: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
     """Openings (n,) cm in the middle of pauses longer than 0.3 s."""
     time = (np.arange(len(gap)) + 0.5) / FRAME_RATE
