@@ -15,14 +15,12 @@ from imtalker.dubbing.registration import Registration, cut_square, landmarks_in
 from imtalker.dubbing.tracking import Sighting
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import mouth_opening
-from imtalker.faces.tooth_colour import seen_teeth
 
 CELL = 4.0  # degrees of yaw and pitch
 MAX_CELLS = 24
 MARGIN_CM = 3.0  # of the kept part round the landmarks of the lower face
 WIDE = 1.2  # cm, a mouth that is open further shows no more of the teeth
 TURNED = 30.0  # degrees of yaw and pitch that count as much as a wide open mouth
-MANY_TEETH = 900  # pixels of teeth in a square of 512 that count as much as a wide open mouth
 AT_REST = 0.3  # cm the lips may be open, or more open than the most closed frame of all
 
 
@@ -79,11 +77,11 @@ class RestFrames:
 
     def _add_open(self, index: int, frame: np.ndarray, points: np.ndarray, place: Registration, opening: float) -> None:
         shown = min(opening, WIDE) / WIDE - np.hypot(place.yaw, place.pitch) / TURNED
-        if shown <= 0 or shown + 1 <= self._shown:
-            return
-        square, inside = cut_square(frame, place.to_image, SQUARE), landmarks_in_square(points, place.to_image, SQUARE)
-        shown += min(1.0, len(seen_teeth(square, inside)) / MANY_TEETH)
         if shown > self._shown:
+            square, inside = (
+                cut_square(frame, place.to_image, SQUARE),
+                landmarks_in_square(points, place.to_image, SQUARE),
+            )
             self._shown, self._open = shown, OpenFrame(index, square, inside)
 
     @property

@@ -30,9 +30,7 @@ _HIDDEN = 0.15  # cm of dark between the upper lip and the row
 _LEAST_SPAN, _UNEVEN = 1.5, 0.08  # cm: width of a row that is seen, mean deviation of its edge from a parabola
 _OFF_ARCH = 0.12  # cm, an edge that far from the arch is none: a gap, a glint, or the row below
 _DARK = 0.5  # of the teeth's usual brightness: what is darker is a gap, and drawn
-_TINTS = (0.45, 2.0)  # factors of the drawn teeth's colour that are believed
-WHITEST = 300.0  # of 255: in the shadow of the lips it is white
-PAINTED = 0.85  # what the shadow of the lips leaves of a tooth's colour where it is seen best
+_TINTS = (0.45, 1.7)  # factors of the drawn teeth's colour that are believed
 _OPEN = 0.35  # cm between the lips from which a photo may show teeth
 
 
@@ -40,7 +38,7 @@ _OPEN = 0.35  # cm between the lips from which a photo may show teeth
 class Denture:
     """Both rows of one person, and where they are in the head frame while the jaw is closed."""
 
-    plates: np.ndarray  # (2,128,256,4) float32 0..255, colours to ``WHITEST``, premultiplied; upper first
+    plates: np.ndarray  # (2,128,256,4) float32 0..255, premultiplied; upper first
     middle: np.ndarray  # (3,) cm, middle of the lip line
     upper_edge: float  # cm, height of the upper row's incisal edge
     overbite: float  # cm, from it up to the lower row's edge
@@ -108,10 +106,10 @@ def fit_denture(
         own = photo_teeth(rgb, landmarks, to_photo, seen_edge, middle, upper)
         if own is not None:
             (upper, colour, upper_edge), scale = own, 1.0
-            lower[..., :3] = (lower[..., :3] * colour).clip(0, WHITEST)
+            lower[..., :3] = (lower[..., :3] * colour).clip(0, 255)
         elif (colour := tooth_colour(rgb, landmarks)) is not None:
-            factor = (colour / PAINTED / _usual_colour(upper)).clip(*_TINTS)
-            upper[..., :3], lower[..., :3] = ((row[..., :3] * factor).clip(0, WHITEST) for row in (upper, lower))
+            factor = (colour / _usual_colour(upper)).clip(*_TINTS)
+            upper[..., :3], lower[..., :3] = ((row[..., :3] * factor).clip(0, 255) for row in (upper, lower))
     return Denture(np.stack([upper, lower]), middle, float(upper_edge), overbite, scale, light, Tone.of(rgb, landmarks))
 
 
@@ -243,10 +241,10 @@ def photo_teeth(
     if seen is None:
         return None
     photo, tooth, top, sure = seen.photo, seen.tooth, seen.top, seen.sure
-    photo, usual = photo / PAINTED, np.median(photo[tooth], 0) / PAINTED
+    usual = np.median(photo[tooth], 0)
     tint = (usual / _usual_colour(drawn)).clip(*_TINTS)
     plate = drawn.copy()
-    plate[..., :3] = np.clip(plate[..., :3] * tint, 0, WHITEST)
+    plate[..., :3] = np.clip(plate[..., :3] * tint, 0, 255)
     rows = np.arange(PLATE_HEIGHT)[:, None]
     # above the visible part the top rows repeat up to the gum
     source = np.maximum(rows, top[None] + 3).clip(0, PLATE_HEIGHT - 1).astype(np.float32)
@@ -258,7 +256,7 @@ def photo_teeth(
     alpha = smoothstep(-1.5, 1.0, seen.bottom[None] - rows) * smoothstep(gum_row - 6, gum_row + 2, rows)
     known = cv2.GaussianBlur(cv2.erode(sure.astype(np.float32)[None], np.ones((1, 7))), (0, 0), 2.0)[0]
     alpha = (alpha * bright * known[None])[..., None]
-    plate[..., :3] = plate[..., :3] * (1 - alpha) + crown.clip(0, WHITEST) * alpha
+    plate[..., :3] = plate[..., :3] * (1 - alpha) + crown.clip(0, 255) * alpha
     plate[..., 3] = np.maximum(plate[..., 3], 255 * alpha[..., 0])
     return plate, tint, edge
 

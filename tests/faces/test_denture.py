@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from imtalker.faces.denture import PAINTED, PLATE_SCALE, TEETH_DEPTH, Denture, fit_denture
+from imtalker.faces.denture import PLATE_SCALE, TEETH_DEPTH, Denture, fit_denture
 from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER
 from imtalker.faces.tone import Tone
 from tests.support.puppet_person import SIZE, draw_person, mean_landmarks
@@ -76,7 +76,7 @@ def test_teeth_have_the_colour_that_is_seen(colour: tuple[int, int, int]) -> Non
     for kind in ("row", "lower"):
         own = denture(kind, colour)
         for crowns in (own.plates[0, 42:58, 100:156, :3], own.plates[1, 70:86, 100:156, :3]):
-            seen = np.median(crowns.reshape(-1, 3), 0) * PAINTED
+            seen = np.median(crowns.reshape(-1, 3), 0)
             np.testing.assert_allclose(seen / seen.max(), np.array(colour) / max(colour), atol=0.08)
             assert seen.max() == pytest.approx(max(colour), rel=0.25)
 
