@@ -62,6 +62,10 @@ def unrest(frames: np.ndarray, where: np.ndarray) -> float:
 
 
 def outside_difference(result: np.ndarray, frame: np.ndarray, mask: np.ndarray) -> int:
-    """Largest change outside the mask, grey levels; 0 is right."""
+    """Largest change outside the mask, grey levels; 0 is right.
+
+    Pixels next to the mask do not count: distances are rounded otherwise in a whole picture than in a part of it.
+    """
     difference = np.abs(result.astype(np.int16) - frame).max(-1)
-    return int(difference[mask == 0].max(initial=0))
+    near = cv2.dilate((mask > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return int(difference[near == 0].max(initial=0))
