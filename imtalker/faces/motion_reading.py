@@ -131,26 +131,28 @@ def motion_of(reading: HeadReading, neutral: np.ndarray, basis: MotionBasis) -> 
     Lids are told by their share of the person's own opening: whoever shuts the eyes, shuts them in the motion. The
     tongue, which landmarks do not show, is at rest.
     """
-    motion = np.zeros(MOTION_DIM, np.float32)
-    motion[: GAZE.stop] = reading.motion
-    expression = (reading.face - neutral).ravel() @ basis.solver
+    motion = _against(neutral, reading, basis)
     shares = lid_shares(lid_gaps(reading.face), lid_gaps(neutral), lid_gaps(basis.face))
-    motion[EXPRESSION] = expression + (shares - 1 - expression @ basis.lid_readout) @ basis.lid_directions
-    return motion
+    motion[EXPRESSION] += (shares - 1 - motion[EXPRESSION] @ basis.lid_readout) @ basis.lid_directions
+    return motion.astype(np.float32)
 
 
 def read_against_average(points: np.ndarray, basis: MotionBasis) -> np.ndarray:
     """Motion (32,) float32 of landmarks (478,3), pixels of a square of 512, the expression measured against the average
     face: two pictures of one person differ by what the face does, both have in common how the person looks.
     """
-    reading = read_head(points, basis)
-    motion = np.zeros(MOTION_DIM, np.float32)
-    motion[: GAZE.stop] = reading.motion
-    motion[EXPRESSION] = (reading.face - basis.face).ravel() @ basis.solver
-    return motion
+    return _against(basis.face, read_head(points, basis), basis).astype(np.float32)
 
 
 def read_portrait(points: np.ndarray, basis: MotionBasis) -> np.ndarray:
     """Motion (32,) float32 of a single picture; landmarks (478,3) in pixels of a square of 512."""
     reading = read_head(points, basis)
     return motion_of(reading, neutral_face(reading, basis), basis)
+
+
+def _against(face: np.ndarray, reading: HeadReading, basis: MotionBasis) -> np.ndarray:
+    """Motion (32,) of a reading, its expression what differs from a face (468,3)."""
+    motion = np.zeros(MOTION_DIM)
+    motion[: GAZE.stop] = reading.motion
+    motion[EXPRESSION] = (reading.face - face).ravel() @ basis.solver
+    return motion

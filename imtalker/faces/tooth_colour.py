@@ -26,25 +26,21 @@ def like_teeth(colours: np.ndarray, brightest: float) -> np.ndarray:
     return (colours.mean(-1) > _BRIGHT * brightest) & (saturation < _SATURATED)
 
 
-def seen_teeth(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Colours (N,3) of the pixels that show teeth; none in black and white, where a tongue looks the same.
+def tooth_colour(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
+    """Colour (3,) of a picture's teeth, 0..255; None where too little of them is seen, and in black and white, where a
+    tongue looks the same.
 
     Args:
         rgb: (512,512,3) uint8, a face that fills about half of it.
         landmarks: (478, 2 or more) px of it.
     """
     colours = rgb[between_lips(rgb, landmarks)].astype(np.float64)
-    if not len(colours):
-        return colours
+    if len(colours) < _LEAST:
+        return None
     skin = skin_colours(rgb, landmarks)
     least = max(_GREEN, np.median(skin[:, 1] / np.maximum(skin[:, 0], 1)) + _GREENER)
     green = colours[:, 1] / np.maximum(colours[:, 0], 1)
-    return colours[like_teeth(colours, np.percentile(colours.mean(1), 85)) & (green > least)]
-
-
-def tooth_colour(rgb: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
-    """Colour (3,) of a picture's teeth, 0..255; None where too little of them is seen. Arguments: ``seen_teeth``."""
-    seen = seen_teeth(rgb, landmarks)
+    seen = colours[like_teeth(colours, float(np.percentile(colours.mean(1), 85))) & (green > least)]
     return np.median(seen, 0) if len(seen) >= _LEAST else None
 
 

@@ -6,15 +6,14 @@ import pytest
 from imtalker.faces.lids import SHUT, lid_gaps, lid_shares, open_gaps
 from imtalker.faces.mesh import EYES
 from imtalker.faces.motion_reading import EXPRESSION, HeadReading, MotionBasis, motion_of
-from imtalker.weights.load import MOTION_BASIS
-from imtalker.weights.presets import BUNDLED_WEIGHTS
+from imtalker.weights.load import bundled_basis
 
 TYPICAL = np.array([0.75, 0.75])
 
 
 @pytest.fixture(scope="module")
 def basis() -> MotionBasis:
-    return MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
+    return bundled_basis()
 
 
 def with_gaps(face: np.ndarray, *gaps: float) -> np.ndarray:

@@ -17,11 +17,11 @@ from imtalker.faces.motion_reading import (
 )
 from imtalker.faces.motion_track import NEUTRAL_FRAMES, bridge, choose_neutral, motion_track, smooth
 from imtalker.train.puppet.motion_space import MotionSpace, displacement, reading_basis
-from imtalker.weights.load import MOTION_BASIS
+from imtalker.weights.load import MOTION_BASIS, bundled_basis
 from imtalker.weights.presets import BUNDLED_WEIGHTS
 from tests.support.puppet_person import mean_landmarks
 
-BASIS = MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
+BASIS = bundled_basis()
 SPACE = MotionSpace.load()
 
 

@@ -10,19 +10,18 @@ import torch
 
 from imtalker import CropBox
 from imtalker.errors import InputError
-from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD, MotionBasis
+from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD
 from imtalker.media.video import read_frames
 from imtalker.pipeline.rendering import encode_clip
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.train.puppet.motion_space import MotionSpace
-from imtalker.weights.load import MOTION_BASIS
-from imtalker.weights.presets import BUNDLED_WEIGHTS
+from imtalker.weights.load import bundled_basis
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
 from tests.support.standin import small_models
 
-BASIS = MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
+BASIS = bundled_basis()
 SPACE = MotionSpace.load()
 BOX = CropBox(28, 30, 200)
 EMPTY = np.full((256, 256, 3), 127, np.uint8)

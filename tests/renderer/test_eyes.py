@@ -15,8 +15,7 @@ from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.lids import LidLines
 from imtalker.renderer.motion_transfer import resample_coordinates
 from imtalker.renderer.source import magnify, widen
-from imtalker.weights.load import MOTION_BASIS
-from imtalker.weights.presets import BUNDLED_WEIGHTS
+from imtalker.weights.load import bundled_basis
 from tests.support.puppet_person import draw_person, mean_landmarks
 
 SIZE = 256
@@ -25,7 +24,7 @@ EYEBALL = torch.tensor([0.0, 1.0, 0.0])  # nothing else is as green
 
 @pytest.fixture(scope="module")
 def basis() -> MotionBasis:
-    return MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
+    return bundled_basis()
 
 
 class Person:

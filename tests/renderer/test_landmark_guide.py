@@ -8,15 +8,14 @@ from imtalker.faces.mesh import IRIS_R, NOSE_TIP, NUM_FACE
 from imtalker.faces.motion_reading import ANGLE_UNIT, GAZE, SQUARE, MotionBasis, read_portrait
 from imtalker.faces.rigid import rotation_matrix
 from imtalker.renderer.landmark_guide import LIMIT, FaceGeometry, _rotation, _sample, follow_landmarks
-from imtalker.weights.load import MOTION_BASIS
-from imtalker.weights.presets import BUNDLED_WEIGHTS
+from imtalker.weights.load import bundled_basis
 
 SIDE = 256
 
 
 @pytest.fixture(scope="module")
 def basis() -> MotionBasis:
-    return MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
+    return bundled_basis()
 
 
 @pytest.fixture(scope="module")

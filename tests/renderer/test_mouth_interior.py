@@ -11,8 +11,7 @@ from imtalker.renderer.bands import BandFrame
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.lips import LipLines, keep_lips
 from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement, _jaw_displacement, denture_of
-from imtalker.weights.load import MOTION_BASIS
-from imtalker.weights.presets import BUNDLED_WEIGHTS
+from imtalker.weights.load import bundled_basis
 from tests.support.puppet_person import draw_person, mean_landmarks
 
 SIZE = 128
@@ -20,7 +19,7 @@ SIZE = 128
 
 @pytest.fixture(scope="module")
 def basis() -> MotionBasis:
-    return MotionBasis.load(BUNDLED_WEIGHTS / "tiny" / MOTION_BASIS)
+    return bundled_basis()
 
 
 def person(basis: MotionBasis, gap: float = 0.0, grey: bool = False) -> tuple[FaceGeometry, MouthInterior]:
