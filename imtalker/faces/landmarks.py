@@ -10,10 +10,6 @@ mouth, gaze, head pose) is computed from the landmarks in ``face_geometry``.
 import contextlib
 import hashlib
 import importlib.util
-import logging
-import os
-import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,10 +20,9 @@ import cv2
 import numpy as np
 
 from imtalker.errors import WeightsError
+from imtalker.faces.mediapipe_tasks import mediapipe_tasks, start_task
 from imtalker.faces.mesh import NUM_FACE, OUTER_EYE_CORNERS
 from imtalker.media.face_detector import MIN_SCORE, FaceDetector
-
-logger = logging.getLogger(__name__)
 
 NUM_LANDMARKS = 478  # 468 of the face, then five each for the irises on the image's left and right
 BUNDLE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -155,7 +150,7 @@ def _angle(left: np.ndarray, right: np.ndarray) -> float:
 
 
 def _landmarks(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
-    mediapipe, _ = _mediapipe()
+    mediapipe, _ = mediapipe_tasks()
     cut, cut_to_image = _cut(image, region)
     with _landmarker() as landmarker:
         found = landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=cut))
@@ -190,17 +185,6 @@ def _detector() -> FaceDetector:
     return FaceDetector()
 
 
-@lru_cache(maxsize=1)
-def _mediapipe() -> tuple[Any, Any]:
-    """MediaPipe and its vision tasks, imported at their first use (0.7 s)."""
-    try:
-        import mediapipe
-        from mediapipe.tasks.python import vision
-    except ImportError as error:
-        raise WeightsError(f"face landmarks need MediaPipe ({error}): pip install 'mediapipe>=1.2'") from error
-    return mediapipe, vision
-
-
 _idle: list[Any] = []  # landmarkers that nobody uses; a list's pop and append are atomic
 
 
@@ -221,46 +205,10 @@ def _landmarker() -> Iterator[Any]:
 
 
 def _make_landmarker() -> Any:
-    mediapipe, vision = _mediapipe()
+    mediapipe, vision = mediapipe_tasks()
     options = vision.FaceLandmarkerOptions(
         mediapipe.tasks.BaseOptions(model_asset_path=str(bundle_path())),
         vision.RunningMode.IMAGE,
         output_face_blendshapes=True,
     )
-    try:
-        with _quiet_stderr():
-            landmarker = vision.FaceLandmarker.create_from_options(options)
-    except (OSError, RuntimeError, ValueError) as error:
-        remedy = "on Debian and Ubuntu: apt-get install libegl1 libgles2"
-        raise WeightsError(f"MediaPipe cannot be started ({error}); {remedy}") from error
-    landmarker.__class__ = _never_closed(vision.FaceLandmarker)
-    return landmarker
-
-
-@lru_cache(maxsize=1)
-def _never_closed(landmarker: type) -> type:
-    """The class without its destructor, which closes it."""
-
-    class Landmarker(landmarker):
-        def __del__(self) -> None:
-            pass
-
-    return Landmarker
-
-
-_stderr_lock = threading.Lock()
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Send what native code writes to the process's standard error to the log: MediaPipe has no switch for it."""
-    with _stderr_lock, tempfile.TemporaryFile() as caught:
-        kept = os.dup(2)
-        os.dup2(caught.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            caught.seek(0)
-            logger.debug("%s", caught.read().decode(errors="replace").strip())
+    return start_task(vision.FaceLandmarker, options)

@@ -33,6 +33,7 @@ LIP_OUTER_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 LIPS = tuple(sorted({*LIP_INNER_UPPER, *LIP_INNER_LOWER, *LIP_OUTER_UPPER, *LIP_OUTER_LOWER}))
 MOUTH_CORNERS = (61, 291)
 NOSE_TIP = 4
+CHIN = 152
 BROW_R = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55)  # upper row outer..inner, lower row outer..inner
 BROW_L = (300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
 # vertices that hardly move with expression: forehead, temples, nose, eye corners, upper cheeks

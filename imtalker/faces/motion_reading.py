@@ -38,6 +38,7 @@ MAX_GAZE_SINE = 0.6
 MOTION_DIM = 32
 ANGLE_UNIT, TRANSLATION_UNIT, LOG_SCALE_UNIT = 10.0, 0.5, 0.06
 HEAD, GAZE, EXPRESSION = slice(0, 6), slice(6, 8), slice(8, 31)
+TORSO = slice(32, 34)  # after the networks' 32 numbers, in motion read from a clip: see ``imtalker.faces.torso``
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,7 @@ class HeadReading:
 
     motion: np.ndarray  # (8,) head and gaze in units of the motion
     face: np.ndarray  # (468,3) cm, head frame
+    torso: tuple[float, float] = (0.0, 0.0)  # its shift since the first frame of a clip, half sides of the square
 
     @property
     def aperture(self) -> float:

@@ -9,7 +9,15 @@ from itertools import chain
 
 import numpy as np
 
-from imtalker.faces.motion_reading import EXPRESSION, HEAD, HeadReading, MotionBasis, motion_of, neutral_face
+from imtalker.faces.motion_reading import (
+    EXPRESSION,
+    HEAD,
+    MOTION_DIM,
+    HeadReading,
+    MotionBasis,
+    motion_of,
+    neutral_face,
+)
 
 NEUTRAL_FRAMES = 25  # within which the neutral face is looked for
 OPEN_SHARE = 0.8  # of the usual opening of the lids, below which a face is taken for blinking
@@ -27,7 +35,9 @@ def motion_track(readings: Iterable[HeadReading | None], basis: MotionBasis) -> 
     Args:
         readings: of each frame in order; None where no face is seen.
     """
-    return smooth(bridge(_against_neutral(iter(readings), basis)))
+    weights = np.tile(EXPRESSION_WEIGHTS[:, None], (1, MOTION_DIM))
+    weights[:, HEAD] = HEAD_WEIGHTS[:, None]
+    return smooth(bridge(_against_neutral(iter(readings), basis)), weights)
 
 
 def _against_neutral(readings: Iterator[HeadReading | None], basis: MotionBasis) -> Iterator[np.ndarray | None]:
@@ -82,10 +92,12 @@ def bridge(motions: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
         yield shown
 
 
-def smooth(motions: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Symmetric smoothing over five frames, the border frames repeated: takes out the landmarks' shiver, no delay."""
-    weights = np.tile(EXPRESSION_WEIGHTS[:, None], (1, 32)).astype(np.float32)
-    weights[:, HEAD] = HEAD_WEIGHTS[:, None]
+def smooth(motions: Iterable[np.ndarray], weights: np.ndarray) -> Iterator[np.ndarray]:
+    """Symmetric smoothing over five frames, the border frames repeated: takes out the landmarks' shiver, no delay.
+
+    ``weights``: (5,), or (5,n) for motions (n,).
+    """
+    weights = weights.reshape(len(weights), -1).astype(np.float32)
     reach = len(weights) // 2
     near: deque[np.ndarray] = deque(maxlen=len(weights))
     for motion in motions:

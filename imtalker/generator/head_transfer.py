@@ -45,7 +45,7 @@ def relative_motion(windows: Iterator[Tensor], source_motion: Tensor, layout: st
     """The portrait's own pose plus the driver's change since its first frame.
 
     Args:
-        windows: motion ``(1, n, 32)`` of the driver.
+        windows: motion ``(1, n, 32)`` of the driver, or with a torso ``(1, n, 34)``, which is relative already.
         source_motion: ``(1, 32)`` of the portrait.
         layout: "explicit": only head and camera are relative, gaze and expression stay the driver's;
             "learned": the whole latent is relative, since its parts have no names.
@@ -53,10 +53,10 @@ def relative_motion(windows: Iterator[Tensor], source_motion: Tensor, layout: st
     offset: Tensor | None = None
     for window in windows:
         if offset is None:
-            change = source_motion[:, None].to(window) - window[:, :1]
-            offset = torch.zeros_like(change)
-            part = HEAD_CHANNELS if layout == "explicit" else slice(None)
-            offset[..., part] = change[..., part]
+            own = source_motion[:, None].to(window)
+            part = HEAD_CHANNELS if layout == "explicit" else slice(own.shape[-1])
+            offset = torch.zeros_like(window[:, :1])
+            offset[..., part] = own[..., part] - window[:, :1, part]
         yield window + offset
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imtalker.config import MOTION_DIM
 from imtalker.errors import InputError
 from imtalker.generator.motion_layout import GAZE_CHANNELS, HEAD_CHANNELS
 
@@ -66,12 +67,17 @@ def split(motion: Tensor) -> dict[str, Tensor]:
 def combine(motion: Tensor, other: Tensor, parts: Part | Iterable[Part]) -> Tensor:
     """``parts`` of ``motion (..., 32)``, everything else of ``other``, which may have fewer leading dimensions.
 
+    A torso that follows the 32 numbers goes with the head.
+
     Raises:
         InputError: an unknown part, or none.
     """
     taken = check_parts(parts)
     if taken == {"lips", "eyes", "head"}:
         return motion
-    other = other.to(motion).expand_as(motion)
+    torso = motion[..., MOTION_DIM:]
+    motion = motion[..., :MOTION_DIM]
+    other = other[..., :MOTION_DIM].to(motion).expand_as(motion)
     difference = split(motion - other)
-    return other + sum((difference[name] for name in sorted(taken)), start=torch.zeros_like(motion))
+    combined = other + sum((difference[name] for name in sorted(taken)), start=torch.zeros_like(motion))
+    return torch.cat([combined, torso if "head" in taken else torch.zeros_like(torso)], -1)

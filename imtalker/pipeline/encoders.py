@@ -1,7 +1,7 @@
 """The inputs of a run for the networks: encoded portraits, driving clips, motion windows."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, tee
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from imtalker.config import SamplingOptions
+from imtalker.faces.mesh import NUM_FACE
 from imtalker.faces.motion_reading import SQUARE, read_portrait
 from imtalker.faces.motion_track import motion_track
+from imtalker.faces.person import person_matte
+from imtalker.faces.torso import torso_track
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import MAX_SECONDS, Audio
 from imtalker.media.clip_framing import ClipFraming
@@ -22,10 +25,12 @@ from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
 from imtalker.pipeline.rendering import default_batch_size, encode_clip, to_tensor, wide_picture
 from imtalker.pipeline.timing import Timings
 from imtalker.pipeline.workers import Workers
+from imtalker.renderer.backdrop import Backdrop
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.fuse import precision_of
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior, denture_of
+from imtalker.renderer.painter import to_frames
 from imtalker.weights.load import Models
 
 
@@ -79,9 +84,10 @@ class Encoders:
         with timings.measure("source_encoding"), torch.no_grad():
             wide = wide_picture(source.image, source.box, size, self._like) if renderer.config.pixel_gate else None
             geometry, mouth, eyes = self._face(source) or (None, None, None)
+            backdrop = None if wide is None or geometry is None else self._backdrop(wide, geometry)
             motion = None if geometry is None else geometry.motion[None].to(self.dtype)
             pixels = to_tensor(square[None], self._like)
-            features = renderer.encode_source(pixels, motion, wide, geometry, mouth, eyes)
+            features = renderer.encode_source(pixels, motion, wide, geometry, mouth, eyes, backdrop)
         return Portrait(source.image, source.box, source.recipe, features, size)
 
     def encode_driver(
@@ -143,7 +149,8 @@ class Encoders:
         crop: Crop | ClipFraming = "auto",
         timings: Timings | None = None,
     ) -> Iterator[Tensor]:
-        """Motion windows ``(1, n, 32)`` of a driving clip, resampled to 25 frames per second.
+        """Motion windows of a driving clip, resampled to 25 frames per second: ``(1, n, 32)``, or ``(1, n, 34)`` with
+        the torso (``imtalker.faces.torso``) where the preset's motion is read from landmarks.
 
         Where no face is seen the last pose is held. Arguments and errors as ``encode_driver``.
         """
@@ -163,10 +170,18 @@ class Encoders:
         eyes = Eyes.of(square, points, geometry)
         return geometry.to(self.device), mouth.to(self.device), eyes.to(self.device)
 
+    def _backdrop(self, wide: tuple[Tensor, float], geometry: FaceGeometry) -> Backdrop | None:
+        """What the person stands before in the portrait, see ``wide_picture``; None where the two cannot be told."""
+        picture = to_frames(wide[0])[0]
+        face = geometry.landmarks[:NUM_FACE].cpu().numpy()
+        backdrop = Backdrop.of(picture, wide[1], person_matte(picture), face)
+        return None if backdrop is None else backdrop.to(self.device)
+
     def _motion_of_clip(self, clip: DrivingClip, timings: Timings) -> Iterator[Tensor]:
         seen = False
         if (basis := self.models.motion_basis) is not None:
-            frames = motion_track(read_clip(clip.squares(SQUARE), basis, timings), basis)
+            heads, torsos = tee(read_clip(clip.squares(SQUARE), basis, timings))
+            frames = map(np.concatenate, zip(motion_track(heads, basis), torso_track(torsos), strict=False))
             while group := list(islice(frames, self.batch_size)):
                 seen = True
                 yield self._as_motion(group)

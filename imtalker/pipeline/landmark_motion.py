@@ -1,11 +1,13 @@
 """Face landmarks in the square that is animated: of a portrait, and of every frame of a driving clip."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
 from imtalker.faces.motion_reading import SQUARE, HeadReading, MotionBasis, read_head
+from imtalker.faces.torso import TorsoTracker
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.pipeline.timing import Timings
 
@@ -19,8 +21,10 @@ def square_landmarks(image: np.ndarray, box: CropBox) -> np.ndarray | None:
 
 
 def read_clip(squares: Iterable[np.ndarray], basis: MotionBasis, timings: Timings) -> Iterator[HeadReading | None]:
-    """The face in every frame of a clip, cut to its square ``(SQUARE, SQUARE, 3)``; None where none is seen."""
+    """The face in every frame of a clip, cut to its square ``(SQUARE, SQUARE, 3)``, and how far the torso has come;
+    None where no face is seen."""
     face: FaceLandmarks | None = None
+    torso = TorsoTracker()
     lost = 0
     for square in timings.iterate("decoding", iter(squares)):
         with timings.measure("motion_encoding"):
@@ -28,5 +32,6 @@ def read_clip(squares: Iterable[np.ndarray], basis: MotionBasis, timings: Timing
             if face is None and lost % SEARCH_EVERY == 0:
                 face = next(iter(find_faces(square)), None)
             lost = 0 if face is not None else lost + 1
-            reading = None if face is None else read_head(face.points, basis)
+            shift = torso(square, None if face is None else face.points)
+            reading = None if face is None else replace(read_head(face.points, basis), torso=tuple(shift.tolist()))
         yield reading

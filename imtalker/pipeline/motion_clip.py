@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from imtalker.config import FRAME_RATE, MOTION_DIM
+from imtalker.config import FRAME_RATE, MOTION_DIM, TORSO_DIM
 from imtalker.errors import InputError, OutputError
 from imtalker.media.atomic import atomic_file
 from imtalker.media.container import existing_file
@@ -24,13 +24,13 @@ FORMAT = "imtalker-motion-1"
 class MotionClip:
     """A motion sequence and how it came about."""
 
-    motion: Tensor  # (T, 32) float32, on the CPU, 25 frames per second
+    motion: Tensor  # (T, 32) float32, or (T, 34) with the torso, on the CPU, 25 frames per second
     recipe: dict[str, Any] = field(default_factory=dict)  # of the run it comes from
     file: dict[str, Any] | None = None  # name and SHA-256, where it was read from a file
 
 
 def save_motion(path: str | Path, motion: Tensor | MotionClip, recipe: Mapping | None = None) -> None:
-    """Write motion ``(T, 32)`` or ``(1, T, 32)`` with its recipe as ``.safetensors``.
+    """Write motion ``([1,] T, 32)`` or ``([1,] T, 34)`` with its recipe as ``.safetensors``.
 
     Raises:
         InputError: wrong shape or numbers that are not finite.
@@ -77,12 +77,16 @@ def describe_motion(motion: object) -> dict[str, Any]:
 
 
 def check_motion(motion: Tensor, name: str) -> Tensor:
-    """Motion ``(T, 32)`` or ``(1, T, 32)`` as ``(T, 32)`` float32 on the CPU; raises InputError if it is none."""
+    """Motion ``([1,] T, 32)``, or with a torso ``([1,] T, 34)``, as ``(T, n)`` float32 on the CPU; raises InputError if
+    it is none."""
     motion = motion.detach().to("cpu", torch.float32)
     if motion.ndim == 3 and motion.shape[0] == 1:
         motion = motion[0]
-    if motion.ndim != 2 or not len(motion) or motion.shape[1] != MOTION_DIM:
-        raise InputError(f"{name} has shape {tuple(motion.shape)}; it must be (frames, {MOTION_DIM})")
+    if motion.ndim != 2 or not len(motion) or motion.shape[1] not in (MOTION_DIM, MOTION_DIM + TORSO_DIM):
+        raise InputError(
+            f"{name} has shape {tuple(motion.shape)}; it must be (frames, {MOTION_DIM}), or with a torso "
+            f"(frames, {MOTION_DIM + TORSO_DIM})"
+        )
     if not torch.isfinite(motion).all():
         raise InputError(f"{name} has numbers that are not finite; generate it again")
     return motion.contiguous()

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
-from imtalker.config import SamplingOptions
+from imtalker.config import MOTION_DIM, SamplingOptions
 from imtalker.devices import DTYPES, MIXED, resolve_device, resolve_precision
 from imtalker.errors import InputError
 from imtalker.generator.controls import MotionControls, pose_remarks
@@ -61,7 +61,9 @@ class TalkingHeadPipeline(Encoders):
             InputError: unusable clip, shorter than two seconds, or a preset without styles; NoFaceError.
         """
         windows = self.motion_from_video(video, face=face, crop=crop)
-        return self.models.generator.style_of(torch.cat([window[0].float().cpu() for window in windows]))
+        return self.models.generator.style_of(
+            torch.cat([window[0, :, :MOTION_DIM].float().cpu() for window in windows])
+        )
 
     def animate_from_audio(
         self,
@@ -170,7 +172,8 @@ class TalkingHeadPipeline(Encoders):
         """Apply motion made before to any portrait, at the cost of rendering.
 
         Args:
-            motion: from ``load_motion`` or ``Animation.motion``, a tensor ``([1,] T, 32)``, or windows.
+            motion: from ``load_motion`` or ``Animation.motion``, a tensor ``([1,] T, 32)`` or, with a
+                torso, ``([1,] T, 34)``, or windows.
             total: frames, needed with windows only.
             audio: sound of the finished video.
             audio_offset: seconds by which it starts after the first frame.

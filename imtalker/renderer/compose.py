@@ -32,6 +32,7 @@ class Layers:
     light: Tensor | None = None  # (B, 3, h, w) on them
     mouth: MouthPlacement | None = None  # of the mouth's inside, where it is painted
     eyes: EyePlacement | None = None  # of the eyes, where they are painted
+    person: Tensor | None = None  # (B, 1, h, w) share of the person in the frame, where there is a backdrop
 
     def enlarged(self, size: int) -> "Layers":
         """The same at ``size x size`` pixels; what is drawn is sharpened and enlarged by cubic interpolation, the rest
@@ -48,6 +49,7 @@ class Layers:
             None if self.light is None else _linear(self.light, size),
             self.mouth,
             self.eyes,
+            None if self.person is None else _linear(self.person, size),
         )
 
 
@@ -93,7 +95,15 @@ def compose(layers: Layers, source: SourceFeatures, teeth: Tensor | None, size: 
     for painted, left, top in painted_parts(layers, source, size):
         area = frame[..., top : top + painted.shape[2], left : left + painted.shape[3]]
         area.copy_(painted[:, :3] + (1 - painted[:, 3:]) * area)
+    if layers.person is not None and source.backdrop is not None:
+        plate = resized_plate(source.backdrop.plate, size)
+        frame = layers.person * frame + (1 - layers.person) * plate
     return frame, moved
+
+
+def resized_plate(plate: Tensor, size: int) -> Tensor:
+    """A backdrop's plate ``(1, 3, S, S)`` at ``size`` pixels."""
+    return plate if plate.shape[-1] == size else F.interpolate(plate, (size, size), mode="area")
 
 
 def painted_parts(layers: Layers, source: SourceFeatures, size: int) -> Iterator[tuple[Tensor, int, int]]:

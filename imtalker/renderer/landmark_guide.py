@@ -142,14 +142,23 @@ def follow_landmarks(coordinates: Tensor, targets: Tensor, weights: Tensor, land
         for deviation, fading in levels:
             if deviation * side / 2 < 1:
                 continue
-            at = targets[:, chosen]
-            residual = landmarks[chosen] - _sample(coordinates, at)
-            length = residual.norm(dim=-1, keepdim=True)
-            residual = residual * (LIMIT / length.clamp(min=LIMIT))
-            cells = min(side, round(2 * CELLS_PER_DEVIATION / deviation))
-            field = _spread(at, residual, weights[:, chosen], deviation, fading, cells)
-            coordinates = coordinates + resize_coordinates(field, side)
+            coordinates = coordinates + residual_field(
+                coordinates, targets[:, chosen], landmarks[chosen], weights[:, chosen], deviation, fading
+            )
     return coordinates
+
+
+def residual_field(
+    coordinates: Tensor, at: Tensor, landmarks: Tensor, weights: Tensor, deviation: float, fading: float
+) -> Tensor:
+    """What has to be added to coordinates ``(B, n, n, 2)`` for ``at (B, N, 2)`` to lead to ``landmarks (N, 2)``, spread
+    with weights of a deviation in half sides of the square: ``(B, n, n, 2)``."""
+    side = coordinates.shape[1]
+    residual = landmarks - _sample(coordinates, at)
+    length = residual.norm(dim=-1, keepdim=True)
+    residual = residual * (LIMIT / length.clamp(min=LIMIT))
+    cells = min(side, round(2 * CELLS_PER_DEVIATION / deviation))
+    return resize_coordinates(_spread(at, residual, weights, deviation, fading, cells), side)
 
 
 def _sample(coordinates: Tensor, at: Tensor) -> Tensor:

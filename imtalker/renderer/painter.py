@@ -5,14 +5,14 @@ bytes: about a quarter of the time that the same takes as tensors, and equal to 
 that draw every pixel, frames come from ``Renderer.render``.
 """
 
-from dataclasses import replace
+from dataclasses import fields
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.renderer.compose import DRAWN_SHARPENING, Layers, painted_parts, remap
+from imtalker.renderer.compose import DRAWN_SHARPENING, Layers, painted_parts, remap, resized_plate
 from imtalker.renderer.renderer import Renderer
 from imtalker.renderer.source import BLUR_TAPS, SourceFeatures
 
@@ -41,6 +41,8 @@ class Painter:
         self.size = renderer.check_size(size)
         on_cpu = source.picture is not None and source.picture.device.type == "cpu"
         self._picture = to_frames(source.picture)[0] if on_cpu and source.picture is not None else None
+        backdrop = source.backdrop if on_cpu else None
+        self._plate = None if backdrop is None else to_frames(resized_plate(backdrop.plate, self.size))[0]
 
     @torch.inference_mode()
     def __call__(self, motion: Tensor) -> np.ndarray:
@@ -64,6 +66,9 @@ class Painter:
             painted = _channels_last(part)
             area = frame[top : top + painted.shape[0], left : left + painted.shape[1]]
             area[:] = np.rint(255 * painted[..., :3] + (1 - painted[..., 3:]) * area)
+        if layers.person is not None and self._plate is not None:
+            person = self._enlarged(layers.person)
+            cv2.blendLinear(frame, self._plate, person, 1 - person, frame)
 
     def _drawn(self, layer: Tensor) -> np.ndarray:
         """Drawn pixels, float ``(size, size, 3)``, see ``Layers.enlarged``."""
@@ -96,10 +101,8 @@ class Painter:
 
 
 def _one(layers: Layers, i: int) -> Layers:
-    parts = (layers.drawn, layers.gate, layers.coordinates, layers.opening, layers.light)
-    one = Layers(*(None if part is None else part[i : i + 1] for part in parts))  # pyright: ignore[reportArgumentType]
-    mouth, eyes = (None if placed is None else placed[i : i + 1] for placed in (layers.mouth, layers.eyes))
-    return replace(one, mouth=mouth, eyes=eyes)
+    parts = {field.name: getattr(layers, field.name) for field in fields(layers)}
+    return Layers(**{name: None if part is None else part[i : i + 1] for name, part in parts.items()})
 
 
 def _channels_last(layer: Tensor) -> np.ndarray:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
 from imtalker.faces.mesh import NUM_FACE
+from imtalker.renderer.backdrop import Backdrop
+from imtalker.renderer.body import follow_head_and_torso
 from imtalker.renderer.compose import Layers, compose
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.identity_adapter import IdentityAdapter
@@ -40,7 +42,7 @@ class Renderer(nn.Module):
         self.synthesis = synthesis_network(config)
         self.teeth = TeethLayer(config) if config.teeth_texture else None
         # False only where their worth is measured
-        self.follows_landmarks = self.paints_mouth = self.paints_eyes = True
+        self.follows_landmarks = self.paints_mouth = self.paints_eyes = self.moves_body = True
 
     def encode_source(
         self,
@@ -50,6 +52,7 @@ class Renderer(nn.Module):
         geometry: FaceGeometry | None = None,
         mouth: MouthInterior | None = None,
         eyes: Eyes | None = None,
+        backdrop: Backdrop | None = None,
     ) -> SourceFeatures:
         """State of the portrait ``image (B, 3, S, S)`` in [0, 1].
 
@@ -58,7 +61,8 @@ class Renderer(nn.Module):
         the size that is to be rendered, and its side in sides of the image; by default the image, its edge
         repeated beyond the border.
         ``geometry``: for the pixel gate and explicit motions, the landmarks that the frames shall follow.
-        ``mouth``: with a geometry, what is to be seen between the lips; ``eyes``: between and on the lids.
+        ``mouth``: with a geometry, what is to be seen between the lips; ``eyes``: between and on the lids;
+        ``backdrop``: behind the person, who then moves as a whole.
         Raises InputError when the image has another size than the configuration asks for.
         """
         self._check(image)
@@ -75,7 +79,8 @@ class Renderer(nn.Module):
             return state
         picture, reach = wide or widen(image)
         picture = magnify(picture).contiguous(memory_format=torch.channels_last)  # it is looked up pixel by pixel
-        return replace(state, picture=picture, reach=reach, geometry=geometry, mouth=mouth, eyes=eyes)
+        parts = {"geometry": geometry, "mouth": mouth, "eyes": eyes, "backdrop": backdrop}
+        return replace(state, picture=picture, reach=reach, **parts)
 
     def encode_motion(self, frames: Tensor) -> Tensor:
         """Motion latents ``(B, motion_dim)`` of the frames ``(B, 3, S, S)`` in [0, 1]."""
@@ -83,7 +88,8 @@ class Renderer(nn.Module):
         return self.motion_encoder(frames)
 
     def render(self, motion: Tensor, source: SourceFeatures, size: int | None = None) -> Tensor:
-        """Frames ``(B, 3, size, size)`` in [0, 1] for the motion latents ``(B, motion_dim)``.
+        """Frames ``(B, 3, size, size)`` in [0, 1] for the motion latents ``(B, motion_dim)``, a torso's two
+        numbers after them or not.
 
         ``size``: one of the configuration's ``sizes``; None: the network's own. Raises InputError for another one.
         """
@@ -105,6 +111,10 @@ class Renderer(nn.Module):
             coordinates[-1] = follow_landmarks(coordinates[-1], *placed)
         placement = None if self.teeth is None else self.teeth.place(adapted)
         layers = self.synthesis.layers(logits, coordinates)
+        if placed is not None and self.moves_body and source.backdrop is not None and source.geometry is not None:
+            moved, face = follow_head_and_torso(layers.coordinates, motion, placed[0], source.geometry)
+            gate = 1 - (1 - layers.gate) * face  # there is nothing to draw outside the face
+            layers = replace(layers, gate=gate, coordinates=moved, person=source.backdrop.seen(moved, face))
         if placed is not None and self.paints_mouth and source.mouth is not None and source.geometry is not None:
             mouth = source.mouth.place(motion, placed[0], source.geometry)
             gate, moved = keep_lips(layers.gate, layers.coordinates, mouth.lips, source.mouth.lips)
@@ -127,6 +137,7 @@ class Renderer(nn.Module):
         self, motion: Tensor, source: SourceFeatures, placed: Landmarks | None
     ) -> tuple[Tensor, list[Tensor], list[Tensor], Guide]:
         """Adapted motion, its maps, source features aligned to them, and the guide for the finer ones."""
+        motion = motion[:, : self.config.motion_dim]
         adapted = self.identity_adapter(motion, source.identity.expand(len(motion), -1))
         motion_maps = self.motion_decoder(adapted)
         aligned, guide = self.transfer(motion_maps, list(source.keys), list(source.values))

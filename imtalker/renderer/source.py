@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from imtalker.renderer.backdrop import Backdrop
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior
@@ -43,6 +44,7 @@ class SourceFeatures:
     geometry: FaceGeometry | None = None  # landmarks to which coordinates are held, where motions name them
     mouth: MouthInterior | None = None  # what is seen between the lips, with a geometry
     eyes: Eyes | None = None  # lids and what is behind them, with a geometry
+    backdrop: Backdrop | None = None  # what the person stands before, with a geometry
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "SourceFeatures":
         """The same state on another device or in another floating-point type."""

@@ -1,0 +1,63 @@
+"""The background of a portrait, which stands still, and the person in front of it, who moves.
+
+As in the pictures of the training (``imtalker.train.puppet``) a frame is the person, moved, over a plate: the portrait
+without the person, continued smoothly where the person hides it. At the portrait's own motion the frame is the
+portrait itself.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from imtalker.faces.fill import push_pull
+from imtalker.faces.person import outline_distance
+from imtalker.faces.smooth import smoothstep
+from imtalker.renderer.motion_transfer import resample_coordinates
+from imtalker.renderer.portrait_part import PortraitPart, single
+
+SIDE = 256  # pixels of the square that the next two are told in
+OUTLINE = (1.0, 4.0)  # pixels outside the person: moved along fully up to the first, not at all from the second on
+FACE_SEEN = 0.95  # share of the face that must be taken for a person, else the matte is not believed
+MOST = 0.97  # of the picture: with more, hardly any background is left to stand still
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop(PortraitPart):
+    """Single precision, laid out like the picture in ``SourceFeatures`` (``cover``) and like frames (``plate``)."""
+
+    cover: Tensor  # (1, 1, C, C) share of the person in the picture
+    plate: Tensor  # (1, 3, S, S) in [0, 1], the square without the person
+    reach: Tensor  # () side of the picture in sides of the square
+
+    @classmethod
+    def of(cls, picture: np.ndarray, reach: float, matte: np.ndarray, face: np.ndarray) -> "Backdrop | None":
+        """Of a portrait whose background can be told from the person; else None.
+
+        Args:
+            picture: uint8 (W,W,3), the square with a margin round it, ``reach`` sides of the square wide.
+            matte: (W,W) in [0,1], how surely a pixel shows the person.
+            face: (468,2) landmarks in the square, in [-1,1].
+        """
+        wide, side = len(picture), round(len(picture) / reach)
+        points = (face / reach + 1) * (wide / 2)
+        hull = np.zeros((wide, wide), np.uint8)
+        cv2.fillConvexPoly(hull, cv2.convexHull(np.round(points).astype(np.int32)), (1,))
+        if (matte > 0.5)[hull > 0].mean() < FACE_SEEN or (matte > 0.5).mean() > MOST:
+            return None
+        outside = outline_distance(matte) * (SIDE / side)
+        cover = 1 - smoothstep(*OUTLINE, outside)
+        small = round(SIDE * reach)
+        cover = cv2.resize(cover.astype(np.float32), (small, small), interpolation=cv2.INTER_AREA)
+        known = (outside > OUTLINE[0]).astype(np.float32)
+        filled = push_pull(picture.astype(np.float32), known)
+        plate = np.where(known[..., None] > 0, picture, filled.clip(0, 255)) / 255
+        margin = (wide - side) // 2
+        plate = plate[margin : margin + side, margin : margin + side]
+        return cls(single(cover[None, None]), single(plate.transpose(2, 0, 1)[None]), single(np.float32(reach)))
+
+    def seen(self, coordinates: Tensor, face: Tensor) -> Tensor:
+        """Share ``(B, 1, n, n)`` of the person in frames whose pixels come from ``coordinates (B, n, n, 2)``; ``face
+        (B, 1, n, n)``: share of the face there, which is the person's whatever the matte says."""
+        return resample_coordinates(self.cover, coordinates / self.reach).maximum(face)

@@ -1,0 +1,135 @@
+"""Source coordinates outside the face: hair that goes with the head, shoulders that go with the torso.
+
+What no landmark tells is told by three motions of the plane. The crown follows forehead and temples; the outline of
+a head that turns stays where its centre stays, so hair goes half with the one and half with the other. Below the
+chin everything follows the torso: the motion's last two numbers where a clip drives, and a share of the head's way.
+"""
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from imtalker.faces.mesh import CHIN, NUM_FACE, OVAL
+from imtalker.faces.motion_reading import ANGLE_UNIT, MEAN_PIVOT, TORSO, TRANSLATION_UNIT
+from imtalker.faces.torso import FOLLOWS
+from imtalker.renderer.landmark_guide import FaceGeometry, residual_field
+from imtalker.renderer.motion_transfer import resize_coordinates
+from imtalker.renderer.portrait_part import face_unit
+
+CELLS = 64  # of the grid on which the three motions are mixed
+CROWN = [*OVAL[:8], *OVAL[-7:]]  # landmarks of forehead and temples
+CROWN_SHARE = 0.5  # of their motion in that of the hair; the rest is that of the head's centre
+# Where the torso begins and ends to be followed, heights of the face below the chin, under it and beside the face;
+# and how far from the middle of the face it is beside it, widths of the face.
+UNDER, BESIDE, ASIDE = (-0.1, 0.2), (-0.4, -0.1), (0.25, 0.6)
+STEEPEST = 2.5  # the transition is at least so many times as high as torso and head move apart
+# The rim of the face pulls what is next to it along: deviation of the weights, what fades them out (see
+# ``landmark_guide``), and down to which share of the face's height.
+RIM_LEVELS = ((0.1, 1.0, 0.5), (0.05, 0.3, 1.0))
+FEATHER = 6 / 128  # half sides from the face's outline in which its own coordinates end
+
+
+def follow_head_and_torso(
+    coordinates: Tensor, motion: Tensor, targets: Tensor, geometry: FaceGeometry
+) -> tuple[Tensor, Tensor]:
+    """Coordinates ``(B, n, n, 2)`` of the face, and those of hair, neck and shoulders round it.
+
+    Also how far each pixel is the face's, ``(B, 1, n, n)`` in [0, 1].
+
+    Args:
+        motion: ``(B, 32)``, or ``(B, 34)`` with the torso.
+        targets: ``(B, N, 2)`` landmarks of the frames, see ``FaceGeometry.place``.
+    """
+    side = coordinates.shape[1]
+    motion = motion.float()
+    around = resize_coordinates(_far(motion, targets, geometry), side)
+    rim, own = targets[:, :NUM_FACE], geometry.landmarks[:NUM_FACE]
+    top, height = _top_and_height(rim)
+    for deviation, fading, down in RIM_LEVELS:
+        weights = (rim[..., 1] <= top + down * height).float()
+        around = around + residual_field(around, rim, own, weights, deviation, fading)
+    face = face_share(rim, side).to(coordinates.device)
+    share = face[:, 0, :, :, None]
+    return share * coordinates + (1 - share) * around, face
+
+
+def face_share(rim: Tensor, side: int) -> Tensor:
+    """1 inside the outline of landmarks ``(B, N, 2)``, 0 from ``FEATHER`` outside on: ``(B, 1, side, side)``."""
+    shares = []
+    for points in ((rim + 1) * (side / 2)).round().int().cpu().numpy():
+        outside = np.ones((side, side), np.uint8)
+        cv2.fillConvexPoly(outside, cv2.convexHull(points), (0,))
+        shares.append(cv2.distanceTransform(outside, cv2.DIST_L2, 3))
+    distance = torch.from_numpy(np.stack(shares))[:, None] / (side / 2)
+    return 1 - _smoothstep(distance / FEATHER)
+
+
+def _far(motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> Tensor:
+    """Coordinates ``(B, CELLS, CELLS, 2)`` as if there were no face: hair above, torso below."""
+    centres = (torch.arange(CELLS, device=motion.device) + 0.5) / CELLS * 2 - 1
+    grid = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)
+    crown = _similarity(grid, targets[:, CROWN], geometry.landmarks[CROWN])
+    place, own_place = head_place(motion), head_place(geometry.motion[None])
+    centre = _about_centre(grid, motion, geometry.motion[None], place, own_place)
+    hair = centre + CROWN_SHARE * (crown - centre)
+    torso = grid - torso_shift(motion, place - own_place)[:, None, None]
+
+    rim = targets[:, :NUM_FACE]
+    _, height = _top_and_height(rim)
+    left, right = rim[..., 0].amin(1), rim[..., 0].amax(1)
+    middle, width = ((left + right) / 2)[:, None, None], (right - left)[:, None, None]
+    aside = _smoothstep(((grid[..., 0] - middle).abs() / width - ASIDE[0]) / (ASIDE[1] - ASIDE[0]))
+    chin = targets[:, CHIN, 1]
+    apart = (hair - torso).norm(dim=-1).amax((1, 2), keepdim=True)
+    begin, end = ((1 - aside) * under + aside * beside for under, beside in zip(UNDER, BESIDE, strict=True))
+    begin, end = begin * height[..., None], end * height[..., None]
+    low = _smoothstep((grid[..., 1] - chin[:, None, None] - begin) / torch.maximum(end - begin, STEEPEST * apart))
+    return hair + low[..., None] * (torso - hair)
+
+
+def torso_shift(motion: Tensor, head: Tensor) -> Tensor:
+    """How far the torso has come ``(B, 2)``, half sides of the square, when the head's centre has come ``head (B, 2)``
+    far from the portrait's and the motion ``(B, 32 or 34)`` may know more."""
+    shift = head * head.new_tensor(FOLLOWS)
+    torso = motion[:, TORSO]
+    return shift + torso * (face_unit(motion) * TRANSLATION_UNIT)[:, None] if torso.shape[1] else shift
+
+
+def head_place(motion: Tensor) -> Tensor:
+    """Where the centre of the head's rotation lies in the square, ``(B, 2)`` half sides, under motions ``(B, 32)``."""
+    place = motion[:, 3:5] * TRANSLATION_UNIT + motion.new_tensor(MEAN_PIVOT)
+    return place * face_unit(motion)[:, None] * place.new_tensor([1.0, -1.0])
+
+
+def _about_centre(grid: Tensor, motion: Tensor, own: Tensor, place: Tensor, own_place: Tensor) -> Tensor:
+    """Where ``grid (n, n, 2)`` comes from when the head's centre moves, rolls and grows."""
+    angle = torch.deg2rad((motion[:, 2] - own[:, 2]) * ANGLE_UNIT)
+    factor = torch.polar(face_unit(own) / face_unit(motion), angle)
+    return _turned(grid, factor, place, own_place)
+
+
+def _similarity(grid: Tensor, targets: Tensor, landmarks: Tensor) -> Tensor:
+    """Where ``grid (n, n, 2)`` comes from when ``targets (B, K, 2)`` come from ``landmarks (K, 2)``, as nearly as
+    shift, turn and size can say (least squares)."""
+    middle, own_middle = targets.mean(1), landmarks.mean(0)
+    there = torch.view_as_complex((targets - middle[:, None]).contiguous())
+    here = torch.view_as_complex((landmarks - own_middle).contiguous())
+    factor = (there.conj() * here).sum(1) / there.abs().square().sum(1)
+    return _turned(grid, factor, middle, own_middle[None])
+
+
+def _turned(grid: Tensor, factor: Tensor, middle: Tensor, own_middle: Tensor) -> Tensor:
+    """``(B, n, n, 2)``: the grid round ``middle (B, 2)`` times a complex ``factor (B,)``, round ``own_middle``."""
+    around = torch.view_as_complex((grid - middle[:, None, None]).contiguous()) * factor[:, None, None]
+    return torch.view_as_real(around) + own_middle[:, None, None]
+
+
+def _top_and_height(rim: Tensor) -> tuple[Tensor, Tensor]:
+    top, bottom = rim[..., 1].amin(1, keepdim=True), rim[..., 1].amax(1, keepdim=True)
+    return top, bottom - top
+
+
+def _smoothstep(x: Tensor) -> Tensor:
+    x = x.clamp(0, 1)
+    return x * x * (3 - 2 * x)
