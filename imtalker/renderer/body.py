@@ -1,41 +1,45 @@
 """Source coordinates outside the face: hair that goes with the head, shoulders that go with the torso.
 
 What no landmark tells is told by three motions of the plane. The crown follows forehead and temples; the outline of
-a head that turns stays where its centre stays, so hair goes half with the one and half with the other. Below the
+a head that turns stays where its centre stays, so hair goes with both (shares fitted to real clips). Below the
 chin everything follows the torso: the motion's last two numbers where a clip drives, and a share of the head's way.
 """
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from imtalker.faces.mesh import CHIN, NUM_FACE, OVAL
 from imtalker.faces.motion_reading import ANGLE_UNIT, MEAN_PIVOT, TORSO, TRANSLATION_UNIT
 from imtalker.faces.torso import FOLLOWS
-from imtalker.renderer.landmark_guide import FaceGeometry, residual_field
+from imtalker.renderer.landmark_guide import FaceGeometry, residual_field, sample_coordinates
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.portrait_part import face_unit
 
 CELLS = 64  # of the grid on which the three motions are mixed
 CROWN = [*OVAL[:8], *OVAL[-7:]]  # landmarks of forehead and temples
-CROWN_SHARE = 0.5  # of their motion in that of the hair; the rest is that of the head's centre
+CROWN_SHARE = 0.2, 0.5  # of their motion, to the side and up, in that of the hair; the rest is the head's centre's
 # Where the torso begins and ends to be followed, heights of the face below the chin, under it and beside the face;
 # and how far from the middle of the face it is beside it, widths of the face.
-UNDER, BESIDE, ASIDE = (-0.1, 0.2), (-0.4, -0.1), (0.25, 0.6)
+UNDER, BESIDE, ASIDE = (-0.1, 0.2), (-0.6, -0.1), (0.25, 0.6)
 STEEPEST = 2.5  # the transition is at least so many times as high as torso and head move apart
-# The rim of the face pulls what is next to it along: deviation of the weights, what fades them out (see
-# ``landmark_guide``), and down to which share of the face's height.
-RIM_LEVELS = ((0.1, 1.0, 0.5), (0.05, 0.3, 1.0))
-FEATHER = 6 / 128  # half sides from the face's outline in which its own coordinates end
+# The rim of the face pulls along what is next to it: deviation of the weights and what fades them out, see
+# ``landmark_guide``. Far where the face uncovers what it hid, and everywhere above the middle of the face; near where
+# it moves in front of neck and collar.
+FAR, NEAR = (0.1, 1.0), (0.05, 0.3)
+UNCOVERED = 4 / 128  # half sides that a landmark's source must lie further out than what is next to it, to count fully
+FEATHER = 16 / 128  # half sides outside the face's outline in which its own coordinates end
+CORE = 10 / 128  # half sides inside the outline from which on a pixel is the person's, whatever the matte says
 
 
 def follow_head_and_torso(
     coordinates: Tensor, motion: Tensor, targets: Tensor, geometry: FaceGeometry
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Coordinates ``(B, n, n, 2)`` of the face, and those of hair, neck and shoulders round it.
 
-    Also how far each pixel is the face's, ``(B, 1, n, n)`` in [0, 1].
+    Also how far each pixel is moved as the face is, and how surely it lies inside the face, ``(B, 1, n, n)`` in [0, 1].
 
     Args:
         motion: ``(B, 32)``, or ``(B, 34)`` with the torso.
@@ -45,24 +49,36 @@ def follow_head_and_torso(
     motion = motion.float()
     around = resize_coordinates(_far(motion, targets, geometry), side)
     rim, own = targets[:, :NUM_FACE], geometry.landmarks[:NUM_FACE]
-    top, height = _top_and_height(rim)
-    for deviation, fading, down in RIM_LEVELS:
-        weights = (rim[..., 1] <= top + down * height).float()
-        around = around + residual_field(around, rim, own, weights, deviation, fading)
-    face = face_share(rim, side).to(coordinates.device)
-    share = face[:, 0, :, :, None]
-    return share * coordinates + (1 - share) * around, face
+    wide = torch.maximum(_upper_half(rim), _uncovering(around, rim, own))
+    for weights, level in ((wide, FAR), (torch.ones_like(wide), NEAR)):
+        around = around + residual_field(around, rim, own, weights, *level)
+    inside = _depth(rim, side).to(coordinates.device)
+    share = _smoothstep(1 + inside / FEATHER)[..., None]
+    return share * coordinates + (1 - share) * around, share[:, None, ..., 0], _smoothstep(inside / CORE)[:, None]
 
 
-def face_share(rim: Tensor, side: int) -> Tensor:
-    """1 inside the outline of landmarks ``(B, N, 2)``, 0 from ``FEATHER`` outside on: ``(B, 1, side, side)``."""
-    shares = []
+def _depth(rim: Tensor, side: int) -> Tensor:
+    """Distance to the outline of landmarks ``(B, N, 2)``, half sides, below 0 outside: ``(B, side, side)``."""
+    depths = []
     for points in ((rim + 1) * (side / 2)).round().int().cpu().numpy():
-        outside = np.ones((side, side), np.uint8)
-        cv2.fillConvexPoly(outside, cv2.convexHull(points), (0,))
-        shares.append(cv2.distanceTransform(outside, cv2.DIST_L2, 3))
-    distance = torch.from_numpy(np.stack(shares))[:, None] / (side / 2)
-    return 1 - _smoothstep(distance / FEATHER)
+        face = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), cv2.convexHull(points), (1,))
+        inside, outside = (cv2.distanceTransform(part, cv2.DIST_L2, 3) for part in (face, 1 - face))
+        depths.append(inside - outside)
+    return torch.from_numpy(np.stack(depths)) / (side / 2)
+
+
+def _upper_half(rim: Tensor) -> Tensor:
+    """1 for the landmarks ``(B, N, 2)`` above the middle of the face, else 0: ``(B, N)``."""
+    top, height = _top_and_height(rim)
+    return (rim[..., 1] <= top + height / 2).float()
+
+
+def _uncovering(around: Tensor, rim: Tensor, own: Tensor) -> Tensor:
+    """How far what lies round the face would show, at each landmark, what is inside the face: ``(B, N)`` in [0, 1]."""
+    low, high = rim.amin(1, keepdim=True), rim.amax(1, keepdim=True)
+    outward = F.normalize(rim - (low + high) / 2, dim=-1)
+    further = ((own - sample_coordinates(around, rim)) * outward).sum(-1)
+    return (further / UNCOVERED).clamp(0, 1)
 
 
 def _far(motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> Tensor:
@@ -72,7 +88,7 @@ def _far(motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> Tensor:
     crown = _similarity(grid, targets[:, CROWN], geometry.landmarks[CROWN])
     place, own_place = head_place(motion), head_place(geometry.motion[None])
     centre = _about_centre(grid, motion, geometry.motion[None], place, own_place)
-    hair = centre + CROWN_SHARE * (crown - centre)
+    hair = centre + motion.new_tensor(CROWN_SHARE) * (crown - centre)
     torso = grid - torso_shift(motion, place - own_place)[:, None, None]
 
     rim = targets[:, :NUM_FACE]

@@ -154,14 +154,15 @@ def residual_field(
     """What has to be added to coordinates ``(B, n, n, 2)`` for ``at (B, N, 2)`` to lead to ``landmarks (N, 2)``, spread
     with weights of a deviation in half sides of the square: ``(B, n, n, 2)``."""
     side = coordinates.shape[1]
-    residual = landmarks - _sample(coordinates, at)
+    residual = landmarks - sample_coordinates(coordinates, at)
     length = residual.norm(dim=-1, keepdim=True)
     residual = residual * (LIMIT / length.clamp(min=LIMIT))
     cells = min(side, round(2 * CELLS_PER_DEVIATION / deviation))
     return resize_coordinates(_spread(at, residual, weights, deviation, fading, cells), side)
 
 
-def _sample(coordinates: Tensor, at: Tensor) -> Tensor:
+def sample_coordinates(coordinates: Tensor, at: Tensor) -> Tensor:
+    """``coordinates (B, n, n, 2)`` at positions ``(B, N, 2)`` in [-1, 1]: ``(B, N, 2)``."""
     maps = coordinates.permute(0, 3, 1, 2)
     return F.grid_sample(maps, at[:, None], padding_mode="border", align_corners=False)[:, :, 0].mT
 

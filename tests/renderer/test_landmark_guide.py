@@ -7,7 +7,7 @@ import torch
 from imtalker.faces.mesh import IRIS_R, NOSE_TIP, NUM_FACE
 from imtalker.faces.motion_reading import ANGLE_UNIT, GAZE, SQUARE, MotionBasis, read_portrait
 from imtalker.faces.rigid import rotation_matrix
-from imtalker.renderer.landmark_guide import LIMIT, FaceGeometry, _rotation, _sample, follow_landmarks
+from imtalker.renderer.landmark_guide import LIMIT, FaceGeometry, _rotation, sample_coordinates, follow_landmarks
 from imtalker.weights.load import bundled_basis
 
 SIDE = 256
@@ -39,7 +39,7 @@ def identity(side: int = SIDE) -> torch.Tensor:
 
 def errors(coordinates: torch.Tensor, targets: torch.Tensor, geometry: FaceGeometry) -> torch.Tensor:
     """Distance (N,) between where the targets come from and the landmarks, pixels of a square of 512."""
-    return (_sample(coordinates, targets) - geometry.landmarks)[0].norm(dim=-1) * SQUARE / 2
+    return (sample_coordinates(coordinates, targets) - geometry.landmarks)[0].norm(dim=-1) * SQUARE / 2
 
 
 def moved(geometry: FaceGeometry, **changes: float) -> torch.Tensor:
