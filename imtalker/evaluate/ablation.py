@@ -63,6 +63,7 @@ ABLATIONS = MappingProxyType(
                 Setting("landmarks not followed", without="landmarks"),
                 Setting("lips and mouth left to the networks", without="mouth"),
                 Setting("lids and eyes left to the networks", without="eyes"),
+                Setting("hair, shoulders and background left to the networks", without="body"),
             ),
         ),
     }
@@ -78,8 +79,9 @@ def parts_of(config: RendererConfig) -> tuple[str, ...]:
     "teeth": the learned rows of teeth stay invisible.
     "identity": motion is not adapted to the person (paper section 3.2.1), the adapter sees the motion alone.
     "repair": guide coordinates are taken as attention gives them.
-    "landmarks": source coordinates are not held to the portrait's landmarks, nor lips, mouth, lids and eyes.
+    "landmarks": source coordinates are not held to the portrait's landmarks, nor lips, mouth, lids, eyes and body.
     "mouth": lips and the inside of the mouth are left to the networks; "eyes": lids and eyeballs are.
+    "body": hair, shoulders and background are left to the networks.
     """
     there = {
         "gate": config.pixel_gate,
@@ -91,6 +93,7 @@ def parts_of(config: RendererConfig) -> tuple[str, ...]:
         "landmarks": config.resampler == "coordinate",
         "mouth": config.pixel_gate,
         "eyes": config.pixel_gate,
+        "body": config.pixel_gate,
     }
     return tuple(part for part, is_there in there.items() if is_there)
 
@@ -111,6 +114,8 @@ def without(renderer: Renderer, part: str) -> Renderer:
         copy.paints_mouth = False
     if part in ("gate", "pixels", "drawing", "eyes"):  # of either are lids and eyes
         copy.paints_eyes = False
+    if part in ("gate", "pixels", "drawing", "body"):  # a still background is a picture of its own
+        copy.moves_body = False
     if part in ("gate", "pixels"):
         _fix(final, _GATE, -inf)
     if part == "pixels":

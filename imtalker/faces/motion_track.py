@@ -27,6 +27,8 @@ EASE_FRAMES = 6  # after which a face that is seen again is followed fully
 # Binomial weights, symmetric and thus without delay: the head is slow and its landmarks shiver, the lips are quick.
 HEAD_WEIGHTS = np.array([1, 4, 6, 4, 1]) / 16
 EXPRESSION_WEIGHTS = np.array([0, 1, 6, 1, 0]) / 8
+_IS_HEAD = np.isin(np.arange(MOTION_DIM), np.arange(MOTION_DIM)[HEAD])
+MOTION_WEIGHTS = np.where(_IS_HEAD, HEAD_WEIGHTS[:, None], EXPRESSION_WEIGHTS[:, None])  # (5, 32)
 
 
 def motion_track(readings: Iterable[HeadReading | None], basis: MotionBasis) -> Iterator[np.ndarray]:
@@ -35,9 +37,7 @@ def motion_track(readings: Iterable[HeadReading | None], basis: MotionBasis) -> 
     Args:
         readings: of each frame in order; None where no face is seen.
     """
-    weights = np.tile(EXPRESSION_WEIGHTS[:, None], (1, MOTION_DIM))
-    weights[:, HEAD] = HEAD_WEIGHTS[:, None]
-    return smooth(bridge(_against_neutral(iter(readings), basis)), weights)
+    return smooth(bridge(_against_neutral(iter(readings), basis)))
 
 
 def _against_neutral(readings: Iterator[HeadReading | None], basis: MotionBasis) -> Iterator[np.ndarray | None]:
@@ -92,7 +92,7 @@ def bridge(motions: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
         yield shown
 
 
-def smooth(motions: Iterable[np.ndarray], weights: np.ndarray) -> Iterator[np.ndarray]:
+def smooth(motions: Iterable[np.ndarray], weights: np.ndarray = MOTION_WEIGHTS) -> Iterator[np.ndarray]:
     """Symmetric smoothing over five frames, the border frames repeated: takes out the landmarks' shiver, no delay.
 
     ``weights``: (5,), or (5,n) for motions (n,).

@@ -78,7 +78,7 @@ class TorsoTracker:
 
     def _take_key(self, grey: np.ndarray) -> None:
         assert self._region is not None
-        moved = np.float32([[1, 0, self._shift[0]], [0, 1, self._shift[1]]])
+        moved = np.array([[1, 0, self._shift[0]], [0, 1, self._shift[1]]], np.float32)
         region = cv2.warpAffine(self._region, moved, (_SIDE, _SIDE))
         corners = cv2.goodFeaturesToTrack(grey, _CORNERS, _QUALITY, _APART, mask=region)
         self._key, self._key_shift = grey, self._shift

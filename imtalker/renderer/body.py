@@ -5,6 +5,8 @@ a head that turns stays where its centre stays, so hair goes with both (shares f
 chin everything follows the torso: the motion's last two numbers where a clip drives, and a share of the head's way.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import torch
@@ -29,17 +31,26 @@ STEEPEST = 2.5  # the transition is at least so many times as high as torso and 
 # ``landmark_guide``. Far where the face uncovers what it hid, and everywhere above the middle of the face; near where
 # it moves in front of neck and collar.
 FAR, NEAR = (0.1, 1.0), (0.05, 0.3)
+# Where a chin that comes far uncovers more neck than can be stretched so near, it is stretched further down.
+FARTHEST, MUCH = (0.25, 1.0), (0.06, 0.2)
+LIMIT = 0.6  # half sides that the rim may pull
 UNCOVERED = 4 / 128  # half sides that a landmark's source must lie further out than what is next to it, to count fully
 FEATHER = 16 / 128  # half sides outside the face's outline in which its own coordinates end
 CORE = 10 / 128  # half sides inside the outline from which on a pixel is the person's, whatever the matte says
 
 
-def follow_head_and_torso(
-    coordinates: Tensor, motion: Tensor, targets: Tensor, geometry: FaceGeometry
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Coordinates ``(B, n, n, 2)`` of the face, and those of hair, neck and shoulders round it.
+@dataclass(frozen=True)
+class Body:
+    """Where the pixels of a whole person come from, and what that says about the frame."""
 
-    Also how far each pixel is moved as the face is, and how surely it lies inside the face, ``(B, 1, n, n)`` in [0, 1].
+    coordinates: Tensor  # (B, n, n, 2) in [-1, 1]
+    face: Tensor  # (B, 1, n, n) in [0, 1], how far they are those of the face
+    core: Tensor  # (B, 1, n, n) in [0, 1], how surely a pixel lies inside the face
+    moved: Tensor  # (B,) half sides that hair and torso have moved, on average
+
+
+def follow_head_and_torso(coordinates: Tensor, motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> Body:
+    """Coordinates ``(B, n, n, 2)`` of the face, and those of hair, neck and shoulders round it.
 
     Args:
         motion: ``(B, 32)``, or ``(B, 34)`` with the torso.
@@ -47,14 +58,20 @@ def follow_head_and_torso(
     """
     side = coordinates.shape[1]
     motion = motion.float()
-    around = resize_coordinates(_far(motion, targets, geometry), side)
+    far_off, grid = _far(motion, targets, geometry)
+    moved = (far_off - grid).norm(dim=-1).mean((1, 2))
+    around = resize_coordinates(far_off, side)
     rim, own = targets[:, :NUM_FACE], geometry.landmarks[:NUM_FACE]
-    wide = torch.maximum(_upper_half(rim), _uncovering(around, rim, own))
-    for weights, level in ((wide, FAR), (torch.ones_like(wide), NEAR)):
-        around = around + residual_field(around, rim, own, weights, *level)
+    uncovered, far = _uncovering(around, rim, own)
+    wide = torch.maximum(_upper_half(rim), uncovered)
+    levels = (uncovered * far * _below_mouth(rim), FARTHEST), (wide, FAR), (torch.ones_like(wide), NEAR)
+    for weights, level in levels:
+        if weights.any():
+            around = around + residual_field(around, rim, own, weights, *level, LIMIT)
     inside = _depth(rim, side).to(coordinates.device)
-    share = _smoothstep(1 + inside / FEATHER)[..., None]
-    return share * coordinates + (1 - share) * around, share[:, None, ..., 0], _smoothstep(inside / CORE)[:, None]
+    face = _smoothstep(1 + inside / FEATHER)
+    mixed = torch.lerp(around, coordinates, face[..., None])
+    return Body(mixed, face[:, None], _smoothstep(inside / CORE)[:, None], moved)
 
 
 def _depth(rim: Tensor, side: int) -> Tensor:
@@ -73,16 +90,24 @@ def _upper_half(rim: Tensor) -> Tensor:
     return (rim[..., 1] <= top + height / 2).float()
 
 
-def _uncovering(around: Tensor, rim: Tensor, own: Tensor) -> Tensor:
-    """How far what lies round the face would show, at each landmark, what is inside the face: ``(B, N)`` in [0, 1]."""
+def _below_mouth(rim: Tensor) -> Tensor:
+    """1 for the landmarks ``(B, N, 2)`` in the lowest sixth of the face, else 0: ``(B, N)``."""
+    top, height = _top_and_height(rim)
+    return (rim[..., 1] >= top + height * 5 / 6).float()
+
+
+def _uncovering(around: Tensor, rim: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
+    """How surely what lies round the face would show, at each landmark, what is inside the face, and how far inside:
+    ``(B, N)`` in [0, 1] each."""
     low, high = rim.amin(1, keepdim=True), rim.amax(1, keepdim=True)
     outward = F.normalize(rim - (low + high) / 2, dim=-1)
     further = ((own - sample_coordinates(around, rim)) * outward).sum(-1)
-    return (further / UNCOVERED).clamp(0, 1)
+    return (further / UNCOVERED).clamp(0, 1), _smoothstep((further - MUCH[0]) / (MUCH[1] - MUCH[0]))
 
 
-def _far(motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> Tensor:
-    """Coordinates ``(B, CELLS, CELLS, 2)`` as if there were no face: hair above, torso below."""
+def _far(motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> tuple[Tensor, Tensor]:
+    """Coordinates ``(B, CELLS, CELLS, 2)`` as if there were no face: hair above, torso below; and those of a person at
+    rest ``(CELLS, CELLS, 2)``."""
     centres = (torch.arange(CELLS, device=motion.device) + 0.5) / CELLS * 2 - 1
     grid = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)
     crown = _similarity(grid, targets[:, CROWN], geometry.landmarks[CROWN])
@@ -101,7 +126,7 @@ def _far(motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> Tensor:
     begin, end = ((1 - aside) * under + aside * beside for under, beside in zip(UNDER, BESIDE, strict=True))
     begin, end = begin * height[..., None], end * height[..., None]
     low = _smoothstep((grid[..., 1] - chin[:, None, None] - begin) / torch.maximum(end - begin, STEEPEST * apart))
-    return hair + low[..., None] * (torso - hair)
+    return hair + low[..., None] * (torso - hair), grid
 
 
 def torso_shift(motion: Tensor, head: Tensor) -> Tensor:

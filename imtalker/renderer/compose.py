@@ -7,14 +7,13 @@ coordinates, gate and drawn pixels are enlarged, source pixels are sampled at th
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from imtalker.renderer.eyes import EyePlacement
-from imtalker.renderer.motion_transfer import resample_coordinates, resize_coordinates, runs_on_cpu
+from imtalker.renderer.motion_transfer import remap, resample_coordinates, resize_coordinates, runs_on_cpu
 from imtalker.renderer.mouth_interior import MouthPlacement
 from imtalker.renderer.source import SourceFeatures, sharpen
 
@@ -33,6 +32,7 @@ class Layers:
     mouth: MouthPlacement | None = None  # of the mouth's inside, where it is painted
     eyes: EyePlacement | None = None  # of the eyes, where they are painted
     person: Tensor | None = None  # (B, 1, h, w) share of the person in the frame, where there is a backdrop
+    plate: Tensor | None = None  # (B, 1, 1, 1) share of its plate behind the person; the rest is the portrait
 
     def enlarged(self, size: int) -> "Layers":
         """The same at ``size x size`` pixels; what is drawn is sharpened and enlarged by cubic interpolation, the rest
@@ -50,6 +50,7 @@ class Layers:
             self.mouth,
             self.eyes,
             None if self.person is None else _linear(self.person, size),
+            self.plate,
         )
 
 
@@ -69,18 +70,6 @@ def move_pixels(source: SourceFeatures, coordinates: Tensor) -> Tensor:
     return torch.from_numpy(np.stack([remap(image, one) for one in pixels])).permute(0, 3, 1, 2)
 
 
-def remap(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """``image (H, W, 3)`` at the positions ``(h, w, 2)``, linearly; beyond its border the edge is repeated."""
-    none = None  # OpenCV's stubs do not know that x and y may come in one array
-    return cv2.remap(  # pyright: ignore[reportCallIssue]
-        image,
-        pixels,
-        none,  # pyright: ignore[reportArgumentType]
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-
-
 def compose(layers: Layers, source: SourceFeatures, teeth: Tensor | None, size: int) -> tuple[Tensor, Tensor]:
     """Frames and the moved source pixels in them, ``(B, 3, size, size)`` each.
 
@@ -95,15 +84,15 @@ def compose(layers: Layers, source: SourceFeatures, teeth: Tensor | None, size: 
     for painted, left, top in painted_parts(layers, source, size):
         area = frame[..., top : top + painted.shape[2], left : left + painted.shape[3]]
         area.copy_(painted[:, :3] + (1 - painted[:, 3:]) * area)
-    if layers.person is not None and source.backdrop is not None:
-        plate = resized_plate(source.backdrop.plate, size)
-        frame = layers.person * frame + (1 - layers.person) * plate
+    if layers.person is not None and layers.plate is not None and source.backdrop is not None:
+        square, plate = (resized(x, size) for x in (source.backdrop.square, source.backdrop.plate))
+        frame = layers.person * frame + (1 - layers.person) * torch.lerp(square, plate, layers.plate)
     return frame, moved
 
 
-def resized_plate(plate: Tensor, size: int) -> Tensor:
-    """A backdrop's plate ``(1, 3, S, S)`` at ``size`` pixels."""
-    return plate if plate.shape[-1] == size else F.interpolate(plate, (size, size), mode="area")
+def resized(picture: Tensor, size: int) -> Tensor:
+    """A picture ``(1, 3, S, S)`` at ``size`` pixels, S at least."""
+    return picture if picture.shape[-1] == size else F.interpolate(picture, (size, size), mode="area")
 
 
 def painted_parts(layers: Layers, source: SourceFeatures, size: int) -> Iterator[tuple[Tensor, int, int]]:

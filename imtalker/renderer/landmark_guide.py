@@ -149,14 +149,22 @@ def follow_landmarks(coordinates: Tensor, targets: Tensor, weights: Tensor, land
 
 
 def residual_field(
-    coordinates: Tensor, at: Tensor, landmarks: Tensor, weights: Tensor, deviation: float, fading: float
+    coordinates: Tensor,
+    at: Tensor,
+    landmarks: Tensor,
+    weights: Tensor,
+    deviation: float,
+    fading: float,
+    limit: float = LIMIT,
 ) -> Tensor:
-    """What has to be added to coordinates ``(B, n, n, 2)`` for ``at (B, N, 2)`` to lead to ``landmarks (N, 2)``, spread
-    with weights of a deviation in half sides of the square: ``(B, n, n, 2)``."""
+    """What has to be added to coordinates ``(B, n, n, 2)`` for ``at (B, N, 2)`` to lead to ``landmarks (N, 2)``.
+
+    It is ``limit`` at most, spread with weights of a deviation in half sides of the square: ``(B, n, n, 2)``.
+    """
     side = coordinates.shape[1]
     residual = landmarks - sample_coordinates(coordinates, at)
     length = residual.norm(dim=-1, keepdim=True)
-    residual = residual * (LIMIT / length.clamp(min=LIMIT))
+    residual = residual * (limit / length.clamp(min=limit))
     cells = min(side, round(2 * CELLS_PER_DEVIATION / deviation))
     return resize_coordinates(_spread(at, residual, weights, deviation, fading, cells), side)
 

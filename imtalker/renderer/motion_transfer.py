@@ -293,3 +293,15 @@ def resize_coordinates(coordinates: Tensor, size: int) -> Tensor:
     x = coordinates.permute(0, 3, 1, 2)
     x = F.interpolate(x, size=(size, size), mode="bilinear", align_corners=False)
     return x.permute(0, 2, 3, 1)
+
+
+def remap(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """``image (H, W[, 3])`` at the positions ``(h, w, 2)``, linearly; beyond its border the edge is repeated."""
+    none = None  # OpenCV's stubs do not know that x and y may come in one array
+    return cv2.remap(  # pyright: ignore[reportCallIssue]
+        image,
+        pixels,
+        none,  # pyright: ignore[reportArgumentType]
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )

@@ -112,9 +112,14 @@ class Renderer(nn.Module):
         placement = None if self.teeth is None else self.teeth.place(adapted)
         layers = self.synthesis.layers(logits, coordinates)
         if placed is not None and self.moves_body and source.backdrop is not None and source.geometry is not None:
-            moved, face, core = follow_head_and_torso(layers.coordinates, motion, placed[0], source.geometry)
-            gate = 1 - (1 - layers.gate) * face  # there is nothing to draw outside the face
-            layers = replace(layers, gate=gate, coordinates=moved, person=source.backdrop.seen(moved, core))
+            body = follow_head_and_torso(layers.coordinates, motion, placed[0], source.geometry)
+            layers = replace(
+                layers,
+                gate=1 - (1 - layers.gate) * body.face,  # there is nothing to draw outside the face
+                coordinates=body.coordinates,
+                person=source.backdrop.seen(body.coordinates, body.core),
+                plate=source.backdrop.behind(body.moved),
+            )
         if placed is not None and self.paints_mouth and source.mouth is not None and source.geometry is not None:
             mouth = source.mouth.place(motion, placed[0], source.geometry)
             gate, moved = keep_lips(layers.gate, layers.coordinates, mouth.lips, source.mouth.lips)

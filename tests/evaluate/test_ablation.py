@@ -16,6 +16,7 @@ from imtalker.evaluate.reference_networks import load_reference_networks
 from imtalker.evaluate.report_html import html_page
 from imtalker.evaluate.report_text import ablation_table
 from imtalker.renderer import Painter
+from imtalker.renderer.backdrop import Backdrop
 from imtalker.renderer.compose import move_pixels
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.fuse import fuse
@@ -29,7 +30,7 @@ from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
 from tests.support.standin import small_models, small_pipeline
 
-PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair", "landmarks", "mouth", "eyes")
+PARTS = ("gate", "pixels", "drawing", "teeth", "identity", "repair", "landmarks", "mouth", "eyes", "body")
 
 
 def lively_renderer(name: str = "tiny"):
@@ -91,7 +92,9 @@ def source_of(renderer, portrait, wide=None):
         lines=torch.full((2,), 0.5),
         shift=torch.zeros(2, 2),
     )
-    return renderer.encode_source(portrait, torch.zeros(1, 32), wide, geometry, mouth, eyes)
+    pictures = torch.rand(3, 1, 3, 128, 128, generator=generator)
+    backdrop = Backdrop(pictures[0][:, :1], pictures[1], pictures[2], torch.tensor(1.25))
+    return renderer.encode_source(portrait, torch.zeros(1, 32), wide, geometry, mouth, eyes, backdrop)
 
 
 def test_every_part_changes_the_frames_and_leaves_the_loaded_renderer_as_it_was(portrait, motion):

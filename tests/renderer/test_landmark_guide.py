@@ -7,7 +7,7 @@ import torch
 from imtalker.faces.mesh import IRIS_R, NOSE_TIP, NUM_FACE
 from imtalker.faces.motion_reading import ANGLE_UNIT, GAZE, SQUARE, MotionBasis, read_portrait
 from imtalker.faces.rigid import rotation_matrix
-from imtalker.renderer.landmark_guide import LIMIT, FaceGeometry, _rotation, sample_coordinates, follow_landmarks
+from imtalker.renderer.landmark_guide import LIMIT, FaceGeometry, _rotation, follow_landmarks, sample_coordinates
 from imtalker.weights.load import bundled_basis
 
 SIDE = 256
