@@ -23,6 +23,7 @@ from imtalker.renderer.landmark_guide import FaceGeometry, gaze_sine
 from imtalker.renderer.lids import LidLines, LidSkinPlaces, skin_places
 from imtalker.renderer.portrait_part import PortraitPart, face_unit, single
 
+HALF_PIXEL = 0.5  # eyeballs are cut out by the numbers of pixels, which lie half a pixel beyond their first corner
 PLATE, SKIN = (96, 160), (96, 144)  # texels of the white of an eye, and of the skin round it
 RIM = 0.004  # half sides of the square, over which an eyeball appears along a lid
 MARGIN = 0.25  # cm within the ring round an eye, over which the lids pass into what the networks make
@@ -86,8 +87,8 @@ class Eyes(PortraitPart):
                 ahead = geometry.head[list(corners)].mean(0)[:2] + torch.from_numpy(GAZE_ZERO).float()
                 shift = ahead + gaze - geometry.head[iris[0], :2]
                 moved = (geometry.landmarks[iris[0]] + (shift - gaze) * unit * torch.tensor([1.0, -1.0])).numpy()
-                unseen_at = (moved + 1) * (SQUARE / 2)
-            layers.append(build_eye(square, points, eye, iris, float(unit) * SQUARE / 2, unseen_at))
+                unseen_at = (moved + 1) * (SQUARE / 2) - HALF_PIXEL
+            layers.append(build_eye(square, points - HALF_PIXEL, eye, iris, float(unit) * SQUARE / 2, unseen_at))
             shifts.append(shift)
         whites, boxes = [], []
         for layer, share in zip(layers, shares, strict=True):
@@ -107,7 +108,7 @@ class Eyes(PortraitPart):
             whites=single(np.stack(whites)).permute(0, 3, 1, 2) / 255,
             boxes=single(np.stack(boxes)) / (SQUARE / 2) - 1,
             irises=single(np.stack(irises)).permute(0, 3, 1, 2) / 255,
-            centres=single(np.stack([layer.centre for layer in layers])) / (SQUARE / 2) - 1,
+            centres=single(np.stack([layer.centre + HALF_PIXEL for layer in layers])) / (SQUARE / 2) - 1,
             radii=single(np.array([layer.radius for layer in layers])) / (SQUARE / 2),
             skin=single(np.stack([cv2.resize(s, SKIN[::-1]) for s in skin])).permute(0, 3, 1, 2) / 255,
             skin_boxes=single(np.stack(skin_boxes)) / (SQUARE / 2) - 1,

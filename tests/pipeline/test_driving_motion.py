@@ -10,7 +10,7 @@ import torch
 
 from imtalker import CropBox
 from imtalker.errors import InputError
-from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD
+from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD, TORSO
 from imtalker.media.video import read_frames
 from imtalker.pipeline.rendering import encode_clip
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
@@ -49,8 +49,9 @@ def test_a_clip_that_shows_the_portrait_moves_like_the_portrait(pipeline, tmp_pa
     portrait = pipeline.encode_source(next(read_frames(path)), crop=BOX)
     own = portrait.features.motion.numpy()
     motion = motion_of(pipeline, path)
-    assert motion.shape == (12, 32)
-    assert np.abs(motion - own).max() < 0.25  # compression makes the frames differ a little
+    assert motion.shape == (12, 34)
+    assert np.abs(motion[:, :32] - own).max() < 0.25  # compression makes the frames differ a little
+    assert np.abs(motion[:, TORSO]).max() < 0.25
 
 
 def test_place_lips_and_gaze_follow_the_driver(pipeline, tmp_path) -> None:
@@ -104,9 +105,11 @@ def test_only_the_asked_parts_are_driven(pipeline, tmp_path) -> None:
     np.testing.assert_allclose(driven("all"), driver, atol=1e-5)
     head = driven("head")
     np.testing.assert_allclose(head[:, HEAD], driver[:, HEAD], atol=1e-5)
-    np.testing.assert_allclose(head[:, HEAD.stop :], np.tile(still[HEAD.stop :], (12, 1)), atol=1e-5)
+    np.testing.assert_allclose(head[:, HEAD.stop : 32], np.tile(still[HEAD.stop :], (12, 1)), atol=1e-5)
+    np.testing.assert_allclose(head[:, TORSO], driver[:, TORSO], atol=1e-5)  # shoulders go with the head
     lips = driven("lips")
     np.testing.assert_allclose(lips[:, : EXPRESSION.start], np.tile(still[: EXPRESSION.start], (12, 1)), atol=1e-5)
+    assert driver[:, TORSO].any() and not lips[:, TORSO].any()
     np.testing.assert_allclose(SPACE.mouth_gap(lips), SPACE.mouth_gap(driver), atol=0.02)
     np.testing.assert_allclose(SPACE.eye_aperture(lips), np.tile(SPACE.eye_aperture(still), (12, 1)), atol=0.05)
     np.testing.assert_allclose(driven(("lips", "eyes")), driven("expression"), atol=1e-5)

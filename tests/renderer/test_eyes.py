@@ -9,7 +9,7 @@ import torch
 
 from imtalker.faces.lids import lid_gaps
 from imtalker.faces.mesh import EYES, IRISES
-from imtalker.faces.motion_reading import EXPRESSION, GAZE, MotionBasis, read_portrait
+from imtalker.faces.motion_reading import EXPRESSION, GAZE, SQUARE, MotionBasis, read_portrait
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.lids import LidLines
@@ -95,6 +95,20 @@ def test_the_own_motion_gives_the_own_eyes_back(basis: MotionBasis, share: float
         there = own[..., top : top + painted.shape[2], left : left + painted.shape[3]]
         difference = (painted[:, :3] - painted[:, 3:] * there).abs()
         assert difference.max() < 0.03
+
+
+def test_a_painted_iris_lies_where_the_portraits_own_is_to_a_fraction_of_a_pixel(person: Person) -> None:
+    eyes, pixel = person.eyes, 2 / SQUARE
+    for eye in range(2):
+        centre = eyes.centres[eye]
+        places = centre + identity(48) * eyes.radii[eye] * 1.1
+        own = resample_coordinates(person.picture, places / person.reach)
+        errors = {
+            (x, y): (eyes._eyeball(eye, places, (centre + torch.tensor([x, y]) * pixel)[None]) - own).square().mean()
+            for x in (-0.5, 0.0, 0.5)
+            for y in (-0.5, 0.0, 0.5)
+        }
+        assert min(errors, key=lambda shift: errors[shift]) == (0, 0)
 
 
 @pytest.mark.parametrize("share", [0.8, 1.0, 1.4])
