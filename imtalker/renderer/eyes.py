@@ -21,9 +21,8 @@ from imtalker.faces.tone import Tone
 from imtalker.renderer.bands import BandFrame, axes_along, smoothstep
 from imtalker.renderer.landmark_guide import FaceGeometry, gaze_sine
 from imtalker.renderer.lids import LidLines, LidSkinPlaces, skin_places
-from imtalker.renderer.portrait_part import PortraitPart, face_unit, single
+from imtalker.renderer.portrait_part import HALF_PIXEL, PortraitPart, face_unit, single
 
-HALF_PIXEL = 0.5  # eyeballs are cut out by the numbers of pixels, which lie half a pixel beyond their first corner
 PLATE, SKIN = (96, 160), (96, 144)  # texels of the white of an eye, and of the skin round it
 RIM = 0.004  # half sides of the square, over which an eyeball appears along a lid
 MARGIN = 0.25  # cm within the ring round an eye, over which the lids pass into what the networks make
@@ -88,6 +87,7 @@ class Eyes(PortraitPart):
                 shift = ahead + gaze - geometry.head[iris[0], :2]
                 moved = (geometry.landmarks[iris[0]] + (shift - gaze) * unit * torch.tensor([1.0, -1.0])).numpy()
                 unseen_at = (moved + 1) * (SQUARE / 2) - HALF_PIXEL
+            # it is cut out by the numbers of pixels
             layers.append(build_eye(square, points - HALF_PIXEL, eye, iris, float(unit) * SQUARE / 2, unseen_at))
             shifts.append(shift)
         whites, boxes = [], []

@@ -27,7 +27,7 @@ from imtalker.faces.neutral import JAW_ANGLE, JAW_AXIS, JAW_GLIDE, jaw_displacem
 from imtalker.renderer.bands import BandFrame, smoothstep
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.lips import LipLines
-from imtalker.renderer.portrait_part import PortraitPart, face_unit, single
+from imtalker.renderer.portrait_part import HALF_PIXEL, PortraitPart, face_unit, single
 
 CHIN = (152, 148, 377)  # landmarks on the lowest part of the jaw
 RIM = 0.006  # half sides of the square, over which the inside appears along the lips
@@ -157,13 +157,14 @@ class MouthInterior(PortraitPart):
 
 def denture_of(square: np.ndarray, points: np.ndarray, geometry: FaceGeometry, basis: MotionBasis) -> Denture:
     """The teeth of the person in a square (512,512,3) uint8 with landmarks (478,3)."""
+    corner = np.array([HALF_PIXEL, HALF_PIXEL, 0])  # they are cut out by the numbers of pixels
 
     def to_photo(head: np.ndarray) -> np.ndarray:
         placed = geometry.carry(torch.from_numpy(head.astype(np.float32))[None], geometry.motion[None])
-        return (placed[0].numpy() + 1) * (SQUARE / 2)
+        return (placed[0].numpy() + 1) * (SQUARE / 2) - HALF_PIXEL
 
     neutral = neutral_face(read_head(points, basis), basis)
-    return fit_denture(square, points, to_photo, neutral, head_points(points, basis))
+    return fit_denture(square, points - corner, to_photo, neutral, head_points(points, basis))
 
 
 def _shadow(below: Tensor, above: Tensor, along: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from imtalker.faces.motion_reading import LOG_SCALE_UNIT, MEAN_SCALE, SQUARE
 
+HALF_PIXEL = 0.5  # from the corner of a pixel, where the squares of pictures are counted from, to its middle
+
 
 @dataclass(frozen=True, eq=False)
 class PortraitPart:
