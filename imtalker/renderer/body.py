@@ -32,7 +32,7 @@ STEEPEST = 2.5  # the transition is at least so many times as high as torso and 
 # it moves in front of neck and collar.
 FAR, NEAR = (0.1, 1.0), (0.05, 0.3)
 # Where a chin that comes far uncovers more neck than can be stretched so near, it is stretched further down.
-FARTHEST, MUCH = (0.25, 1.0), (0.06, 0.2)
+FARTHEST, MUCH = (0.2, 1.0), (0.1, 0.3)
 LIMIT = 0.6  # half sides that the rim may pull
 UNCOVERED = 4 / 128  # half sides that a landmark's source must lie further out than what is next to it, to count fully
 FEATHER = 16 / 128  # half sides outside the face's outline in which its own coordinates end
