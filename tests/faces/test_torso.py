@@ -26,7 +26,7 @@ def cloth(shift: tuple[float, float] = (0, 0)) -> np.ndarray:
     """A woven square (512,512,3) shifted by pixels to the right and down."""
     noise = np.random.default_rng(0).integers(0, 255, (80, 80)).astype(np.uint8)
     large = cv2.resize(noise, (800, 800), interpolation=cv2.INTER_CUBIC)
-    moved = cv2.warpAffine(large, np.array([[1, 0, shift[0] - 144], [0, 1, shift[1] - 144]]), (512, 512))
+    moved = cv2.warpAffine(large, np.array([[1, 0, shift[0] - 144], [0, 1, shift[1] - 144]], np.float32), (512, 512))
     return np.repeat(moved[..., None], 3, -1)
 
 

@@ -12,6 +12,7 @@ from imtalker import CropBox
 from imtalker.errors import InputError
 from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD, TORSO
 from imtalker.media.video import read_frames
+from imtalker.pipeline.motion_clip import load_motion, save_motion
 from imtalker.pipeline.rendering import encode_clip
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
@@ -122,3 +123,11 @@ def test_parts_that_cannot_be_are_refused_before_anything_runs(pipeline, tmp_pat
     learned = TalkingHeadPipeline(small_models("base"))
     with pytest.raises(InputError, match="tiny"):
         learned.animate_from_video(draw_face(), path, crop=BOX, parts="lips")
+
+
+def test_a_torso_is_kept_in_motion_files(tmp_path) -> None:
+    motion = torch.randn(5, 34, generator=torch.Generator().manual_seed(0))
+    save_motion(tmp_path / "m.safetensors", motion)
+    assert torch.equal(load_motion(tmp_path / "m.safetensors").motion, motion)
+    with pytest.raises(InputError, match="34"):
+        save_motion(tmp_path / "m.safetensors", motion[:, :33])
