@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from imtalker.config import SAMPLE_RATE, SamplingOptions
-from imtalker.dubbing.articulation import Articulation, own_articulation
+from imtalker.dubbing.articulation import Articulation
 from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.engine import MouthEngine, Patch
@@ -21,6 +21,7 @@ from imtalker.dubbing.following import following
 from imtalker.dubbing.lips import onto_clip, resampled, speech_motion
 from imtalker.dubbing.looking import Look, Looked, look
 from imtalker.dubbing.options import DubOptions
+from imtalker.dubbing.own_articulation import own_articulation
 from imtalker.dubbing.remarks import lost_remarks, plan_remarks
 from imtalker.dubbing.timing import Fading, Plan, make_plan, pauses
 from imtalker.dubbing.tracking import FaceTrack
@@ -112,11 +113,11 @@ def dub_in_steps(
     plan = plan_of(clip, speech, options)
     found = yield from look(pipeline, clip, plan, options, timings)
     with timings.measure("motion_generation"):
-        way = _articulation(pipeline, clip, found, options, sampling)
+        way = _articulation(pipeline, clip, found, speech, options, sampling)
     windows: list[Tensor] = []
     late: list[Remark] = []
     motion = speech_motion(pipeline, speech.waveform, found.references, sampling)
-    lips = record(way.apply(motion, found.references), windows)
+    lips = record(way.apply(motion, found.references, speech.waveform), windows)
     silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
     groups = _drawn(pipeline, engine, clip, plan, found, lips, silent, late)
     chunks = _finished(pipeline, groups, clip, plan, options.label, timings)
@@ -175,17 +176,18 @@ def check_can_dub(pipeline: TalkingHeadPipeline) -> None:
 
 
 def _articulation(
-    pipeline: TalkingHeadPipeline, clip: DubClip, found: Look, options: DubOptions, sampling: SamplingOptions
+    pipeline: TalkingHeadPipeline,
+    clip: DubClip,
+    found: Look,
+    speech: Speech,
+    options: DubOptions,
+    sampling: SamplingOptions,
 ) -> Articulation:
     """What becomes of the mouth that the generator gives."""
     if options.articulation != "own":
         return Articulation(float(options.articulation))
-    sound = None
-    if clip.info.has_audio:
-        begin, end = found.seconds
-        sound = load_clip_sound(clip.path, clip.info.audio_offset, end)
-        sound = None if sound is None else sound[round(begin * SAMPLE_RATE) :]
-    return own_articulation(pipeline, sound, found.glances.motion, found.references, sampling)
+    sound = load_clip_sound(clip.path, clip.info.audio_offset, found.until) if clip.info.has_audio else None
+    return own_articulation(pipeline, found.seen, sound, speech.waveform, found.references, sampling)
 
 
 class _Group(NamedTuple):

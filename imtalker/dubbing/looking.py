@@ -13,6 +13,7 @@ import numpy as np
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.options import DubOptions
+from imtalker.dubbing.own_mouth import SeenMouths
 from imtalker.dubbing.references import References, choose_neutral, sharpness_of
 from imtalker.dubbing.registration import cut_square
 from imtalker.dubbing.remarks import person_remarks
@@ -46,8 +47,8 @@ class Look:
     face: FaceLandmarks  # the person, where seen first
     references: References
     neutral: FaceRow  # of the reference frame
-    glances: FaceTrack  # every glance that shows the face, in order of time, its motion read
-    seconds: tuple[float, float]  # of the clip, from the first of them to the last
+    seen: SeenMouths  # in every glance that shows the face
+    until: float  # seconds of the clip that have been looked at
     remarks: tuple[Remark, ...]  # what people should know
 
 
@@ -87,13 +88,13 @@ def look(
     references = References.of(track, neutral, notes.numbers[neutral])
     track = replace(track, motion=read_motion(track, references, sigma=0))
     references = references.with_frames(notes.rest, track, {number: row for row, number in enumerate(notes.numbers)})
-    seen = notes.numbers[:glances]
+    seen = np.array(notes.numbers[:glances]) / fps
     return Look(
         notes.faces[0],
         references,
         notes.rows[neutral],
-        track.take(np.arange(glances)),
-        (seen[0] / fps, (seen[-1] + step) / fps),
+        SeenMouths(seen, track.motion[:glances]),
+        float(seen[-1] + step / fps),
         person_remarks(track, people, pipeline.models.renderer.config.input_size),
     )
 
