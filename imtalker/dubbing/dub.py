@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from imtalker.config import SAMPLE_RATE, SamplingOptions
+from imtalker.dubbing.adaptation import adapt
 from imtalker.dubbing.articulation import Articulation
 from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
@@ -43,7 +44,7 @@ from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.pipeline.workers import by_one_thread
 
-Progress = Callable[[int, int], None]  # frames of the clip looked at, frames to look at
+Progress = Callable[[int, int, str], None]  # see ``Looked``
 
 
 def dub(
@@ -59,7 +60,7 @@ def dub(
 ) -> Animation:
     """Give a person in a video new lips for new speech; head, eyes, background, size and frame rate are kept.
 
-    Here the clip's first seconds are looked at; while iterating the face is followed, a few seconds ahead of the frames
+    Here the clip's first seconds are looked at, or more of it where that is asked for (``DubOptions.adapt``); while iterating the face is followed, a few seconds ahead of the frames
     that are drawn. Frames are not kept, so memory does not depend on the clip's length. Where the face is lost or
     turned beyond 30 degrees the original is shown, faded in and out; ``Animation.remarks`` says for how long, once all
     of the clip has been followed.
@@ -72,7 +73,7 @@ def dub(
         options: see ``DubOptions``.
         sampling: of the motion; the preset's by default.
         engine: "completion", "renderer", or an object that draws mouths; None: see ``engine_name``.
-        progress: called with the frames of the clip looked at so far and all that are.
+        progress: called with what has been done before anything is drawn, see ``Looked``.
 
     Raises:
         NoFaceError: no face, or none that can be dubbed.
@@ -112,6 +113,8 @@ def dub_in_steps(
     sound = dubbed_sound(clip, speech, options.background_sound)
     plan = plan_of(clip, speech, options)
     found = yield from look(pipeline, clip, plan, options, timings)
+    if options.adapt:
+        found, engine = yield from adapt(clip, found, engine, options.adapt, timings)
     with timings.measure("motion_generation"):
         way = _articulation(pipeline, clip, found, speech, options, sampling)
     windows: list[Tensor] = []
@@ -187,7 +190,8 @@ def _articulation(
     if options.articulation != "own":
         return Articulation(float(options.articulation))
     sound = load_clip_sound(clip.path, clip.info.audio_offset, found.until) if clip.info.has_audio else None
-    return own_articulation(pipeline, found.seen, sound, speech.waveform, found.references, sampling)
+    fitted = options.adapt > 0
+    return own_articulation(pipeline, found.seen, sound, speech.waveform, found.references, sampling, fitted)
 
 
 class _Group(NamedTuple):

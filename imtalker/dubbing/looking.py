@@ -28,16 +28,18 @@ from imtalker.media.video import read_every, read_frames_from, reliable_times
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 
+LOOKING, ADAPTING = "looking at the clip", "adapting to the clip"
 LOOK_SECONDS = 8.0  # of the clip that are looked at from where the face is first seen, however short the speech is
 GLANCE_SECONDS = 0.16  # between glances
 MIN_GLANCES = 25  # at a clip, if it has so many frames
 
 
 class Looked(NamedTuple):
-    """How much of a clip has been looked at."""
+    """How much has been done before anything is drawn."""
 
-    done: int  # frames
+    done: int  # frames looked at
     total: int
+    doing: str = LOOKING  # else ``ADAPTING``, whose parts are of equal length, not frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ class Look:
     neutral: FaceRow  # of the reference frame
     seen: SeenMouths  # in every glance that shows the face
     until: float  # seconds of the clip that have been looked at
+    kept: "KeptFrames"  # what references were chosen from
     remarks: tuple[Remark, ...]  # what people should know
 
 
@@ -64,7 +67,7 @@ def look(
     what, fps = f"clip {clip.path}", float(plan.fps)
     span = round(LOOK_SECONDS * fps)
     step = max(1, min(round(GLANCE_SECONDS * fps), clip.num_frames // MIN_GLANCES))
-    notes = _Notes(pipeline.models.renderer.config.input_size)
+    notes = KeptFrames(pipeline.models.renderer.config.input_size)
     at: list[int] = []
     limit, people, usable = max(plan.used, span), 0, False
     with closing(ahead(read_every(clip.path, fps, step))) as pictures:
@@ -83,23 +86,25 @@ def look(
     wanted = None
     if options.reference is not None:
         wanted = notes.row_of(round(options.reference * fps), clip, fps, what)
-    track = FaceTrack.of(notes.rows)
+    track = notes.track()
     neutral = choose_neutral(track, np.array(notes.sharpness), wanted)
     references = References.of(track, neutral, notes.numbers[neutral])
     track = replace(track, motion=read_motion(track, references, sigma=0))
-    references = references.with_frames(notes.rest, track, {number: row for row, number in enumerate(notes.numbers)})
+    references = notes.references(references, track)
     seen = np.array(notes.numbers[:glances]) / fps
+    assert notes.face is not None
     return Look(
-        notes.faces[0],
+        notes.face,
         references,
         notes.rows[neutral],
         SeenMouths(seen, track.motion[:glances]),
-        float(seen[-1] + step / fps),
+        (notes.numbers[glances - 1] + step) / fps,
+        notes,
         person_remarks(track, people, pipeline.models.renderer.config.input_size),
     )
 
 
-class _Notes:
+class KeptFrames:
     """What is kept of the frames looked at that show the face.
 
     Args:
@@ -109,7 +114,7 @@ class _Notes:
     def __init__(self, side: int):
         self._side = side
         self.numbers: list[int] = []
-        self.faces: list[FaceLandmarks] = []
+        self.face: FaceLandmarks | None = None  # where seen first
         self.rows: list[FaceRow] = []
         self.sharpness: list[float] = []
         self.rest = RestFrames()
@@ -121,11 +126,23 @@ class _Notes:
             return False
         square = cut_square(sighting.frame, row.to_image, self._side)
         self.numbers.append(number)
-        self.faces.append(sighting.face)
+        self.face = self.face or sighting.face
         self.rows.append(row)
         self.sharpness.append(sharpness_of(square))
         self.rest.add(number, sighting, square)
         return abs(row.yaw) <= MAX_YAW
+
+    def track(self) -> FaceTrack:
+        """Of all of them, each by itself, motion not read yet.
+
+        Raises:
+            NoFaceError: there are none.
+        """
+        return FaceTrack.of(self.rows)
+
+    def references(self, neutral: References, track: FaceTrack) -> References:
+        """With the frames to draw from; ``track`` has its motion read."""
+        return neutral.with_frames(self.rest, track, {number: row for row, number in enumerate(self.numbers)})
 
     def row_of(self, number: int, clip: DubClip, fps: float, what: str) -> int:
         """The row of a frame, which is looked at if it has not been.
@@ -136,7 +153,7 @@ class _Notes:
         if number in self.numbers:
             return self.numbers.index(number)
         picture = next(read_frames_from(clip.path, fps, number, reliable_times(clip.path, fps)), None)
-        for sighting in watch([] if picture is None else [picture], None, what, self.faces[0]):
+        for sighting in watch([] if picture is None else [picture], None, what, self.face):
             self.add(number, sighting)
         if self.numbers[-1] != number:
             raise InputError(

@@ -16,8 +16,8 @@ from imtalker.dubbing.tracking import Sighting
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import mouth_opening
 
-CELL = 4.0  # degrees of yaw and pitch
-MAX_CELLS = 24
+CELL = 2.0  # degrees of yaw and pitch
+MAX_CELLS = 32
 MARGIN_CM = 3.0  # of the kept part round the landmarks of the lower face
 WIDE = 1.2  # cm, a mouth that is open further shows no more of the teeth
 TURNED = 30.0  # degrees of yaw and pitch that count as much as a wide open mouth
