@@ -39,9 +39,7 @@ class Articulation:
     amount: float = 1.0  # of the way from the mean, so that with the closures the lips move as much as the person's
     readout: Tensor | None = None  # (32, 4) of a generator that hears closures; None: what it closes stays closed
 
-    def apply(
-        self, windows: Iterator[SpokenWindow], references: References, waveform: np.ndarray
-    ) -> Iterator[Tensor]:
+    def apply(self, windows: Iterator[SpokenWindow], references: References, waveform: np.ndarray) -> Iterator[Tensor]:
         """Motion windows ``(1, n, 32)`` as the person articulates them.
 
         Args:
@@ -72,9 +70,7 @@ class Articulation:
             yield motion[None] if closures is None else closures.apply(motion[None], window.features[None, :, -2:])
             start = stop
 
-    def steadied(
-        self, spoken: SpokenWindow, references: References, waveform: np.ndarray
-    ) -> "Articulation":
+    def steadied(self, spoken: SpokenWindow, references: References, waveform: np.ndarray) -> "Articulation":
         """The same with the amount that lets lips open as differently as the person's, on some speech."""
         if self.own is None:
             return self
@@ -83,9 +79,7 @@ class Articulation:
         return replace(self, amount=float(np.clip(self.own.spread.deviation[0] / moved, LEAST_AMOUNT, 1.0)))
 
 
-def with_context(
-    windows: Iterator[SpokenWindow], reach: int
-) -> Iterator[tuple[SpokenWindow, SpokenWindow]]:
+def with_context(windows: Iterator[SpokenWindow], reach: int) -> Iterator[tuple[SpokenWindow, SpokenWindow]]:
     """Every window, and the same with ``reach`` frames before and after it; the first and last frame are repeated."""
     before: SpokenWindow | None = None
     here = next(windows, None)

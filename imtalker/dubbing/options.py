@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from imtalker.config import Limits
 from imtalker.errors import InputError
 
 Length = Literal["audio", "video"]
 ARTICULATION_RANGE = (0.6, 1.4)
 COMPLETION, RENDERER = "completion", "renderer"
-ADAPT_RANGE = (0.0, 600.0)  # seconds
+ADAPT_SECONDS = Limits(0, 600)
 ENGINES = (COMPLETION, RENDERER)  # what draws mouths
 
 
@@ -38,9 +39,7 @@ class DubOptions:
             raise InputError(f"articulation is {given!r}; give 'own' or a number from {low} to {high}")
         if not 0 <= self.background_sound <= 1:
             raise InputError(f"background sound is {self.background_sound!r}; give a level from 0 to 1")
-        low, high = ADAPT_RANGE
-        if not (isinstance(self.adapt, int | float) and low <= self.adapt <= high):
-            raise InputError(f"adapt is {self.adapt!r}; give seconds from {low:g} (off) to {high:g}")
+        ADAPT_SECONDS.check("adapt", self.adapt, "seconds; 0 is off")
         if self.face is not None and self.face < 0:
             raise InputError(f"face is {self.face}; count from 0, the largest")
         if self.reference is not None and not 0 <= self.reference < float("inf"):

@@ -81,9 +81,7 @@ class SpeechFit:
         return self.gain * (plain + (inputs - self.centre) @ self.weights)
 
 
-def fit_speech(
-    own: np.ndarray, times: np.ndarray, generated: np.ndarray, features: np.ndarray
-) -> SpeechFit | None:
+def fit_speech(own: np.ndarray, times: np.ndarray, generated: np.ndarray, features: np.ndarray) -> SpeechFit | None:
     """Fit; None where the sound tells no more than what is generated for it, in parts of the clip left out.
 
     Args:

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.renderer import Renderer, SourceFeatures
+from imtalker.renderer.picture_losses import gradient_loss, weighted_l1
 from imtalker.renderer.style_layers import EqualizedConv2d, EqualizedLinear, StyledConv
 from imtalker.renderer.synthesis import GatedSynthesis
-from imtalker.renderer.picture_losses import gradient_loss, weighted_l1
 from imtalker.train import renderer_losses as losses
 from imtalker.train.puppet.motion_space import GAZE
 

@@ -20,6 +20,7 @@ from imtalker.dubbing.blending import FEATHER_CM
 from imtalker.dubbing.completion.alignment import INNER_LIPS, OUTER_LIPS, Reference, alignment, looked_up
 from imtalker.dubbing.completion.conditions import motion_numbers
 from imtalker.dubbing.completion.config import CompletionConfig
+from imtalker.dubbing.completion.fine_tuning import fine_tuned
 from imtalker.dubbing.completion.mouth_patch import (
     PATCH_CM,
     apply,
@@ -32,7 +33,6 @@ from imtalker.dubbing.completion.mouth_patch import (
     patch_to_image,
     taken_over,
 )
-from imtalker.dubbing.completion.fine_tuning import fine_tuned
 from imtalker.dubbing.completion.network import CompletionNetwork
 from imtalker.dubbing.completion.network_input import NetworkInput
 from imtalker.dubbing.engine import Patch
@@ -133,7 +133,9 @@ class CompletionEngine:
         """
         motion = torch.from_numpy(landmarks.motion)
         shares = soft_choice(rest_distances(landmarks, _with_rest(references)))
-        examples = self._input(self._jobs(patches.__getitem__, shares, landmarks, motion, references), landmarks, motion)
+        examples = self._input(
+            self._jobs(patches.__getitem__, shares, landmarks, motion, references), landmarks, motion
+        )
         network = yield from fine_tuned(self._network, examples, steps)
         return CompletionEngine(network.to(self._like).to(memory_format=torch.channels_last), self._basis)
 
