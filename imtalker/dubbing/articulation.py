@@ -58,7 +58,7 @@ class Articulation:
         for window, around in with_context(windows, REACH):
             numbers = self.generated.standard(opening_and_width(around.motion))
             if self.fit is not None:
-                numbers = self.fit.standard(numbers, around.features.numpy())
+                numbers = self.fit.standard(numbers, around.features.double().numpy())
             else:
                 numbers = numbers[REACH : REACH + len(window.motion)]
             motion = self.own.lips(self.amount * numbers, window.motion)
@@ -80,7 +80,10 @@ class Articulation:
 
 
 def with_context(windows: Iterator[SpokenWindow], reach: int) -> Iterator[tuple[SpokenWindow, SpokenWindow]]:
-    """Every window, and the same with ``reach`` frames before and after it; the first and last frame are repeated."""
+    """Every window, and the same with ``reach`` frames before and after it; the first and last frame are repeated.
+
+    Windows but the last have at least ``reach`` frames.
+    """
     before: SpokenWindow | None = None
     here = next(windows, None)
     while here is not None:

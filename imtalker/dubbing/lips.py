@@ -55,7 +55,8 @@ def onto_clip(mouth: Tensor, clip: Tensor) -> Tensor:
 
 
 def resampled(windows: Iterator[Tensor], fps: float, total: int) -> Iterator[Tensor]:
-    """Motion ``(32,)``, of windows ``(1, n, 32)``, of ``total`` frames at another rate, between those of the 25 a second; held at the end."""
+    """Motion ``(32,)`` of ``total`` frames at another rate than the 25 a second of windows ``(1, n, 32)``, from the two
+    frames on either side of each; held at the end."""
     frames = (frame for window in windows for frame in window[0])
     before = next(frames)
     after = next(frames, before)

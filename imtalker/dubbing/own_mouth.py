@@ -15,7 +15,7 @@ from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
 
 LEAST_DEVIATION = (0.1, 0.05)  # cm, of opening and width: less is no speech, and its noise would be amplified
 RIDGE = 1.0  # frames' worth of belief that nothing else moves with opening and width
-SURE = 100  # frames that count as much as the belief that people move as far as is generated
+SURE = 50  # frames that count as much as the belief that people move as far as is generated
 FURTHEST = 3.0  # deviations of opening and width, beyond which nothing has been seen
 
 

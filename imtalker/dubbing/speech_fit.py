@@ -7,6 +7,7 @@ mostly does.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def offset_of(own: np.ndarray, times: np.ndarray, generated: np.ndarray) -> floa
 
 
 def sampled(track: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Values ``(n, d)`` of a track ``(T, d)`` at 25 frames per second at some moments, seconds; held beyond its ends."""
+    """Values ``(n, d)`` of a track ``(T, d)``, 25 frames per second, at some moments, seconds; held beyond its ends."""
     place = (times * FRAME_RATE).clip(0, len(track) - 1)
     low = np.floor(place).astype(int).clip(0, max(len(track) - 2, 0))
     share = (place - low)[:, None]
@@ -132,8 +133,7 @@ def _folds(count: int, gap: int) -> list[tuple[np.ndarray, np.ndarray]]:
     rows = np.arange(count)
     edges = np.linspace(0, count, FOLDS + 1).astype(int)
     return [
-        (rows[(rows < begin - gap) | (rows >= end + gap)], rows[begin:end])
-        for begin, end in zip(edges[:-1], edges[1:], strict=True)
+        (rows[(rows < begin - gap) | (rows >= end + gap)], rows[begin:end]) for begin, end in pairwise(edges.tolist())
     ]
 
 

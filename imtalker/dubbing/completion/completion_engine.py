@@ -91,8 +91,7 @@ class CompletionEngine:
             WeightsError: missing or damaged file.
         """
         network, _, _ = load_module(path, CompletionConfig, CompletionNetwork)
-        network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        return cls(network, basis)
+        return cls(_placed(network.to(device)), basis)
 
     @torch.inference_mode()
     def draw(
@@ -137,7 +136,7 @@ class CompletionEngine:
             self._jobs(patches.__getitem__, shares, landmarks, motion, references), landmarks, motion
         )
         network = yield from fine_tuned(self._network, examples, steps)
-        return CompletionEngine(network.to(self._like).to(memory_format=torch.channels_last), self._basis)
+        return CompletionEngine(_placed(network.to(self._like)), self._basis)
 
     def _jobs(
         self,
@@ -242,6 +241,11 @@ class CompletionEngine:
         keep = found.keep
         drawn = (1 - keep.sum(1, keepdim=True)) * found.drawn.clamp(0, 1) + (keep[:, :, None] * found.tone).sum(1)
         return list(torch.cat([255 * drawn, keep], 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def _placed(network: CompletionNetwork) -> CompletionNetwork:
+    """With its weights in the order of memory that is fastest."""
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _with_rest(references: References) -> References:
