@@ -23,7 +23,7 @@ from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.completion.completion_engine import CompletionEngine
 from imtalker.dubbing.completion.mouth_patch import cut_patch
 from imtalker.dubbing.engine import MouthEngine
-from imtalker.dubbing.looking import ADAPTING, Look, Looked
+from imtalker.dubbing.looking import ADAPTING, Look, Looked, covered_rows
 from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.own_mouth import SeenMouths
 from imtalker.dubbing.tracking import watch
@@ -70,8 +70,10 @@ def adapt(
     with timings.measure("adaptation"):
         track = kept.track()
         track = replace(track, motion=read_motion(track, found.references, sigma=0))
-        references = kept.references(found.references, track)
-        followed = np.arange(begun, len(track))
+        covered = covered_rows(track, found.clear)
+        references = kept.references(found.references, track, covered, fps)
+        followed = begun + np.flatnonzero(~covered[begun:])
+        examples = [(row, patch) for row, patch in examples if not covered[row]]
         seen = found.seen
         if len(followed) > len(seen.motion):
             seen = SeenMouths(np.array(kept.numbers)[followed] / fps, track.motion[followed])

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from imtalker.dubbing.clip import DubClip
+from imtalker.dubbing.covering import ClearMouth
 from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.own_mouth import SeenMouths
@@ -31,6 +32,7 @@ from imtalker.pipeline.timing import Timings
 LOOKING, ADAPTING = "looking at the clip", "adapting to the clip"
 LOOK_SECONDS = 8.0  # of the clip that are looked at from where the face is first seen, however short the speech is
 GLANCE_SECONDS = 0.16  # between glances
+CLEARANCE_SECONDS = 0.5  # round a frame with something before the mouth, from which nothing is drawn
 MIN_GLANCES = 25  # at a clip, if it has so many frames
 
 
@@ -52,6 +54,7 @@ class Look:
     seen: SeenMouths  # in every glance that shows the face
     until: float  # seconds of the clip that have been looked at
     kept: "KeptFrames"  # what references were chosen from
+    clear: ClearMouth | None  # what the mouth looks like with nothing before it
     remarks: tuple[Remark, ...]  # what people should know
 
 
@@ -83,23 +86,28 @@ def look(
     if not usable:
         raise NoFaceError(_why_none(notes.numbers, plan, clip))
     glances = len(notes.rows)
+    clear = ClearMouth.of(np.stack([row.look for row in notes.rows]))
     wanted = None
     if options.reference is not None:
         wanted = notes.row_of(round(options.reference * fps), clip, fps, what)
     track = notes.track()
+    track = replace(track, seen=track.seen & ~covered_rows(track, clear))
     neutral = choose_neutral(track, np.array(notes.sharpness), wanted)
     references = References.of(track, neutral, notes.numbers[neutral])
     track = replace(track, motion=read_motion(track, references, sigma=0))
-    references = notes.references(references, track)
-    seen = np.array(notes.numbers[:glances]) / fps
+    covered = covered_rows(track, clear)
+    references = notes.references(references, track, covered, fps)
+    free = np.flatnonzero(~covered[:glances])
+    seen = np.array(notes.numbers)[free] / fps
     assert notes.face is not None
     return Look(
         notes.face,
         references,
         notes.rows[neutral],
-        SeenMouths(seen, track.motion[:glances]),
+        SeenMouths(seen, track.motion[free]),
         (notes.numbers[glances - 1] + step) / fps,
         notes,
+        clear,
         person_remarks(track, people, pipeline.models.renderer.config.input_size),
     )
 
@@ -140,9 +148,18 @@ class KeptFrames:
         """
         return FaceTrack.of(self.rows)
 
-    def references(self, neutral: References, track: FaceTrack) -> References:
-        """With the frames to draw from; ``track`` has its motion read."""
-        return neutral.with_frames(self.rest, track, {number: row for row, number in enumerate(self.numbers)})
+    def references(self, neutral: References, track: FaceTrack, covered: np.ndarray, fps: float) -> References:
+        """With the frames to draw from.
+
+        Args:
+            track: of all of them, its motion read.
+            covered: ``(n,)`` bool, those in which something is before the mouth; it is near just before and after.
+        """
+        numbers = np.array(self.numbers)
+        apart = np.abs(numbers[:, None] - numbers[covered]).min(1, initial=np.iinfo(int).max)
+        hidden = set(numbers[apart <= CLEARANCE_SECONDS * fps].tolist())
+        rows = {number: row for row, number in enumerate(self.numbers)}
+        return neutral.with_frames(self.rest.without(hidden), track, rows)
 
     def row_of(self, number: int, clip: DubClip, fps: float, what: str) -> int:
         """The row of a frame, which is looked at if it has not been.
@@ -160,6 +177,11 @@ class KeptFrames:
                 "the reference time shows no face; give another one in seconds, or leave it to the program"
             )
         return len(self.rows) - 1
+
+
+def covered_rows(track: FaceTrack, clear: ClearMouth | None) -> np.ndarray:
+    """Which frames ``(n,)``, each by itself, have something before the mouth."""
+    return np.zeros(len(track), bool) if clear is None else clear.covered(track.look, consecutive=False)
 
 
 def _numbered(pairs: Iterator[tuple[int, np.ndarray]], numbers: list[int]) -> Iterator[np.ndarray]:

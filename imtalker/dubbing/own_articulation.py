@@ -54,7 +54,10 @@ def own_articulation(
         elif fitted:
             spread = Spread.of(sampled(generated, times - offset))
             fit = fit_speech(
-                own.spread.standard(numbers), times - offset, spread.standard(generated), spoken.features.double().numpy()
+                own.spread.standard(numbers),
+                times - offset,
+                spread.standard(generated),
+                spoken.features.double().numpy(),
             )
     heard = sound if spoken is not None else speech[: round(HEARD_SECONDS * SAMPLE_RATE)]
     assert heard is not None

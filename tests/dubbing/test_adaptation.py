@@ -78,7 +78,7 @@ def test_the_engine_learns_and_the_one_that_is_shared_stays_as_it_is(pipeline, p
         (_, other), steps = finished(adapt(clip, found, engine, SECONDS, Timings()))
         assert isinstance(other, CompletionEngine) and other is not engine
         assert steps[-1].done == steps[-1].total and len(steps) == 15 + 6
-        results.append(other._network.state_dict())  # noqa: SLF001
+        results.append(other._network.state_dict())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(torch.equal(results[0][name], results[1][name]) for name in before)
     changed = {name.split(".")[1] for name, value in results[0].items() if not torch.equal(value, before[name])}
@@ -106,7 +106,9 @@ def test_the_same_options_give_the_same_video_and_progress_is_told(pipeline, pat
         results.append(np.stack(list(run.frames())))
     np.testing.assert_array_equal(*results)
     assert run.recipe["dubbing"]["adapt"] == 0.4 and "adaptation" in run.timings.stages
-    assert [step[2] for step in told[: len(told) // 2]] == sorted((step[2] for step in told[: len(told) // 2]), reverse=True)
+    assert [step[2] for step in told[: len(told) // 2]] == sorted(
+        (step[2] for step in told[: len(told) // 2]), reverse=True
+    )
     assert {step[2] for step in told} == {LOOKING, ADAPTING}
 
 

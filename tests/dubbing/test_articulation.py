@@ -143,7 +143,9 @@ def test_too_little_tells_nothing(heard, monkeypatch, frames):
 @pytest.mark.parametrize("sound", [None, np.zeros(160_000, np.float32), LOUD[:8000]])
 def test_without_the_persons_sound_the_new_speech_is_taken_as_it_is_generated(heard, monkeypatch, sound):
     asked = []
-    monkeypatch.setattr(learning, "_spoken", lambda pipeline, waveform, *_: (asked.append(waveform), heard.generated)[1])
+    monkeypatch.setattr(
+        learning, "_spoken", lambda pipeline, waveform, *_: (asked.append(waveform), heard.generated)[1]
+    )
     way = own_articulation(small_pipeline(), heard.seen, sound, LOUD, REST, None, True)
     assert way.own is not None and way.fit is None
     assert [len(waveform) for waveform in asked] == [128_000]
