@@ -49,7 +49,7 @@ def test_what_the_person_does_for_certain_sounds_is_fitted_and_holds_elsewhere(s
     assert len(predicted) == half - REACH
     for i in (0, 1):
         told = np.corrcoef(predicted[:, i], own[half:-REACH, i])[0, 1]
-        assert told > 0.8 and told > np.corrcoef(generated[half:-REACH, i], own[half:-REACH, i])[0, 1] + 0.2
+        assert told > 0.7 and told > np.corrcoef(generated[half:-REACH, i], own[half:-REACH, i])[0, 1] + 0.2
         assert predicted[:, i].std() == pytest.approx(1, abs=0.25)  # as lively as the person
 
 
