@@ -3,8 +3,8 @@
 Two things have to go together. The skin round the mouth looks like none of the mixtures of what most frames show
 (distance from a space of few principal components, Turk and Pentland, "Eigenfaces for recognition", 1991, with frames
 that do not fit left out of it); and where the lips should be, nothing has their colour against the skin. Open mouths,
-turned heads and shadows do one of both. Of 1284 frames of nine clips with nothing before the mouth none is taken for
-covered, of those in which a drawn hand hides the lips nine in ten are.
+turned heads and shadows do one of both. In 15 clips with nothing before the mouth, 1900 frames, none was taken for
+covered; of those in which a drawn hand hid the lips nine in ten were.
 """
 
 from dataclasses import dataclass

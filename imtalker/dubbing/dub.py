@@ -62,8 +62,9 @@ def dub(
 
     Here the clip's first seconds are looked at, or more of it where that is asked for (``DubOptions.adapt``); while
     iterating the face is followed, a few seconds ahead of the frames that are drawn. Frames are not kept, so memory
-    does not depend on the clip's length. Where the face is lost or turned beyond 30 degrees the original is shown,
-    faded in and out; ``Animation.remarks`` says for how long, once all of the clip has been followed.
+    does not depend on the clip's length. Where the face is lost or turned beyond 30 degrees, or its mouth covered, the
+    original is shown, faded in and out; ``Animation.remarks`` says for how long, once all of the clip has been
+    followed.
 
     Args:
         pipeline: with a preset whose motion has named parts ("tiny").
