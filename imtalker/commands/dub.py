@@ -179,7 +179,7 @@ def _looking() -> Iterator[Callable[[int, int, str], None]]:
     """Progress bars, with the time that is left, of the look at the clip and of the adapting to it."""
     from tqdm import tqdm
 
-    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    form = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
     with tqdm(bar_format=form, disable=None, leave=False, file=sys.stderr) as bar:
         shown = ""
 
@@ -187,8 +187,8 @@ def _looking() -> Iterator[Callable[[int, int, str], None]]:
             nonlocal shown
             if doing != shown:
                 shown = doing
+                bar.set_description(doing, refresh=False)
                 bar.reset(total)
-                bar.set_description(doing)
             bar.total = total
             bar.update(done - bar.n)
 

@@ -140,7 +140,7 @@ def test_what_is_missing_or_contradicts_is_named(capsys, options, message):
 def test_the_recipe_in_the_video_gives_the_same_frames_again(things, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(things)
     first, again = tmp_path / "first.mp4", tmp_path / "again.mp4"
-    assert run_dub(things, "-o", first, "--side-by-side", "--background-sound", 0.3, "--seed", 5) == 0
+    assert run_dub(things, "-o", first, "--side-by-side", "--background-sound", 0.3, "--adapt", 0.2, "--seed", 5) == 0
     remake = ["dub", "--recipe", str(first), "--preset", str(things / "weights")]
     assert main([*remake, "-o", str(again), "--json"]) == 0
     np.testing.assert_array_equal(decode_video(first)[0], decode_video(again)[0])
