@@ -17,7 +17,7 @@ from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 from tests.support.standin import small_pipeline
 
 REST = References(0, np.zeros(32, np.float32), np.zeros((64, 2)), np.zeros(23))
-LOUD = np.tile(np.float32([0.1, -0.1]), 80_000)  # ten seconds without a pause
+LOUD = np.tile(np.array([0.1, -0.1], np.float32), 80_000)  # ten seconds without a pause
 NUMBERS = np.random.default_rng(0)
 
 
