@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # networks are loaded when there is something to dub
 logger = logging.getLogger(__name__)
 
 NAMES, EXTRA = ("dub",), None
-Progress = Callable[[int, int], None] | None
+Progress = Callable[[int, int, str], None] | None
 
 
 def add_parser(commands: Any) -> None:
@@ -78,13 +78,13 @@ def make(
     arguments: argparse.Namespace,
     target: Path,
     watch: Watch,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
 ) -> dict[str, Any]:
     """Make one video; returns the facts about it.
 
     Args:
         watch: gives the chunks on; may end the run early, which leaves a shorter video.
-        progress: before anything is drawn: frames of the clip looked at, frames to look at.
+        progress: before anything is drawn, see ``Looked``.
     """
     from imtalker.dubbing.dub import original_beside, plan_of
     from imtalker.dubbing.options import DubOptions
@@ -175,13 +175,20 @@ def _recipe(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextmanager
-def _looking() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of the look at the clip."""
+def _looking() -> Iterator[Callable[[int, int, str], None]]:
+    """Progress bars, with the time that is left, of the look at the clip and of the adapting to it."""
     from tqdm import tqdm
 
-    with tqdm(unit=" frames", desc="looking at the clip", disable=None, leave=False, file=sys.stderr) as bar:
+    form = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    with tqdm(bar_format=form, disable=None, leave=False, file=sys.stderr) as bar:
+        shown = ""
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, doing: str) -> None:
+            nonlocal shown
+            if doing != shown:
+                shown = doing
+                bar.set_description(doing, refresh=False)
+                bar.reset(total)
             bar.total = total
             bar.update(done - bar.n)
 

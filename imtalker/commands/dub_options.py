@@ -52,6 +52,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=ENGINES,
         help="what draws the mouth (default: completion, where its weights are)",
     )
+    add(
+        "--adapt",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="spend about S seconds on getting to know this video first, up to 600; 60 to 90 are worth it (default: 0)",
+    )
     add("--background-sound", default="drop", metavar="keep|drop|LEVEL", help="the clip's own sound under the speech")
 
     add = parser.add_argument_group("models and sampling (the preset's values by default)").add_argument
@@ -103,6 +110,7 @@ def parse_options(arguments: argparse.Namespace) -> Any:
         articulation=articulation,
         reference=reference,
         background_sound=level,
+        adapt=arguments.adapt,
         label=arguments.label,
     )
 

@@ -122,7 +122,7 @@ class Endpoints:
                 event.recipe.unlink()  # the report has it
                 yield str(event.video), str(event.motion), event.report
             elif isinstance(event, Progress) and often():
-                progress((event.done, event.total), unit="frames", desc="looking" if event.looking else "drawing")
+                progress((event.done, event.total), unit="frames", desc=_doing(event))
                 yield None, None, {"frames": event.done, "total": event.total}
             elif isinstance(event, Waiting):
                 yield None, None, {"frames": 0, "total": 0, "before": event.place, "expected_seconds": event.seconds}
@@ -194,6 +194,10 @@ def _field(option: Option, default: Any = MISSING) -> Any:
     number = gr.Number(value, label=label, precision=0 if whole else None)
     number.preprocess = lambda payload: payload  # whatever was sent: the option checks it, and says what is wrong
     return number
+
+
+def _doing(event: Progress) -> str:
+    return "looking" if event.looking else "adapting" if event.adapting else "drawing"
 
 
 class _Seldom:

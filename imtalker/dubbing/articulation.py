@@ -1,88 +1,117 @@
-"""How a person articulates: what the lips of a clip do when they open, against what the generator does for its sound.
+"""How a person articulates: what the lips of a clip do when they speak, against what the generator does.
 
-People part their lips further or less, and spread, round or push them out in their own way, at every sound. The mean
-of the open mouths says how; closed lips are left as they are, so that m, b and p stay what they are.
+The generator moves opening and width of the mouth as all people do. One person opens further or less, is wider or
+narrower at rest, and shows lips of its own at each: so both numbers are brought to where this person's are, and the
+lips are those that go with them in this person (``OwnMouth``). With more of the clip seen, what the person does for
+certain sounds joins in (``SpeechFit``). Closures for m, b, p are made after that, and in pauses the lips rest.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.config import SAMPLE_RATE, SamplingOptions
-from imtalker.dubbing.lips import speech_motion
-from imtalker.dubbing.mouth_space import lip_gap, mouth_space, scale_mouth
+from imtalker.config import FRAME_RATE, SAMPLE_RATE
+from imtalker.dubbing.lips import SpokenWindow
+from imtalker.dubbing.mouth_space import lip_gap, scale_mouth
+from imtalker.dubbing.own_mouth import OwnMouth, Spread, opening_and_width
 from imtalker.dubbing.references import References
+from imtalker.dubbing.speech_fit import REACH, SpeechFit
+from imtalker.dubbing.timing import pauses
 from imtalker.faces.smooth import smoothstep
-from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
-from imtalker.pipeline.talking_head import TalkingHeadPipeline
-from imtalker.pipeline.workers import by_one_thread
+from imtalker.generator.lip_closures import LipClosures
 
-LEAST_SECONDS, LEAST_SOUND = 1.0, 0.01  # of the clip's own speech, and its peak, that tell how the person articulates
-OPEN = 0.12  # cm between the lips, from which on a mouth is open
-WHOLE = 0.3  # cm, from which on the person's own way is followed wholly
-LEAST_MOTION = 0.05  # cm, deviation of the lip gap below which somebody does not speak
-SURE = 8  # open frames that count as much as the belief that people articulate as the generator does
-FURTHEST = 2.0  # usual sizes of a component, beyond which nothing is believed
-LEAST_GAP = -0.1  # cm, how much less the lips may open
+CLOSED = 0.3  # cm, from which on generated lips count as open where nothing hears closures
+REST_FRAMES = 3.0  # deviation over which lips come to rest in a pause
+LEAST_AMOUNT = 0.6
 
 
 @dataclass(frozen=True, eq=False)
 class Articulation:
     """What becomes of the mouth that the generator gives."""
 
-    factor: float = 1.0  # amplitude about the neutral frame
-    opened: np.ndarray = field(default_factory=lambda: np.zeros(23, np.float32))  # (23,) added to an open mouth
+    factor: float = 1.0  # amplitude about the neutral frame, where nothing is known of the person
+    own: OwnMouth | None = None  # of the person; None: as generated
+    generated: Spread | None = None  # opening and width of what is generated, for the same
+    fit: SpeechFit | None = None
+    amount: float = 1.0  # of the way from the mean, so that with the closures the lips move as much as the person's
+    readout: Tensor | None = None  # (32, 4) of a generator that hears closures; None: what it closes stays closed
 
-    def apply(self, windows: Iterator[Tensor], references: References) -> Iterator[Tensor]:
-        """Motion windows ``(1, n, 32)`` as the person articulates them; closures stay closed."""
-        about, opened = torch.from_numpy(references.motion), torch.from_numpy(self.opened)
-        for window in windows:
-            window = window.float().cpu()
-            if self.factor != 1:
-                window = scale_mouth(window, about, self.factor)
-            if self.opened.any():
-                changed = window.clone()
-                share = smoothstep(0.0, WHOLE, lip_gap(window).numpy())
-                changed[..., EXPRESSION_CHANNELS] += torch.from_numpy(share)[..., None] * opened
-                window = combine(changed, window, "lips")
-            yield window
+    def apply(self, windows: Iterator[SpokenWindow], references: References, waveform: np.ndarray) -> Iterator[Tensor]:
+        """Motion windows ``(1, n, 32)`` as the person articulates them.
+
+        Args:
+            waveform: the speech, ``(N,)`` at 16 kHz.
+        """
+        if self.own is None or self.generated is None:
+            for window in windows:
+                motion = window.motion
+                if self.factor != 1:
+                    motion = scale_mouth(motion, torch.from_numpy(references.motion), self.factor)
+                yield motion[None]
+            return
+        closures = None if self.readout is None else LipClosures(self.readout)
+        resting = _resting(waveform)
+        start = 0
+        for window, around in with_context(windows, REACH):
+            numbers = self.generated.standard(opening_and_width(around.motion))
+            if self.fit is not None:
+                numbers = self.fit.standard(numbers, around.features.double().numpy())
+            else:
+                numbers = numbers[REACH : REACH + len(window.motion)]
+            motion = self.own.lips(self.amount * numbers, window.motion)
+            stop = start + len(motion)
+            share = 1 - resting[start:stop]
+            if closures is None:
+                share = share * smoothstep(0.0, CLOSED, lip_gap(window.motion).numpy())
+            motion = torch.lerp(window.motion, motion, torch.from_numpy(share.astype(np.float32))[:, None])
+            yield motion[None] if closures is None else closures.apply(motion[None], window.features[None, :, -2:])
+            start = stop
+
+    def steadied(self, spoken: SpokenWindow, references: References, waveform: np.ndarray) -> "Articulation":
+        """The same with the amount that lets lips open as differently as the person's, on some speech."""
+        if self.own is None:
+            return self
+        full = next(replace(self, amount=1.0).apply(iter([spoken]), references, waveform))[0]
+        moved = max(float(lip_gap(full).std()), 1e-3)
+        return replace(self, amount=float(np.clip(self.own.spread.deviation[0] / moved, LEAST_AMOUNT, 1.0)))
 
 
-def own_articulation(
-    pipeline: TalkingHeadPipeline,
-    waveform: np.ndarray | None,
-    motion: np.ndarray,
-    references: References,
-    sampling: SamplingOptions | None,
-) -> Articulation:
-    """How a person articulates in a clip; as generated where that is unknown.
+def with_context(windows: Iterator[SpokenWindow], reach: int) -> Iterator[tuple[SpokenWindow, SpokenWindow]]:
+    """Every window, and the same with ``reach`` frames before and after it; the first and last frame are repeated.
 
-    Args:
-        waveform: what the person says, ``(N,)`` at 16 kHz; None: nobody knows.
-        motion: ``(n, 32)`` of frames spread evenly over that time.
+    Windows but the last have at least ``reach`` frames.
     """
-    seen = torch.from_numpy(motion)
-    if waveform is None or len(waveform) < LEAST_SECONDS * SAMPLE_RATE or np.abs(waveform).max() < LEAST_SOUND:
-        return Articulation()
-    if lip_gap(seen).std(correction=0) < LEAST_MOTION:
-        return Articulation()
-    windows = by_one_thread(speech_motion(pipeline, waveform, references, sampling))
-    generated = torch.cat([window[0].float().cpu() for window in windows])
-    each = max(1, round(len(generated) / len(seen)))  # a frame stands for the moments until the next one
-    return Articulation(opened=opened_difference(seen.repeat_interleave(each, 0), generated))
+    before: SpokenWindow | None = None
+    here = next(windows, None)
+    while here is not None:
+        after = next(windows, None)
+        parts = []
+        for name in SpokenWindow._fields:
+            value = getattr(here, name)
+            earlier = value[:1] if before is None else getattr(before, name)
+            later = value[-1:] if after is None else getattr(after, name)
+            parts.append(torch.cat([_filled(earlier, reach, -1), value, _filled(later, reach, 1)]))
+        around = SpokenWindow(*parts)
+        yield here, around
+        before = SpokenWindow(*(part[: len(part) - reach] for part in around))
+        here = after
 
 
-def opened_difference(seen: Tensor, generated: Tensor) -> np.ndarray:
-    """Expression (23,) by which open mouths of a person differ from generated ones on average, motions ``(T, 32)``."""
-    own, theirs = (motion[lip_gap(motion) > OPEN][:, EXPRESSION_CHANNELS] for motion in (seen, generated))
-    if not len(own) or not len(theirs):
-        return np.zeros(len(mouth_space().deviation), np.float32)
-    count = min(len(own), len(theirs))
-    difference = (own.mean(0) - theirs.mean(0)).numpy() * count / (count + SURE)
-    limit = FURTHEST * mouth_space().deviation
-    difference = difference.clip(-limit, limit)
-    gap = float(difference @ mouth_space().gap)
-    return (difference * min(1.0, LEAST_GAP / gap) if gap < LEAST_GAP else difference).astype(np.float32)
+def _filled(values: Tensor, count: int, side: int) -> Tensor:
+    """The ``count`` values nearest to a window that lies after (-1) or before (1) them, the outermost repeated."""
+    missing = max(0, count - len(values))
+    if side < 0:
+        return torch.cat([values[:1].expand(missing, -1), values[-count:]])
+    return torch.cat([values[:count], values[-1:].expand(missing, -1)])
+
+
+def _resting(waveform: np.ndarray) -> np.ndarray:
+    """How much the lips rest in every frame of a speech, 0..1."""
+    frames = -(-len(waveform) * FRAME_RATE // SAMPLE_RATE)
+    silent = pauses(waveform, (np.arange(frames) + 0.5) / FRAME_RATE).astype(np.float64)
+    reach = round(3 * REST_FRAMES)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / REST_FRAMES) ** 2)
+    return np.convolve(np.pad(silent, reach, mode="edge"), kernel / kernel.sum(), mode="valid")

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from imtalker.config import SAMPLE_RATE, SamplingOptions
-from imtalker.dubbing.articulation import Articulation, own_articulation
+from imtalker.dubbing.adaptation import adapt
+from imtalker.dubbing.articulation import Articulation
 from imtalker.dubbing.blending import Blender
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.engine import MouthEngine, Patch
@@ -21,6 +22,7 @@ from imtalker.dubbing.following import following
 from imtalker.dubbing.lips import onto_clip, resampled, speech_motion
 from imtalker.dubbing.looking import Look, Looked, look
 from imtalker.dubbing.options import DubOptions
+from imtalker.dubbing.own_articulation import own_articulation
 from imtalker.dubbing.remarks import lost_remarks, plan_remarks
 from imtalker.dubbing.timing import Fading, Plan, make_plan, pauses
 from imtalker.dubbing.tracking import FaceTrack
@@ -42,7 +44,7 @@ from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.pipeline.workers import by_one_thread
 
-Progress = Callable[[int, int], None]  # frames of the clip looked at, frames to look at
+Progress = Callable[[int, int, str], None]  # see ``Looked``
 
 
 def dub(
@@ -58,10 +60,11 @@ def dub(
 ) -> Animation:
     """Give a person in a video new lips for new speech; head, eyes, background, size and frame rate are kept.
 
-    Here the clip's first seconds are looked at; while iterating the face is followed, a few seconds ahead of the frames
-    that are drawn. Frames are not kept, so memory does not depend on the clip's length. Where the face is lost or
-    turned beyond 30 degrees the original is shown, faded in and out; ``Animation.remarks`` says for how long, once all
-    of the clip has been followed.
+    Here the clip's first seconds are looked at, or more of it where that is asked for (``DubOptions.adapt``); while
+    iterating the face is followed, a few seconds ahead of the frames that are drawn. Frames are not kept, so memory
+    does not depend on the clip's length. Where the face is lost or turned beyond 30 degrees, or its mouth covered, the
+    original is shown, faded in and out; ``Animation.remarks`` says for how long, once all of the clip has been
+    followed.
 
     Args:
         pipeline: with a preset whose motion has named parts ("tiny").
@@ -71,7 +74,7 @@ def dub(
         options: see ``DubOptions``.
         sampling: of the motion; the preset's by default.
         engine: "completion", "renderer", or an object that draws mouths; None: see ``engine_name``.
-        progress: called with the frames of the clip looked at so far and all that are.
+        progress: called with what has been done before anything is drawn, see ``Looked``.
 
     Raises:
         NoFaceError: no face, or none that can be dubbed.
@@ -111,12 +114,14 @@ def dub_in_steps(
     sound = dubbed_sound(clip, speech, options.background_sound)
     plan = plan_of(clip, speech, options)
     found = yield from look(pipeline, clip, plan, options, timings)
+    if options.adapt:
+        found, engine = yield from adapt(clip, found, engine, options.adapt, timings)
     with timings.measure("motion_generation"):
-        way = _articulation(pipeline, clip, found, options, sampling)
+        way = _articulation(pipeline, clip, found, speech, options, sampling)
     windows: list[Tensor] = []
     late: list[Remark] = []
     motion = speech_motion(pipeline, speech.waveform, found.references, sampling)
-    lips = record(way.apply(motion, found.references), windows)
+    lips = record(way.apply(motion, found.references, speech.waveform), windows)
     silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
     groups = _drawn(pipeline, engine, clip, plan, found, lips, silent, late)
     chunks = _finished(pipeline, groups, clip, plan, options.label, timings)
@@ -175,17 +180,19 @@ def check_can_dub(pipeline: TalkingHeadPipeline) -> None:
 
 
 def _articulation(
-    pipeline: TalkingHeadPipeline, clip: DubClip, found: Look, options: DubOptions, sampling: SamplingOptions
+    pipeline: TalkingHeadPipeline,
+    clip: DubClip,
+    found: Look,
+    speech: Speech,
+    options: DubOptions,
+    sampling: SamplingOptions,
 ) -> Articulation:
     """What becomes of the mouth that the generator gives."""
     if options.articulation != "own":
         return Articulation(float(options.articulation))
-    sound = None
-    if clip.info.has_audio:
-        begin, end = found.seconds
-        sound = load_clip_sound(clip.path, clip.info.audio_offset, end)
-        sound = None if sound is None else sound[round(begin * SAMPLE_RATE) :]
-    return own_articulation(pipeline, sound, found.glances.motion, found.references, sampling)
+    sound = load_clip_sound(clip.path, clip.info.audio_offset, found.until) if clip.info.has_audio else None
+    fitted = options.adapt > 0
+    return own_articulation(pipeline, found.seen, sound, speech.waveform, found.references, sampling, fitted)
 
 
 class _Group(NamedTuple):

@@ -8,6 +8,7 @@ from itertools import islice, repeat
 import numpy as np
 
 from imtalker.dubbing.clip import DubClip
+from imtalker.dubbing.covering import STEADY, ClearMouth
 from imtalker.dubbing.looking import Look
 from imtalker.dubbing.mouth_reading import HEAD_SMOOTHING, read_motion
 from imtalker.dubbing.references import References
@@ -16,7 +17,7 @@ from imtalker.media.ahead import ahead
 from imtalker.media.video import read_frames
 
 BLOCK = 8  # frames that become known together
-REACH = smoothing_reach(HEAD_SMOOTHING) + BRIDGE + 1  # frames on either side that tell what one of them is
+REACH = max(smoothing_reach(HEAD_SMOOTHING), STEADY) + BRIDGE + 1  # frames on either side that tell what one of them is
 AHEAD_SECONDS = 2.0  # of the clip that are measured before they are asked for
 
 
@@ -29,12 +30,21 @@ class Follower:
         rows: of the clip's frames in order; fewer than ``count`` where the file ends before its timestamps say so,
             then the last one stands for those that are missing.
         before: held until the face is seen.
+        clear: what the mouth looks like with nothing before it; None: it is never covered.
     """
 
-    def __init__(self, rows: Iterable[FaceRow | None], count: int, references: References, before: FaceRow):
+    def __init__(
+        self,
+        rows: Iterable[FaceRow | None],
+        count: int,
+        references: References,
+        before: FaceRow,
+        clear: ClearMouth | None = None,
+    ):
         self._rows, self._count, self._references = _filled_up(rows, count), count, references
         self._near: list[FaceRow | None] = []  # those round what becomes known next
         self._first = 0  # number of the first of them
+        self._clear = clear
         self._before = before  # what was seen before it
         self._known = 0  # frames whose rows are final
         self._columns: dict[str, np.ndarray] = {}
@@ -63,6 +73,8 @@ class Follower:
         self._near, self._first = self._near[passed:], self._first + passed
         part = FaceTrack.of(self._near, self._before)
         part = replace(part, motion=read_motion(part, self._references))
+        if self._clear is not None:
+            part = replace(part, covered=self._clear.covered(part.look))
         for field in fields(part):
             values = getattr(part, field.name)
             column = self._columns.setdefault(field.name, np.zeros((self._count, *values.shape[1:]), values.dtype))
@@ -78,7 +90,7 @@ def following(clip: DubClip, found: Look, count: int) -> Iterator[Follower]:
     sightings = watch(frames, None, f"clip {clip.path}", found.face)
     rows = ahead((measure(sighting) for sighting in sightings), max(1, round(AHEAD_SECONDS * fps)))
     try:
-        yield Follower(rows, count, found.references, found.neutral)
+        yield Follower(rows, count, found.references, found.neutral, found.clear)
     finally:
         rows.close()
 

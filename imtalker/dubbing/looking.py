@@ -11,8 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from imtalker.dubbing.clip import DubClip
+from imtalker.dubbing.covering import ClearMouth
 from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.options import DubOptions
+from imtalker.dubbing.own_mouth import SeenMouths
 from imtalker.dubbing.references import References, choose_neutral, sharpness_of
 from imtalker.dubbing.registration import cut_square
 from imtalker.dubbing.remarks import person_remarks
@@ -27,16 +29,19 @@ from imtalker.media.video import read_every, read_frames_from, reliable_times
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
 
+LOOKING, ADAPTING = "looking at the clip", "adapting to the clip"
 LOOK_SECONDS = 8.0  # of the clip that are looked at from where the face is first seen, however short the speech is
 GLANCE_SECONDS = 0.16  # between glances
+CLEARANCE_SECONDS = 0.5  # round a frame with something before the mouth, from which nothing is drawn
 MIN_GLANCES = 25  # at a clip, if it has so many frames
 
 
 class Looked(NamedTuple):
-    """How much of a clip has been looked at."""
+    """How much has been done before anything is drawn."""
 
-    done: int  # frames
+    done: int  # frames looked at
     total: int
+    doing: str = LOOKING  # else ``ADAPTING``, whose parts are of equal length, not frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +51,10 @@ class Look:
     face: FaceLandmarks  # the person, where seen first
     references: References
     neutral: FaceRow  # of the reference frame
-    glances: FaceTrack  # every glance that shows the face, in order of time, its motion read
-    seconds: tuple[float, float]  # of the clip, from the first of them to the last
+    seen: SeenMouths  # in every glance that shows the face
+    until: float  # seconds of the clip that have been looked at
+    kept: "KeptFrames"  # what references were chosen from
+    clear: ClearMouth | None  # what the mouth looks like with nothing before it
     remarks: tuple[Remark, ...]  # what people should know
 
 
@@ -63,7 +70,7 @@ def look(
     what, fps = f"clip {clip.path}", float(plan.fps)
     span = round(LOOK_SECONDS * fps)
     step = max(1, min(round(GLANCE_SECONDS * fps), clip.num_frames // MIN_GLANCES))
-    notes = _Notes(pipeline.models.renderer.config.input_size)
+    notes = KeptFrames(pipeline.models.renderer.config.input_size)
     at: list[int] = []
     limit, people, usable = max(plan.used, span), 0, False
     with closing(ahead(read_every(clip.path, fps, step))) as pictures:
@@ -79,26 +86,33 @@ def look(
     if not usable:
         raise NoFaceError(_why_none(notes.numbers, plan, clip))
     glances = len(notes.rows)
+    clear = ClearMouth.of(np.stack([row.look for row in notes.rows]))
     wanted = None
     if options.reference is not None:
         wanted = notes.row_of(round(options.reference * fps), clip, fps, what)
-    track = FaceTrack.of(notes.rows)
+    track = notes.track()
+    track = replace(track, seen=track.seen & ~covered_rows(track, clear))
     neutral = choose_neutral(track, np.array(notes.sharpness), wanted)
     references = References.of(track, neutral, notes.numbers[neutral])
     track = replace(track, motion=read_motion(track, references, sigma=0))
-    references = references.with_frames(notes.rest, track, {number: row for row, number in enumerate(notes.numbers)})
-    seen = notes.numbers[:glances]
+    covered = covered_rows(track, clear)
+    references = notes.references(references, track, covered, fps)
+    free = np.flatnonzero(~covered[:glances])
+    seen = np.array(notes.numbers)[free] / fps
+    assert notes.face is not None
     return Look(
-        notes.faces[0],
+        notes.face,
         references,
         notes.rows[neutral],
-        track.take(np.arange(glances)),
-        (seen[0] / fps, (seen[-1] + step) / fps),
+        SeenMouths(seen, track.motion[free]),
+        (notes.numbers[glances - 1] + step) / fps,
+        notes,
+        clear,
         person_remarks(track, people, pipeline.models.renderer.config.input_size),
     )
 
 
-class _Notes:
+class KeptFrames:
     """What is kept of the frames looked at that show the face.
 
     Args:
@@ -108,7 +122,7 @@ class _Notes:
     def __init__(self, side: int):
         self._side = side
         self.numbers: list[int] = []
-        self.faces: list[FaceLandmarks] = []
+        self.face: FaceLandmarks | None = None  # where seen first
         self.rows: list[FaceRow] = []
         self.sharpness: list[float] = []
         self.rest = RestFrames()
@@ -120,11 +134,32 @@ class _Notes:
             return False
         square = cut_square(sighting.frame, row.to_image, self._side)
         self.numbers.append(number)
-        self.faces.append(sighting.face)
+        self.face = self.face or sighting.face
         self.rows.append(row)
         self.sharpness.append(sharpness_of(square))
         self.rest.add(number, sighting, square)
         return abs(row.yaw) <= MAX_YAW
+
+    def track(self) -> FaceTrack:
+        """Of all of them, each by itself, motion not read yet.
+
+        Raises:
+            NoFaceError: there are none.
+        """
+        return FaceTrack.of(self.rows)
+
+    def references(self, neutral: References, track: FaceTrack, covered: np.ndarray, fps: float) -> References:
+        """With the frames to draw from.
+
+        Args:
+            track: of all of them, its motion read.
+            covered: ``(n,)`` bool, those in which something is before the mouth; it is near just before and after.
+        """
+        numbers = np.array(self.numbers)
+        apart = np.abs(numbers[:, None] - numbers[covered]).min(1, initial=np.iinfo(int).max)
+        hidden = set(numbers[apart <= CLEARANCE_SECONDS * fps].tolist())
+        rows = {number: row for row, number in enumerate(self.numbers)}
+        return neutral.with_frames(self.rest.without(hidden), track, rows)
 
     def row_of(self, number: int, clip: DubClip, fps: float, what: str) -> int:
         """The row of a frame, which is looked at if it has not been.
@@ -135,13 +170,18 @@ class _Notes:
         if number in self.numbers:
             return self.numbers.index(number)
         picture = next(read_frames_from(clip.path, fps, number, reliable_times(clip.path, fps)), None)
-        for sighting in watch([] if picture is None else [picture], None, what, self.faces[0]):
+        for sighting in watch([] if picture is None else [picture], None, what, self.face):
             self.add(number, sighting)
         if self.numbers[-1] != number:
             raise InputError(
                 "the reference time shows no face; give another one in seconds, or leave it to the program"
             )
         return len(self.rows) - 1
+
+
+def covered_rows(track: FaceTrack, clear: ClearMouth | None) -> np.ndarray:
+    """Which frames ``(n,)``, each by itself, have something before the mouth."""
+    return np.zeros(len(track), bool) if clear is None else clear.covered(track.look, consecutive=False)
 
 
 def _numbered(pairs: Iterator[tuple[int, np.ndarray]], numbers: list[int]) -> Iterator[np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imtalker.faces.mesh import MOUTH_CORNERS
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
 
 _FILE = Path(__file__).with_suffix(".npz")
@@ -54,6 +55,15 @@ def scale_mouth(motion: Tensor, about: Tensor, factor: float) -> Tensor:
 def lip_gap(motion: Tensor) -> Tensor:
     """Opening ``(...)`` between the inner lips in cm on the mean face; about 0 when closed, may be below."""
     return motion[..., EXPRESSION_CHANNELS] @ torch.from_numpy(mouth_space().gap).to(motion)
+
+
+@lru_cache(maxsize=1)
+def mouth_width_direction() -> np.ndarray:
+    """(23,) float32, expression -> change of the distance between the mouth's corners, cm."""
+    parts = mouth_space()
+    across = parts.displacement.reshape(len(parts.deviation), -1, 3)[..., 0]
+    left, right = (int(np.flatnonzero(parts.landmarks == corner)[0]) for corner in MOUTH_CORNERS)
+    return across[:, right] - across[:, left]
 
 
 def parted_lips(opening: float) -> np.ndarray:

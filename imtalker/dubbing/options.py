@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from imtalker.config import Limits
 from imtalker.errors import InputError
 
 Length = Literal["audio", "video"]
 ARTICULATION_RANGE = (0.6, 1.4)
 COMPLETION, RENDERER = "completion", "renderer"
+ADAPT_SECONDS = Limits(0, 600)
 ENGINES = (COMPLETION, RENDERER)  # what draws mouths
 
 
@@ -25,6 +27,7 @@ class DubOptions:
     articulation: Literal["own"] | float = "own"  # amplitude of the mouth: as in the clip, or a factor 0.6..1.4
     reference: float | None = None  # seconds of the clip's neutral frame; None: found
     background_sound: float = 0.0  # level of the clip's own sound under the speech, 0..1
+    adapt: float = 0.0  # seconds of two cores, about, spent on adapting to this video, 0..600; see ``adaptation``
     label: bool = False  # write "AI-generated" into a corner
 
     def __post_init__(self) -> None:
@@ -36,6 +39,7 @@ class DubOptions:
             raise InputError(f"articulation is {given!r}; give 'own' or a number from {low} to {high}")
         if not 0 <= self.background_sound <= 1:
             raise InputError(f"background sound is {self.background_sound!r}; give a level from 0 to 1")
+        ADAPT_SECONDS.check("adapt", self.adapt, "seconds; 0 is off")
         if self.face is not None and self.face < 0:
             raise InputError(f"face is {self.face}; count from 0, the largest")
         if self.reference is not None and not 0 <= self.reference < float("inf"):

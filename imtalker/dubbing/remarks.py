@@ -65,7 +65,7 @@ def person_remarks(track: FaceTrack, people: int, side: int) -> tuple[Remark, ..
 
 def lost_remarks(track: FaceTrack, fps: Fraction) -> tuple[Remark, ...]:
     """By the face that was followed through the frames that get a new mouth."""
-    lost, turned = lost_seconds(track, fps)
+    lost, turned, covered = lost_seconds(track, fps)
     remarks = []
     if lost:
         words = f"no face is seen for {lost:.1f} s; there the original is kept, faded in and out"
@@ -76,6 +76,9 @@ def lost_remarks(track: FaceTrack, fps: Fraction) -> tuple[Remark, ...]:
             "faded in and out"
         )
         remarks.append(Remark("turned_face", words))
+    if covered:
+        words = f"something is before the mouth for {covered:.1f} s; there the original is kept, faded in and out"
+        remarks.append(Remark("covered_mouth", words))
     return tuple(remarks)
 
 

@@ -6,6 +6,7 @@ being said in the frame that is dubbed. One frame is kept for each cell of a gri
 lower face only, so that memory depends neither on the clip's length nor much on its resolution.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,8 @@ from imtalker.dubbing.tracking import Sighting
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import mouth_opening
 
-CELL = 4.0  # degrees of yaw and pitch
-MAX_CELLS = 24
+CELL = 2.0  # degrees of yaw and pitch
+MAX_CELLS = 32
 MARGIN_CM = 3.0  # of the kept part round the landmarks of the lower face
 WIDE = 1.2  # cm, a mouth that is open further shows no more of the teeth
 TURNED = 30.0  # degrees of yaw and pitch that count as much as a wide open mouth
@@ -88,6 +89,15 @@ class RestFrames:
     def open(self) -> OpenFrame | None:
         """None where no mouth opens in a head that looks ahead."""
         return self._open
+
+    def without(self, hidden: Set[int]) -> "RestFrames":
+        """The same but for some frames of the clip; all of them where nothing else would be left."""
+        kept = {cell: frame for cell, frame in self._cells.items() if frame.index not in hidden}
+        result = RestFrames()
+        result._cells = kept or self._cells
+        if self._open is not None and self._open.index not in hidden:
+            result._open, result._shown = self._open, self._shown
+        return result
 
     def result(self) -> tuple[RestFrame, ...]:
         """The frames that are at rest; none where no face was seen."""

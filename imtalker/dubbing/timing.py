@@ -66,8 +66,8 @@ def pauses(waveform: np.ndarray, times: np.ndarray) -> np.ndarray:
 class Fading:
     """How much of the new mouth is shown in each frame of the result, 0..1.
 
-    0 where the face is lost or turned too far, after the speech has ended and in pauses; it fades in and out next to
-    these.
+    0 where the face is lost or turned too far or its mouth covered, after the speech has ended and in pauses; it fades
+    in and out next to these.
 
     Args:
         silent: ``(total,)`` bool, moments in a pause.
@@ -91,7 +91,7 @@ class Fading:
         shown = (frames < plan.speech_frames) & ~self._silent[frames]
         asked = np.flatnonzero(shown)
         rows = plan.index[frames[asked]]
-        shown[asked] = track.seen[rows] & (np.abs(track.yaw[rows]) <= MAX_YAW)
+        shown[asked] = track.seen[rows] & ~track.covered[rows] & (np.abs(track.yaw[rows]) <= MAX_YAW)
         hidden = frames[~shown]
         wanted = np.arange(start, stop)
         if not len(hidden):
@@ -100,7 +100,8 @@ class Fading:
         return smoothstep(0.0, self._fade, distance)
 
 
-def lost_seconds(track: FaceTrack, fps: Fraction) -> tuple[float, float]:
-    """Seconds of the clip without the face, and seconds in which it is turned too far."""
+def lost_seconds(track: FaceTrack, fps: Fraction) -> tuple[float, float, float]:
+    """Seconds of the clip without the face, in which it is turned too far, and in which its mouth is covered."""
     turned = track.seen & (np.abs(track.yaw) > MAX_YAW)
-    return float((~track.seen).sum() / fps), float(turned.sum() / fps)
+    covered = track.seen & ~turned & track.covered
+    return float((~track.seen).sum() / fps), float(turned.sum() / fps), float(covered.sum() / fps)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from imtalker.dubbing.covering import mouth_look
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.registration import Registration, landmarks_in_square, register
 from imtalker.errors import InputError, NoFaceError
@@ -35,6 +36,7 @@ class FaceRow(NamedTuple):
     opening: float
     lids: float
     motion: np.ndarray
+    look: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,8 @@ class FaceTrack:
     opening: np.ndarray  # (T,) cm between the inner lips
     lids: np.ndarray  # (T,) cm between the lids
     motion: np.ndarray  # (T, 32) float32 of the square, the expression against the average face until ``read_motion``
+    look: np.ndarray  # (T, N) float32 of the mouth, see ``mouth_look``
+    covered: np.ndarray  # (T,) bool: something is before the mouth; nowhere until ``ClearMouth`` has been asked
 
     def __len__(self) -> int:
         return len(self.seen)
@@ -78,7 +82,7 @@ class FaceTrack:
             name: np.array(values) for name, values in zip(FaceRow._fields, zip(*filled, strict=True), strict=True)
         }
         columns["first"] &= seen
-        return _bridged(cls(seen=seen, **columns))
+        return _bridged(cls(seen=seen, covered=np.zeros(len(rows), bool), **columns))
 
     def take(self, frames: np.ndarray) -> "FaceTrack":
         """Some frames ``(n,)`` of the track."""
@@ -133,17 +137,19 @@ def measure(sighting: Sighting) -> FaceRow | None:
         return None
     lower, head = mouth_space().landmarks, place.head
     points = landmarks_in_square(face.points, place.to_image, SQUARE)
+    seen = face.points[lower, :2].astype(np.float32)
     return FaceRow(
         first=sighting.first,
         to_image=place.to_image,
         turn=place.turn,
         yaw=place.yaw,
         pitch=place.pitch,
-        lower=face.points[lower, :2].astype(np.float32),
+        lower=seen,
         shape=head.points[lower, :2].astype(np.float32),
         opening=mouth_opening(head),
         lids=float(np.mean(eye_apertures(head))),
         motion=read_against_average(points, bundled_basis()),
+        look=mouth_look(sighting.frame, place.to_image, place.turn, seen),
     )
 
 

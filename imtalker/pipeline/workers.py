@@ -8,6 +8,7 @@ comes out does not depend on how many there are.
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 from typing import TypeVar
 
@@ -73,19 +74,27 @@ class Workers:
         torch.set_num_threads(here)  # the call also sets what threads that start later begin with
 
 
+@contextmanager
+def one_thread() -> Generator[None]:
+    """Let this thread compute by itself: small networks, or busy cores, would only have it wait for a second."""
+    here = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(here)
+
+
 def by_one_thread(items: Iterable[Item]) -> Generator[Item]:
-    """The same items, each made by one thread: small networks, or busy cores, would only have it wait for a second."""
+    """The same items, each made by ``one_thread``."""
     iterator = iter(items)
     try:
         while True:
-            here = torch.get_num_threads()
-            torch.set_num_threads(1)
-            try:
-                item = next(iterator)
-            except StopIteration:
-                return
-            finally:
-                torch.set_num_threads(here)
+            with one_thread():
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
             yield item
     finally:
         close = getattr(iterator, "close", None)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.renderer.motion_transfer import resample_coordinates
+from imtalker.renderer.picture_losses import weighted_l1
 from imtalker.renderer.teeth import TEXTURE_CM
 
 
@@ -92,23 +93,6 @@ def crop_boxes(pictures: Tensor, boxes: Tensor, size: int) -> Tensor:
     theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = side, side, middle
     grid = F.affine_grid(theta, [b * r, pictures.shape[1], size, size], align_corners=False)
     return F.grid_sample(pictures.float().repeat_interleave(r, 0), grid, padding_mode="border", align_corners=False)
-
-
-def weighted_l1(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """Mean of ``|found - wanted| * weight`` over ``(B, C, H, W)``, divided by the mean weight."""
-    return ((found - wanted).abs() * weight).mean() / weight.mean().clamp(min=1e-6)
-
-
-def gradient_loss(found: Tensor, wanted: Tensor, weight: Tensor, scales: int = 3) -> Tensor:
-    """L1 between image gradients at several scales: edges must be as sharp and where they should be."""
-    total = found.new_zeros(())
-    for scale in range(scales):
-        if scale:
-            found, wanted, weight = (F.avg_pool2d(t, 2) for t in (found, wanted, weight))
-        difference = found - wanted
-        total = total + ((difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]).mean()
-        total = total + ((difference[..., 1:, :] - difference[..., :-1, :]).abs() * weight[..., 1:, :]).mean()
-    return total / weight.mean().clamp(min=1e-6)
 
 
 def placement_loss(found: Tensor, wanted: Tensor, mouth: Tensor, size: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imtalker.renderer import Renderer, SourceFeatures
+from imtalker.renderer.picture_losses import gradient_loss, weighted_l1
 from imtalker.renderer.style_layers import EqualizedConv2d, EqualizedLinear, StyledConv
 from imtalker.renderer.synthesis import GatedSynthesis
 from imtalker.train import renderer_losses as losses
@@ -182,10 +183,10 @@ def renderer_terms(
             terms["interior"] = losses.interior_loss(out["frame"], target, regions[:, 0])
     if draw:
         if out["resampled"] is not None:
-            terms["warp"] = losses.weighted_l1(out["resampled"], target, weight * (0.1 + 0.9 * visible))
+            terms["warp"] = weighted_l1(out["resampled"], target, weight * (0.1 + 0.9 * visible))
             terms["gate"] = ((1 - out["gate"]) * visible).sum() / visible.sum().clamp(min=1.0)
-        terms["pixel"] = losses.weighted_l1(out["frame"], target, weight)
-        terms["gradient"] = losses.gradient_loss(out["frame"], target, weight)
+        terms["pixel"] = weighted_l1(out["frame"], target, weight)
+        terms["gradient"] = gradient_loss(out["frame"], target, weight)
     elif out["guides"][0] is not None:
         repeated = source.repeat_interleave(len(target) // len(source), 0)
         terms["warp"] = losses.warp_loss(out["guides"][0], repeated, target, visible, weight)

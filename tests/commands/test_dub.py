@@ -48,7 +48,20 @@ def test_a_folder_gets_a_name_of_both(things, tmp_path):
 
 def test_all_options_reach_the_recipe(things, tmp_path, capsys):
     options = ["--length", "video", "--keep-pauses", "--articulation", 1.2, "--background-sound", 0.3, "--face", 0]
-    options += ["--reference", 0.1, "--label", "--seed", 5, "--guidance", 1.5, "--json", "--engine", "renderer"]
+    options += [
+        "--reference",
+        0.1,
+        "--label",
+        "--adapt",
+        0.2,
+        "--seed",
+        5,
+        "--guidance",
+        1.5,
+        "--json",
+        "--engine",
+        "renderer",
+    ]
     assert run_dub(things, "-o", tmp_path / "o.mp4", "--save-motion", tmp_path / "m.safetensors", *options) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["frames"] == 12 and facts["video_frame_rate"] == 20 and facts["size"] == [256, 256]
@@ -61,6 +74,7 @@ def test_all_options_reach_the_recipe(things, tmp_path, capsys):
         "articulation": 1.2,
         "reference": 0.1,
         "background_sound": 0.3,
+        "adapt": 0.2,
         "label": True,
         "engine": "renderer",
     }
@@ -75,6 +89,8 @@ def test_all_options_reach_the_recipe(things, tmp_path, capsys):
         (["--articulation", "9"], "from 0.6 to 1.4"),
         (["--background-sound", "loud"], "keep, drop, or a level"),
         (["--reference", "soon"], "auto, or seconds"),
+        (["--adapt", "601"], "adapt is 601"),
+        (["--adapt", "nan"], "adapt is nan"),
         (["--face", "7"], "face 7 does not exist"),
         (["--video", "nowhere.mp4"], "does not exist"),
         (["--audio", "nowhere.wav"], "does not exist"),
@@ -124,7 +140,7 @@ def test_what_is_missing_or_contradicts_is_named(capsys, options, message):
 def test_the_recipe_in_the_video_gives_the_same_frames_again(things, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(things)
     first, again = tmp_path / "first.mp4", tmp_path / "again.mp4"
-    assert run_dub(things, "-o", first, "--side-by-side", "--background-sound", 0.3, "--seed", 5) == 0
+    assert run_dub(things, "-o", first, "--side-by-side", "--background-sound", 0.3, "--adapt", 0.2, "--seed", 5) == 0
     remake = ["dub", "--recipe", str(first), "--preset", str(things / "weights")]
     assert main([*remake, "-o", str(again), "--json"]) == 0
     np.testing.assert_array_equal(decode_video(first)[0], decode_video(again)[0])

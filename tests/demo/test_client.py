@@ -77,7 +77,7 @@ def test_parameters_that_programs_use_already_keep_their_names_and_places(app):
         "head_clip crop face paste_back label",
         "/animate_video": "portrait driving relative keep_sound crop face driving_crop paste_back label",
         "/dub_video": "video speech text voice speed length articulation background keep_pauses face reference "
-        "steps guidance seed solver label",
+        "steps guidance seed solver label adapt",
         "/apply_motion": "portrait motion sound crop face paste_back label",
         "/compare": "portrait speech kind second_portrait yaw pitch roll steps guidance seed crop",
         "/detect_faces": "portrait",

@@ -60,6 +60,16 @@ def test_everything_asked_for_reaches_the_run(job, request_, inputs):
     assert gpu_seconds(job) < gpu_seconds(replace(job, speech=replace(job.speech, waveform=np.zeros(160_000))))
 
 
+def test_adapting_is_told_of_and_can_be_stopped(host, job, folder):
+    adapting = replace(job, options=replace(job.options, adapt=0.4))
+    assert gpu_seconds(adapting) > gpu_seconds(job)
+    seen = []
+    for event in run_clip(adapting, make_renderer(host), folder(), {}, should_stop=lambda: len(seen) > 12):
+        seen.append(event)
+    told = [(event.looking, event.adapting) for event in seen if isinstance(event, Progress)]
+    assert told[0] == (True, False) and told[-1] == (False, True) and isinstance(seen[-1], Stopped)
+
+
 def test_a_stop_while_the_clip_is_looked_at_makes_nothing(host, job, folder):
     seen = []
     place = folder()
@@ -91,6 +101,7 @@ def test_what_cannot_be_dubbed_is_said_before_or_in_the_run(pipeline, host, requ
         ({"text": "Hello"}, "give one of them"),
         ({"articulation": 3}, "articulation"),
         ({"background": 150}, "background"),
+        ({"adapt": 121}, "adapt"),
         ({"length": "both"}, "length"),
     ],
 )

@@ -87,7 +87,7 @@ def test_every_option_with_a_flag_is_one_of_the_command_line():
         head=50, mouth=80, brows=50, smile=20, blinks=20, style_clip="d.mp4",
     )  # fmt: skip
     driven = ClipRequest("p.png", "c.mp4", True, True, "none", 0, "1,2,99", True, True, 1)
-    dubbed = DubRequest("v.mp4", "s.wav", None, "heart", 1, "video", 1.2, 30, True, 1, 0.5, 4, 2, 1, "euler", True)
+    dubbed = DubRequest("v.mp4", "s.wav", None, "heart", 1, "video", 1.2, 30, True, 1, 0.5, 4, 2, 1, "euler", True, 60)
     spoken = SpeechRequest("p.png", text="Good morning!", voice=VOICES[-1], speed=1.5)
     assert {"--text", "--voice", "--speed"} <= set(shlex.split(cli_snippet(spoken, "tiny").replace("\\\n", " ")))
     of_text = {"--text", "--voice", "--speed"}  # in the place of speech

@@ -81,6 +81,7 @@ def test_words_escape_and_read_well():
     assert sentence("picture x is no picture; save it") == "Picture x is no picture; save it."
     assert "<script>" not in status("<script>") and "aria-valuenow='50'" in status("x", 0.5)
     assert progress_words(50, 100, 4.0) == "Drawing 2.0 of 4.0 s, 50 %, about 4 s left"
+    assert progress_words(30, 60, 5.0, adapting=True) == "Adapting to the clip, 50 %, about 5 s left"
 
 
 REPORT = {

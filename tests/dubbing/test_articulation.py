@@ -1,72 +1,163 @@
-"""Lips open as the person's do; closures stay closed whatever the person's way is."""
+"""Lips move as the person's do; closures stay closed and pauses at rest whatever the person's way is."""
 
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
-from imtalker.dubbing.articulation import FURTHEST, LEAST_GAP, WHOLE, Articulation, opened_difference, own_articulation
-from imtalker.dubbing.mouth_space import lip_gap, mouth_space, parted_lips
+import imtalker.dubbing.own_articulation as learning
+from imtalker.dubbing.articulation import Articulation, with_context
+from imtalker.dubbing.lips import SpokenWindow
+from imtalker.dubbing.mouth_space import lip_gap, mouth_space, mouth_width_direction, parted_lips
+from imtalker.dubbing.own_articulation import own_articulation
+from imtalker.dubbing.own_mouth import OwnMouth, SeenMouths, Spread, opening_and_width
 from imtalker.dubbing.references import References
+from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
+from tests.support.standin import small_pipeline
 
 REST = References(0, np.zeros(32, np.float32), np.zeros((64, 2)), np.zeros(23))
+LOUD = np.tile(np.array([0.1, -0.1], np.float32), 80_000)  # ten seconds without a pause
+NUMBERS = np.random.default_rng(0)
 
 
-def mouths(gaps: np.ndarray) -> torch.Tensor:
-    """Motion (T, 32) whose lips are ``gaps`` cm apart."""
+def mouths(gaps: np.ndarray, widths: np.ndarray | float = 0.0) -> torch.Tensor:
+    """Motion (T, 32) whose lips are ``gaps`` cm apart, and wider by ``widths``."""
     motion = torch.zeros(len(gaps), 32)
-    motion[:, 8:31] = torch.from_numpy(np.stack([parted_lips(float(gap)) for gap in gaps]))
-    return motion
+    wide = mouth_width_direction() * mouth_space().deviation ** 2
+    wide = wide - parted_lips(float(wide @ mouth_space().gap))
+    wide /= wide @ mouth_width_direction()
+    expression = np.stack([parted_lips(float(gap)) for gap in gaps])
+    motion[:, EXPRESSION_CHANNELS] = torch.from_numpy(expression + np.multiply.outer(widths * np.ones(len(gaps)), wide))
+    return motion.float()
 
 
-def applied(way: Articulation, motion: torch.Tensor) -> torch.Tensor:
-    return torch.cat(list(way.apply(iter([motion[None]]), REST)), 1)[0]
+def spoken(motion: torch.Tensor, closing: np.ndarray | None = None) -> SpokenWindow:
+    """With features of which the last two are the log-odds of a closure and of silence."""
+    heard = torch.full((len(motion), 6), -8.0)
+    if closing is not None:
+        heard[torch.from_numpy(closing), 4] = 8.0
+    return SpokenWindow(motion, heard)
+
+
+def applied(way: Articulation, window: SpokenWindow, sound: np.ndarray = LOUD, step: int = 1000) -> torch.Tensor:
+    parts = (SpokenWindow(*(part[i : i + step] for part in window)) for i in range(0, len(window.motion), step))
+    return torch.cat(list(way.apply(parts, REST, sound)), 1)[0]
+
+
+class Heard(NamedTuple):
+    """A clip in which the person speaks, and what is generated for its sound."""
+
+    seen: SeenMouths
+    generated: SpokenWindow
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    """Eight seconds; the person opens twice as far, is narrower, and her picture is 0.12 s late."""
+    steps = np.convolve(NUMBERS.normal(size=204), np.ones(5) / 2, "valid")[:, None]
+    other = np.convolve(NUMBERS.normal(size=204), np.ones(5) / 5, "valid")[:, None]
+    track = np.concatenate([0.15 * steps + 0.4, 0.1 * other], 1)
+    late = np.concatenate([np.repeat(track[:1], 3, 0), track[:-3]])
+    own = mouths(2 * late[:, 0], late[:, 1] - 0.5)
+    return Heard(SeenMouths(np.arange(len(own)) / 25, own.numpy()), spoken(mouths(track[:, 0], track[:, 1])))
+
+
+def learned(heard: Heard, monkeypatch, seen: SeenMouths | None = None, fitted: bool = False) -> Articulation:
+    """From the clip and its sound, for which the generator gives what is given."""
+    monkeypatch.setattr(learning, "_spoken", lambda *_: heard.generated)
+    return own_articulation(small_pipeline(), seen or heard.seen, LOUD, LOUD, REST, None, fitted)
 
 
 def test_as_generated_is_untouched():
     motion = torch.randn(6, 32)
-    torch.testing.assert_close(applied(Articulation(), motion), motion)
-
-
-def test_closed_lips_stay_closed_and_open_ones_follow_the_person():
-    gaps = np.array([-0.02, 0.0, 0.05, WHOLE, 0.8])
-    opened = applied(Articulation(opened=parted_lips(0.5)), mouths(gaps))
-    new = lip_gap(opened).numpy()
-    np.testing.assert_allclose(new[:2], gaps[:2], atol=1e-5)
-    assert 0.05 < new[2] < 0.3
-    np.testing.assert_allclose(new[3:], gaps[3:] + 0.5, atol=0.06)  # but for what lies above the nose
-    assert (np.diff(new) > 0).all()
-    np.testing.assert_array_equal(opened[:, :8], mouths(gaps)[:, :8])
+    torch.testing.assert_close(applied(Articulation(), spoken(motion)), motion)
 
 
 def test_a_factor_scales_about_closed_lips():
     gaps = np.array([0.0, 0.2, 0.6])
-    new = lip_gap(applied(Articulation(1.3), mouths(gaps)))
+    new = lip_gap(applied(Articulation(1.3), spoken(mouths(gaps))))
     np.testing.assert_allclose(new, 1.3 * gaps, atol=0.03)
 
 
-def test_a_person_who_opens_further_does_so_in_the_result():
-    generated = mouths(np.concatenate([np.zeros(40), np.full(160, 0.4)]))
-    seen = mouths(np.concatenate([np.zeros(20), np.full(180, 0.9)]))
-    difference = opened_difference(seen, generated)
-    assert float(difference @ mouth_space().gap) == pytest.approx(0.5, rel=0.1)
-    np.testing.assert_array_equal(opened_difference(generated[:40], generated), 0)  # never open: nothing is known
-    few = opened_difference(seen[20:22], generated)
-    assert 0 < float(few @ mouth_space().gap) < 0.2
+def test_lips_get_to_where_the_persons_are_and_move_as_far(heard, monkeypatch):
+    way = learned(heard, monkeypatch)
+    assert way.own is not None and way.fit is None
+    result = opening_and_width(applied(way, heard.generated))
+    own = opening_and_width(torch.from_numpy(heard.seen.motion))
+    np.testing.assert_allclose(result.mean(0), own.mean(0), atol=0.08)
+    np.testing.assert_allclose(result.std(0) / own.std(0), 1, atol=0.25)
+    generated = opening_and_width(heard.generated.motion)
+    assert all(np.corrcoef(result[:, i], generated[:, i])[0, 1] > 0.98 for i in (0, 1))
 
 
-def test_what_cannot_be_is_not_believed():
-    wild = torch.zeros(100, 32)
-    wild[:, 8:31] = 100 * torch.from_numpy(mouth_space().deviation * np.sign(mouth_space().gap))
-    difference = opened_difference(wild, mouths(np.full(100, 0.4)))
-    assert (np.abs(difference) <= FURTHEST * mouth_space().deviation + 1e-6).all()
-    narrow = opened_difference(mouths(np.full(100, 0.15)), mouths(np.full(100, 1.5)))
-    assert float(narrow @ mouth_space().gap) == pytest.approx(LEAST_GAP, abs=1e-4)
+def test_what_is_drawn_of_a_person_is_the_persons_mouth_at_every_opening(heard):
+    own = OwnMouth.of(heard.seen.motion)
+    numbers = own.spread.standard(opening_and_width(torch.from_numpy(heard.seen.motion)))
+    again = own.lips(numbers, torch.from_numpy(heard.seen.motion))
+    np.testing.assert_allclose(lip_gap(again), lip_gap(torch.from_numpy(heard.seen.motion)), atol=0.02)
+    far = own.lips(np.full((1, 2), 100.0), torch.zeros(1, 32))
+    nearer = own.lips(np.full((1, 2), 3.0), torch.zeros(1, 32))
+    torch.testing.assert_close(far, nearer)  # nobody has seen that
 
 
-@pytest.mark.parametrize("waveform", [None, np.zeros(32_000, np.float32), np.ones(8000, np.float32)])
-def test_a_clip_that_says_nothing_tells_nothing(waveform):
-    motion = mouths(np.linspace(0, 1, 50)).numpy()
-    nothing = own_articulation(SimpleNamespace(), waveform, motion, REST, None)  # pyright: ignore[reportArgumentType]
-    assert nothing.factor == 1 and not nothing.opened.any()
+def test_closures_close_and_pauses_rest(heard, monkeypatch):
+    way = learned(heard, monkeypatch)
+    readout = torch.zeros(32, 4)
+    readout[EXPRESSION_CHANNELS, 0] = torch.from_numpy(mouth_space().gap)
+    closing = np.zeros(len(heard.generated.motion), bool)
+    closing[40::25] = True
+    hears = Articulation(own=way.own, generated=way.generated, amount=way.amount, readout=readout)
+    new = lip_gap(applied(hears, spoken(heard.generated.motion, closing))).numpy()
+    assert new[closing].max() < 0.05 < 0.25 < new[10:35].min()
+    shut = heard.generated.motion.clone()
+    shut[60:64] = mouths(np.zeros(4))
+    deaf = Articulation(own=way.own, generated=way.generated)
+    kept = lip_gap(applied(deaf, spoken(shut))).numpy()  # nothing hears closures: what is generated shut stays so
+    assert np.abs(kept[60:64]).max() < 0.02
+    sound = LOUD.copy()
+    sound[32_000:64_000] = 0
+    resting = applied(deaf, spoken(shut), sound)
+    torch.testing.assert_close(resting[60:85], shut[60:85], atol=1e-3, rtol=0)
+
+
+def test_windows_give_what_the_whole_gives(heard, monkeypatch):
+    way = learned(heard, monkeypatch, fitted=True)
+    whole = applied(way, heard.generated)
+    for step in (50, 7):
+        torch.testing.assert_close(applied(way, heard.generated, step=step), whole, atol=1e-5, rtol=0)
+    short = SpokenWindow(*(part[:3] for part in heard.generated))
+    window, around = next(with_context(iter([short]), 5))
+    assert len(window.motion) == 3 and len(around.motion) == 13
+    torch.testing.assert_close(around.motion[:6], short.motion[:1].expand(6, -1))
+
+
+@pytest.mark.parametrize("frames", [0, 5])
+def test_too_little_tells_nothing(heard, monkeypatch, frames):
+    few = SeenMouths(heard.seen.seconds[:frames], heard.seen.motion[:frames])
+    assert learned(heard, monkeypatch, few).own is None
+    still = SeenMouths(heard.seen.seconds, np.repeat(heard.seen.motion[:1], len(heard.seen.motion), 0))
+    assert learned(heard, monkeypatch, still).own is None
+
+
+@pytest.mark.parametrize("sound", [None, np.zeros(160_000, np.float32), LOUD[:8000]])
+def test_without_the_persons_sound_the_new_speech_is_taken_as_it_is_generated(heard, monkeypatch, sound):
+    asked = []
+    monkeypatch.setattr(
+        learning, "_spoken", lambda pipeline, waveform, *_: (asked.append(waveform), heard.generated)[1]
+    )
+    way = own_articulation(small_pipeline(), heard.seen, sound, LOUD, REST, None, True)
+    assert way.own is not None and way.fit is None
+    assert [len(waveform) for waveform in asked] == [128_000]
+
+
+def test_with_somebody_elses_sound_nothing_is_fitted(heard, monkeypatch):
+    track = np.convolve(np.random.default_rng(9).normal(size=204), np.ones(5) / 5, "valid")
+    other = Heard(heard.seen, spoken(mouths(0.15 * track + 0.4, 0.1 * track[::-1])))
+    assert learned(other, monkeypatch, fitted=True).fit is None
+
+
+def test_deviations_found_in_few_frames_are_drawn_towards_what_is_believed():
+    found, belief = Spread(np.zeros(2), np.ones(2)), Spread(np.ones(2), np.full(2, 3.0))
+    few, many = found.doubted(10, belief), found.doubted(100_000, belief)
+    assert (few.deviation > 2.5).all() and (many.deviation < 1.01).all() and (few.mean == 0).all()

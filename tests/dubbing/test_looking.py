@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imtalker.dubbing.clip import DubClip
-from imtalker.dubbing.looking import Look, Looked, look
+from imtalker.dubbing.looking import LOOKING, Look, Looked, look
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.timing import make_plan
 from imtalker.errors import InputError, NoFaceError
@@ -35,19 +35,19 @@ def looked(pipeline, path, seconds: float = 1.0, **options) -> tuple[Look, list[
 
 def test_glances_are_spread_over_the_clip_and_every_frame_of_a_short_one_is_seen(pipeline, tmp_path):
     found, steps = looked(pipeline, talking_clip(tmp_path / "short.mp4", 5))
-    assert len(found.glances) == 5 and found.seconds == (0, 0.2)
-    assert steps[-1] == (5, 5) and [step.done for step in steps] == sorted(step.done for step in steps)
+    assert len(found.seen.motion) == 5 and (found.seen.seconds[0], found.until) == (0, 0.2)
+    assert steps[-1] == (5, 5, LOOKING) and [step.done for step in steps] == sorted(step.done for step in steps)
     found, _ = looked(pipeline, talking_clip(tmp_path / "long.mp4", 60))
-    assert len(found.glances) == 30  # one in two
+    assert len(found.seen.motion) == 30  # one in two
     found, _ = looked(pipeline, talking_clip(tmp_path / "still.mp4", 1))
-    assert len(found.glances) == 1 and found.references.neutral == 0 and found.references.rest
+    assert len(found.seen.motion) == 1 and found.references.neutral == 0 and found.references.rest
 
 
 def test_a_face_that_comes_late_is_waited_for(pipeline, tmp_path, monkeypatch):
     monkeypatch.setattr("imtalker.dubbing.looking.LOOK_SECONDS", 0.4)
     path = talking_clip(tmp_path / "v.mp4", 60, picture=lambda i: EMPTY if i < 30 else draw_face(DrawnFace(gap=2.0)))
     found, steps = looked(pipeline, path, 2.4)
-    assert found.seconds[0] == 30 / 25 and found.seconds[1] < 1.8
+    assert found.seen.seconds[0] == 30 / 25 and found.until < 1.8
     assert found.references.neutral >= 30 and steps[-1].done < 60
     with pytest.raises(NoFaceError, match=r"no face was found in the first 0\.8 s"):
         looked(pipeline, path, 0.8)
@@ -58,7 +58,7 @@ def test_the_reference_may_lie_anywhere_in_the_clip(pipeline, tmp_path, monkeypa
     path = talking_clip(tmp_path / "v.mp4", 40, picture=lambda i: EMPTY if i == 33 else draw_face(DrawnFace(gap=2.0)))
     for seconds, frame in ((0.16, 4), (0.2, 5), (1.4, 35)):
         found, _ = looked(pipeline, path, reference=seconds)
-        assert found.references.neutral == frame and found.seconds == (0.0, 0.4)
+        assert found.references.neutral == frame and (found.seen.seconds[0], found.until) == (0.0, 0.4)
     for seconds in (33 / 25, 3.0):
         with pytest.raises(InputError, match="reference time"):
             looked(pipeline, path, reference=seconds)

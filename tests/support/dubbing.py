@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from imtalker.dubbing.covering import NUMBERS
 from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.mouth_space import mouth_space
@@ -45,6 +46,8 @@ def track_of(length: int, **columns: Any) -> FaceTrack:
         "opening": np.zeros(length),
         "lids": np.ones(length),
         "motion": np.zeros((length, 32), np.float32),
+        "look": np.zeros((length, NUMBERS), np.float32),
+        "covered": np.zeros(length, bool),
     }
     return FaceTrack(**(flat | columns))
 

@@ -13,7 +13,7 @@ from imtalker.demo.page.speech_panel import RECORDING, SpeechPanel
 from imtalker.demo.page.theme import DUB_CONSENT
 from imtalker.demo.page.widgets import QUICK, clip_input, one_click, slider, switch
 from imtalker.demo.runs.common_options import LABEL
-from imtalker.demo.runs.dub_request import ARTICULATION, BACKGROUND, DUBBED, KEEP_PAUSES, LENGTH, DubRequest
+from imtalker.demo.runs.dub_request import ADAPT, ARTICULATION, BACKGROUND, DUBBED, KEEP_PAUSES, LENGTH, DubRequest
 from imtalker.demo.runs.options import abilities
 from imtalker.demo.runs.samples import pairs
 from imtalker.demo.service import Service
@@ -54,12 +54,13 @@ class DubTab:
                     self.articulation = slider(ARTICULATION, 1.0, visible=False)
                     self.background = slider(BACKGROUND, 0)
                     self.keep_pauses = switch(KEEP_PAUSES, False)
+                    self.adapt = slider(ADAPT, 0)
                 self.sampling = SamplingPanel(expected.sampling)
                 self.label = switch(LABEL, True)
             self.run = RunColumn(service, around, "dub", DUB, {"video": self.clip, "speech": self.said.speech})
         self.own.change(lambda own: gr.Slider(visible=not own), self.own, self.articulation, **QUICK)
         sampling = [self.sampling.steps, self.sampling.guidance, self.sampling.seed, self.sampling.solver]
-        mouth = [self.length, self.own, self.articulation, self.background, self.keep_pauses]
+        mouth = [self.length, self.own, self.articulation, self.background, self.keep_pauses, self.adapt]
         inputs = [self.clip, self.preview.state, *self.said.inputs, *mouth, *sampling, self.label]
         filled = [
             (button, {self.clip: str(clip), self.said.choice: RECORDING, self.said.speech: str(sound)})
@@ -74,6 +75,7 @@ class DubTab:
             articulation=None if data[self.own] else data[self.articulation],
             background=data[self.background],
             keep_pauses=data[self.keep_pauses],
+            adapt=data[self.adapt],
             face=self.preview.face(data[self.preview.state], data[self.clip]),
             steps=data[self.sampling.steps],
             guidance=data[self.sampling.guidance],

@@ -145,7 +145,7 @@ class ResultPanel:
         if isinstance(event, Finished):
             yield self._finished(event, request, address)
         elif isinstance(event, Progress):
-            words = progress_words(event.done, event.total, event.seconds, event.fps, event.looking)
+            words = progress_words(event.done, event.total, event.seconds, event.fps, event.looking, event.adapting)
             line = {None: status(words, event.done / max(event.total, 1))}
             if not event.pieces:
                 yield line

@@ -120,10 +120,16 @@ def waiting_words(place: int, seconds: float | None) -> str:
     return f"{words}, about {_rough(seconds)}"
 
 
-def progress_words(done: int, total: int, seconds: float, fps: float = FRAME_RATE, looking: bool = False) -> str:
-    """How far the drawing is: "Drawing 2.4 of 6.0 s, 40 %, about 5 s left"; before it, the looking at a clip."""
+def progress_words(
+    done: int, total: int, seconds: float, fps: float = FRAME_RATE, looking: bool = False, adapting: bool = False
+) -> str:
+    """How far the drawing is: "Drawing 2.4 of 6.0 s, 40 %, about 5 s left"; before it, the looking at a clip and the
+    adapting to it."""
+    percent = f"{100 * done // max(total, 1)} %"
     what = "Looking at the clip," if looking else "Drawing"
-    words = f"{what} {done / fps:.1f} of {total / fps:.1f} s, {100 * done // max(total, 1)} %"
+    words = f"{what} {done / fps:.1f} of {total / fps:.1f} s, {percent}"
+    if adapting:
+        words = f"Adapting to the clip, {percent}"
     if 0 < done < total and seconds > 1 and not looking:
         words += f", about {_rough(seconds / done * (total - done))} left"
     return words

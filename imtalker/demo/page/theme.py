@@ -102,8 +102,8 @@ ABOUT = """
 * One face, facing the camera, evenly lit and at least 256 pixels large works best. Drawings, statues and paintings
   work too: if no face is found, click on it in the preview.
 * The result is a square at 25 frames per second, or the whole picture with the square put back into it.
-* A dubbed clip keeps its size, frame rate and all but the lower face. Where no face is seen, or the head is turned
-  beyond 30 degrees, the original stays.
+* A dubbed clip keeps its size, frame rate and all but the lower face. Where no face is seen, the head is turned
+  beyond 30 degrees, or a hand is before the mouth, the original stays.
 * Speech of {min_seconds} to {max_seconds} s. The lips were trained on English; other languages work less exactly.
 * Hands before the face, glasses with reflections, strong profile views and very wide smiles are hard. The neck,
   shoulders and background hardly move.

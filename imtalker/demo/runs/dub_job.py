@@ -15,6 +15,7 @@ from imtalker.demo.runs.job import Looked
 from imtalker.demo.runs.jobs import sampling_options, speech_of
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.dub import check_can_dub, dub_in_steps, dubbed_sound, original_beside, plan_of
+from imtalker.dubbing.looking import ADAPTING
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.timing import Plan
 from imtalker.errors import InputError
@@ -62,14 +63,15 @@ class DubJob:
 
     @property
     def gpu_seconds(self) -> float:
-        return self.total / FRAMES_PER_SECOND
+        return self.total / FRAMES_PER_SECOND + self.options.adapt
 
     def start(self, pipeline: TalkingHeadPipeline, timings: Timings) -> Generator[Looked, None, Animation]:
         """The look at the clip; see ``Job.start``."""
         steps = dub_in_steps(pipeline, self.clip, self.speech, self.options, self.sampling, timings=timings)
         while True:
             try:
-                yield Looked(*next(steps))
+                done, total, doing = next(steps)
+                yield Looked(done, total, doing == ADAPTING)
             except StopIteration as end:
                 return end.value
 
@@ -108,6 +110,7 @@ def make_dub_job(request: DubRequest, pipeline: TalkingHeadPipeline, max_seconds
         articulation="own" if request.articulation is None else request.articulation,
         reference=request.reference,
         background_sound=request.background / 100,
+        adapt=request.adapt,
         label=request.label,
     )
     sampling = sampling_options(request, pipeline.preset.sampling)

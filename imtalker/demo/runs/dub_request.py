@@ -17,8 +17,10 @@ from imtalker.demo.runs.common_options import (
     one_of_speech_and_text,
 )
 from imtalker.demo.runs.options import NAMED_MOUTH, Option, Request
-from imtalker.dubbing.options import ARTICULATION_RANGE
+from imtalker.dubbing.options import ADAPT_SECONDS, ARTICULATION_RANGE
 from imtalker.speech.text import DEFAULT_VOICE
+
+OFFERED_ADAPT = ADAPT_SECONDS.narrowed(most=120)  # others wait meanwhile
 
 DUBBED = Option(
     "clip whose person gets new lips; its pictures, size and frame rate are kept.",
@@ -59,6 +61,14 @@ KEEP_PAUSES = Option(
     "Where the speech is silent for over 0.6 s",
     flag="--keep-pauses",
 )
+ADAPT = Option(
+    f"seconds, 0 to {OFFERED_ADAPT.most:g}, about, spent on getting to know this video first; 0: none.",
+    label="Adapt to the clip, s",
+    info="Rest frames in more poses, the person's own way of speaking; 60 is worth it, 0 starts at once",
+    limits=OFFERED_ADAPT,
+    step=5,
+    flag="--adapt",
+)
 WHO = Option(
     "whose lips, 0 the largest face; needed where several people of similar size are seen.",
     label="Whose lips",
@@ -97,6 +107,7 @@ class DubRequest(Request):
     seed: int | None = SEED.field(None)
     solver: str | None = SOLVER.field(None)
     label: bool = LABEL.field(False)
+    adapt: float = ADAPT.field(0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,10 +17,11 @@ from imtalker.pipeline.timing import Timings
 
 @dataclass(frozen=True)
 class Looked:
-    """How much of a clip has been looked at, before anything is drawn."""
+    """How much has been done before anything is drawn."""
 
-    done: int  # frames
+    done: int  # frames of the clip, or parts of the adapting
     total: int
+    adapting: bool = False  # to the clip, after it has been looked at
 
 
 class Finishing(Protocol):

@@ -49,6 +49,7 @@ class Progress:
     seconds: float  # since the start, or since the clip has been looked at
     fps: float = FRAME_RATE
     looking: bool = False  # at a clip; nothing is drawn yet
+    adapting: bool = False  # to the clip that has been looked at; ``done`` and ``total`` are parts of it, not frames
     pieces: tuple[Path, ...] = ()  # newly complete; they stay as long as the folder
 
 
@@ -106,7 +107,7 @@ def run_clip(
             stack.callback(segments.close)
             dropped.callback(shutil.rmtree, pieces_folder, ignore_errors=True)
         stack.callback(_close, parts)
-        first, looked = None, 0.0
+        first, looked, seen = None, 0.0, 0.0  # seconds until drawing, and until adapting, began
         for part in parts:
             if isinstance(part, Failure):
                 raise InputError(part.message)
@@ -116,8 +117,11 @@ def run_clip(
             if should_stop():
                 yield Stopped()
                 return
+            if not part.adapting:
+                seen = timings.total
             looked = timings.total
-            yield Progress(part.done, part.total, looked, fps, looking=True)
+            passed = looked - seen if part.adapting else looked
+            yield Progress(part.done, part.total, passed, fps, looking=not part.adapting, adapting=part.adapting)
         if first is None:
             raise InputError("nothing came out of the run; try again")
         received = _Received(first, parts, should_stop)

@@ -5,6 +5,7 @@ reference may stay. What stays is sampled from the reference's own picture at fu
 the patch's.
 """
 
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from imtalker.dubbing.blending import FEATHER_CM
 from imtalker.dubbing.completion.alignment import INNER_LIPS, OUTER_LIPS, Reference, alignment, looked_up
 from imtalker.dubbing.completion.conditions import motion_numbers
 from imtalker.dubbing.completion.config import CompletionConfig
+from imtalker.dubbing.completion.fine_tuning import fine_tuned
 from imtalker.dubbing.completion.mouth_patch import (
     PATCH_CM,
     apply,
@@ -32,6 +34,7 @@ from imtalker.dubbing.completion.mouth_patch import (
     taken_over,
 )
 from imtalker.dubbing.completion.network import CompletionNetwork
+from imtalker.dubbing.completion.network_input import NetworkInput
 from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.lips import onto_clip
 from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
@@ -75,6 +78,7 @@ class CompletionEngine:
         self._like = next(network.parameters())
         self._known: WeakKeyDictionary[RestFrame | OpenFrame, Reference] = WeakKeyDictionary()
         self._workers = ThreadPoolExecutor(WORKERS, "completion")  # OpenCV lets others run beside it
+        self._basis = basis
         self._painter = None if basis is None else MouthPainter(basis, self._like.device)
 
     @classmethod
@@ -87,8 +91,7 @@ class CompletionEngine:
             WeightsError: missing or damaged file.
         """
         network, _, _ = load_module(path, CompletionConfig, CompletionNetwork)
-        network = network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        return cls(network, basis)
+        return cls(_placed(network.to(device)), basis)
 
     @torch.inference_mode()
     def draw(
@@ -99,9 +102,51 @@ class CompletionEngine:
         Raises:
             InputError: there is no frame with the mouth at rest to draw from.
         """
-        if not references.rest:
-            raise InputError("completing a mouth needs a frame of the clip that shows it at rest; take another clip")
-        shares = soft_choice(rest_distances(landmarks, references))
+
+        def patch(row: int) -> np.ndarray:
+            return cut_patch(frames[row], landmarks.to_image[row], landmarks.turn[row], self._side)
+
+        shares = soft_choice(rest_distances(landmarks, _with_rest(references)))
+        jobs = self._jobs(patch, shares, landmarks, motion, references)
+        patches = list(self._workers.map(_finished, frames, jobs, self._layers(jobs, landmarks, motion)))
+        if self._painter is not None:
+            self._paint_insides(patches, self._painter, shares, landmarks, motion, references)
+        return patches
+
+    @property
+    def patch_size(self) -> int:
+        """Side of the patches, pixels."""
+        return self._side
+
+    def tuned(
+        self, patches: np.ndarray, landmarks: FaceTrack, references: References, steps: int
+    ) -> Generator[int, None, "CompletionEngine"]:
+        """An engine whose network has gone on learning for some steps from a person's own mouths; see ``fine_tuned``.
+
+        This engine and its network stay as they are. Yields the steps done.
+
+        Args:
+            patches: ``(n, S, S, 3)`` uint8 as ``cut_patch`` gives them.
+            landmarks: n rows; the motion in it is what the mouths do.
+            references: see ``draw``.
+        """
+        motion = torch.from_numpy(landmarks.motion)
+        shares = soft_choice(rest_distances(landmarks, _with_rest(references)))
+        examples = self._input(
+            self._jobs(patches.__getitem__, shares, landmarks, motion, references), landmarks, motion
+        )
+        network = yield from fine_tuned(self._network, examples, steps)
+        return CompletionEngine(_placed(network.to(self._like)), self._basis)
+
+    def _jobs(
+        self,
+        patch: Callable[[int], np.ndarray],
+        shares: np.ndarray,
+        landmarks: FaceTrack,
+        motion: Tensor,
+        references: References,
+    ) -> list[_Job]:
+        """What is known of every row before the network has seen it; ``patch`` cuts it from its frame."""
         rest = {i: self._prepared(references.rest[i], references.rest_motion[i]) for i in np.flatnonzero(shares.any(0))}
         asked = {i: reference.asked(motion, landmarks.turn) for i, reference in rest.items()}
         opened = next(iter(rest.values()))
@@ -110,13 +155,9 @@ class CompletionEngine:
 
         def job(row: int) -> _Job:
             sources = [(shares[row, i], rest[i], asked[i][row]) for i in np.flatnonzero(shares[row])]
-            return self._job(frames[row], landmarks.to_image[row], landmarks.turn[row], sources, opened)
+            return self._job(patch(row), landmarks.to_image[row], landmarks.turn[row], sources, opened)
 
-        jobs = list(self._workers.map(job, range(len(frames))))
-        patches = list(self._workers.map(_finished, frames, jobs, self._layers(jobs, landmarks, motion)))
-        if self._painter is not None:
-            self._paint_insides(patches, self._painter, shares, landmarks, motion, references)
-        return patches
+        return list(self._workers.map(job, range(len(landmarks))))
 
     def _paint_insides(
         self,
@@ -149,7 +190,7 @@ class CompletionEngine:
 
     def _job(
         self,
-        frame: np.ndarray,
+        source: np.ndarray,
         to_image: np.ndarray,
         turn: np.ndarray,
         rest: list[tuple[float, Reference, np.ndarray]],
@@ -164,7 +205,7 @@ class CompletionEngine:
         second = looked_up(opened.patch, open_map)
         place = patch_to_image(to_image, turn, side)
         return _Job(
-            source=cut_patch(frame, to_image, turn, side),
+            source=source,
             hidden=hidden_part(turn, side),
             opening=opening_map(wanted[INNER_LIPS], side),
             lips=lips_map(wanted[OUTER_LIPS], side),
@@ -174,24 +215,44 @@ class CompletionEngine:
             lower=apply(place, wanted).astype(np.float32),
         )
 
+    def _input(self, jobs: list[_Job], landmarks: FaceTrack, motion: Tensor) -> NetworkInput:
+        """What the network gets to see. Lips are kept from the first reference where their inside is painted."""
+        like = self._like
+        offsets, pose = motion_numbers(motion, landmarks.yaw, landmarks.pitch)
+        hidden, opening, lips = (
+            torch.from_numpy(np.stack([getattr(job, name) for job in jobs]).astype(np.float32)).to(like)[:, None]
+            for name in ("hidden", "opening", "lips")
+        )
+        return NetworkInput(
+            source=to_tensor(np.stack([job.source for job in jobs]), like),
+            hidden=hidden,
+            opening=opening,
+            offsets=offsets.to(like),
+            pose=pose.to(like),
+            references=torch.stack([to_tensor(job.references, like) for job in jobs]),
+            lips=torch.zeros_like(lips) if self._painter is None else lips,
+        )
+
     def _layers(self, jobs: list[_Job], landmarks: FaceTrack, motion: Tensor) -> list[np.ndarray]:
         """Per frame ``(S, S, 3 + R)`` float32: drawn colour times its share, and change of the references' colour,
         0..255; of each reference its share."""
-        like = self._like
-        offsets, pose = motion_numbers(motion, landmarks.yaw, landmarks.pitch)
-        maps = [
-            torch.from_numpy(np.stack([getattr(job, name) for job in jobs]).astype(np.float32)).to(like)[:, None]
-            for name in ("hidden", "opening")
-        ]
-        references = torch.stack([to_tensor(job.references, like) for job in jobs])
-        source = to_tensor(np.stack([job.source for job in jobs]), like)
-        found = self._network(source, *maps, offsets.to(like), pose.to(like), references)
+        given = self._input(jobs, landmarks, motion)
+        found = given.with_lips_kept(self._network(*given.network_arguments()))
         keep = found.keep
-        if self._painter is not None:
-            lips = torch.from_numpy(np.stack([job.lips for job in jobs])).to(like)[:, None]
-            keep = torch.cat([torch.lerp(keep[:, :1], torch.ones_like(lips), lips), keep[:, 1:] * (1 - lips)], 1)
         drawn = (1 - keep.sum(1, keepdim=True)) * found.drawn.clamp(0, 1) + (keep[:, :, None] * found.tone).sum(1)
         return list(torch.cat([255 * drawn, keep], 1).float().permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def _placed(network: CompletionNetwork) -> CompletionNetwork:
+    """With its weights in the order of memory that is fastest."""
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _with_rest(references: References) -> References:
+    """Raise InputError where there is nothing to draw from."""
+    if not references.rest:
+        raise InputError("completing a mouth needs a frame of the clip that shows it at rest; take another clip")
+    return references
 
 
 def _finished(frame: np.ndarray, job: _Job, layers: np.ndarray) -> Patch:

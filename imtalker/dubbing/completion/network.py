@@ -105,16 +105,17 @@ class CompletionUNet(nn.Module):
             self.keep.bias.copy_(torch.tensor(INITIAL_KEEP).repeat_interleave(4))  # pyright: ignore[reportOptionalMemberAccess]
 
     def forward(self, latent: Tensor, maps: Tensor, motion: Tensor, references: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Complete latents.
+        """Complete latents; see ``body`` and ``finish``."""
+        return self.finish(self.body(latent, maps, motion, references))
+
+    def body(self, latent: Tensor, maps: Tensor, motion: Tensor, references: Tensor | None) -> Tensor:
+        """All but the last block: features ``(B, C, h, w)``.
 
         Args:
             latent: ``(B, z, h, w)`` of the masked patch.
             maps: ``(B, 2, h, w)`` what is hidden, and the opening between the lips.
             motion: ``(B, K, m)`` tokens.
             references: ``(B, R, z, h, w)`` latents of aligned references; None: without.
-
-        Returns:
-            The completed latent, and logits ``(B, 2, 2 h, 2 w)`` of keeping the first and the second reference.
         """
         tokens = None
         if references is not None:
@@ -125,8 +126,11 @@ class CompletionUNet(nn.Module):
         h1 = self.down1(F.avg_pool2d(h0, 2), motion, tokens)
         h2 = self.middle(F.avg_pool2d(h1, 2), motion, tokens)
         h1 = self.up1(torch.cat([F.interpolate(h2, scale_factor=2), h1], 1), motion, tokens)
-        h0 = self.up0(torch.cat([F.interpolate(h1, scale_factor=2), h0], 1), motion, tokens)
-        h0 = self.refine(h0)
+        return self.up0(torch.cat([F.interpolate(h1, scale_factor=2), h0], 1), motion, tokens)
+
+    def finish(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The completed latent, and logits ``(B, 2, 2 h, 2 w)`` of keeping the first and the second reference."""
+        h0 = self.refine(features)
         return self.leave(h0), F.pixel_shuffle(self.keep(h0), 2)
 
 
@@ -166,16 +170,35 @@ class CompletionNetwork(nn.Module):
             offsets, pose: see ``MotionTokens``.
             references: ``(B, R, 3, S, S)`` one or two aligned references, 0..1: lips closed, and mouth open.
         """
+        features = self.body(source, hidden, opening, offsets, pose, references)
+        return self.finish(features, source, hidden, references)
+
+    def body(
+        self, source: Tensor, hidden: Tensor, opening: Tensor, offsets: Tensor, pose: Tensor, references: Tensor
+    ) -> Tensor:
+        """Features ``(B, C, h, w)`` that ``finish`` makes the completion of: nearly all of the work."""
         masked = source * (1 - hidden)
         latents = self.autoencoder.encode(references.flatten(0, 1)).unflatten(0, references.shape[:2])
         maps = F.avg_pool2d(torch.cat([hidden, opening], 1), FOLD)
         tokens = self.tokens(offsets, pose)
-        latent, keep = self.unet(self.autoencoder.encode(masked), maps, tokens, latents)
+        return self.unet.body(self.autoencoder.encode(masked), maps, tokens, latents)
+
+    def finish(self, features: Tensor, source: Tensor, hidden: Tensor, references: Tensor) -> Completion:
+        """The completion, from ``body``'s features of the same frames."""
+        masked = source * (1 - hidden)
+        latent, keep = self.unet.finish(features)
         keep = keep[:, : references.shape[1]]
         choice = torch.cat([torch.zeros_like(keep[:, :1]), keep], 1).softmax(1)
         keep = F.interpolate(choice[:, 1:], source.shape[-2:], mode="bilinear", align_corners=False)
         tone = torch.stack([colour_change(masked, reference, hidden) for reference in references.unbind(1)], 1)
         return Completion(latent, self.autoencoder.decode(latent), keep, tone)
+
+    @property
+    def last_part(self) -> tuple[nn.Module, ...]:
+        """What ``finish`` consists of."""
+        unet, decoder = self.unet, self.autoencoder
+        decoding = decoder.decode_in, decoder.decode_block, decoder.decode_up, decoder.decode_fine, decoder.decode_out
+        return unet.refine, unet.leave, unet.keep, *decoding
 
 
 def colour_change(masked: Tensor, reference: Tensor, hidden: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from imtalker.dubbing.completion.config import CompletionConfig
 from imtalker.dubbing.completion.network import FOLD, NUM_LANDMARKS, Completion, CompletionNetwork
+from imtalker.renderer.picture_losses import gradient_loss, weighted_l1
 from imtalker.train import renderer_losses as losses
 from imtalker.train.renderer_objective import as_images
 
@@ -86,7 +87,7 @@ def autoencoder_terms(trainee: CompletionTrainee, batch: Mapping[str, Tensor]) -
     found = trainee.network.autoencoder.decode(trainee.network.autoencoder.encode(pictures))
     weight = torch.cat([pixel_weights(batch), torch.ones_like(hidden)])
     return {
-        "autoencoder": losses.weighted_l1(found, pictures, weight) + losses.gradient_loss(found, pictures, weight),
+        "autoencoder": weighted_l1(found, pictures, weight) + gradient_loss(found, pictures, weight),
         "reader": (trainee.reader(target) - batch["offsets"]).abs().mean(),
     }
 
@@ -111,10 +112,10 @@ def completion_terms(
     choice = torch.cat([1 - keep.sum(1, keepdim=True), keep], 1).clamp(min=1e-4)
     opening = (255 * batch["opening"]).to(torch.uint8)
     terms = {
-        "pixel": losses.weighted_l1(result, truth, weight),
-        "gradient": losses.gradient_loss(result, truth, weight),
+        "pixel": weighted_l1(result, truth, weight),
+        "gradient": gradient_loss(result, truth, weight),
         "interior": losses.interior_loss(result, truth, opening),
-        "drawn": losses.weighted_l1(completion.drawn, target, weight * hidden),
+        "drawn": weighted_l1(completion.drawn, target, weight * hidden),
         "keep": -(best * choice.log() * hidden).sum() / area,
         "latent": ((completion.latent - latent).abs() * inside).mean() / inside.mean().clamp(min=1e-6),
         "motion": (trainee.reader(result) - batch["offsets"]).abs().mean(),
