@@ -130,12 +130,28 @@ class AudioEncoderConfig:
     conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
     num_conv_pos_embeddings: int = 128
     num_conv_pos_embedding_groups: int = 16
-    lip_bands: int = 0  # tiny: mel bands of the network that hears the lips, whose LIP_CHANNELS follow the features
 
     @property
     def feature_dim(self) -> int:
         """Channels of the audio features."""
-        return self.hidden_size + (LIP_CHANNELS if self.lip_bands else 0)
+        return self.hidden_size
+
+
+@dataclass(frozen=True)
+class SpectralEncoderConfig:
+    """tiny: residual convolutions over log mel spectra, at 100, 50 and 25 Hz."""
+
+    mel_bands: int = 64
+    fine_size: int = 128  # channels at 50 Hz
+    fine_layers: int = 3
+    hidden_size: int = 224  # channels at 25 Hz, the features
+    dilations: tuple[int, ...] = (1, 1, 2, 2, 4, 4)  # of the layers at 25 Hz
+    kernel_size: int = 5
+
+    @property
+    def feature_dim(self) -> int:
+        """Channels of the audio features; the last LIP_CHANNELS say what is heard of the lips."""
+        return self.hidden_size + LIP_CHANNELS
 
 
 @dataclass(frozen=True)

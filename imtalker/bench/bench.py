@@ -19,11 +19,11 @@ from imtalker.bench.stages import (
 )
 from imtalker.bench.stopwatch import MachineLimits, Timing, describe_machine, machine_limits
 from imtalker.devices import resolve_device, resolve_precision
-from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.pipeline.talking_head import TalkingHeadPipeline, made_fast
 from imtalker.renderer import Renderer
 from imtalker.version import __version__
+from imtalker.weights.audio_encoder import build_audio_encoder
 from imtalker.weights.load import Models
 from imtalker.weights.presets import get_preset
 
@@ -109,7 +109,7 @@ def random_pipeline(preset: str, device: str, dtype: str) -> TalkingHeadPipeline
     known, where = get_preset(preset), resolve_device(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        networks = Renderer(known.renderer), MotionGenerator(known.generator), AudioEncoder(known.audio)
+        networks = Renderer(known.renderer), MotionGenerator(known.generator), build_audio_encoder(known.audio)
     for network in networks:
         network.eval().requires_grad_(False).to(where)
     renderer = made_fast(networks[0], resolve_precision(dtype, where))

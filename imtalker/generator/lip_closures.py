@@ -2,7 +2,7 @@
 
 The flow is sampled: where the sound leaves a doubt whether an m was an m or an n, lips meet in one noise and not in
 the next, and as often where no m was. So the lips start from less noise than the rest of the face, since they follow
-the sound and not chance, and what the audio encoder hears of them (``lip_hearing``) decides about closures. It moves
+the sound and not chance, and what the audio encoder hears of them decides about closures. It moves
 the lips after sampling, as ``blinks`` moves the lids, along the one direction that changes their opening and no other
 reading; in frames without a decision the motion stays as it was sampled.
 """

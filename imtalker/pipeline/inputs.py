@@ -15,7 +15,7 @@ from PIL import Image
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.errors import InputError
 from imtalker.faces.remarks import clip_remarks
-from imtalker.generator.audio_encoder import num_video_frames
+from imtalker.generator.speech_encoder import num_video_frames
 from imtalker.media.audio import MAX_SECONDS, Audio, load_clip_sound, load_waveform
 from imtalker.media.clip_framing import ClipFraming
 from imtalker.media.crop import CropBox, crop_and_resize

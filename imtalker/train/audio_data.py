@@ -7,14 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, AudioEncoderConfig
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, SpectralEncoderConfig
+from imtalker.generator.spectral_encoder import OVERHANG, SPECTRA_PER_FRAME, log_mel
+from imtalker.generator.speech_encoder import num_video_frames
 from imtalker.train.loop import LoopConfig
 from imtalker.train.music import music
-from imtalker.train.speech.augmentation import augment, change_speed, colored_noise, mask
 from imtalker.train.speech.corpus import Utterance
-from imtalker.train.speech.phonemes import INDEX, PHONEMES, SILENCE, VOICELESS, Segment, frame_labels
+from imtalker.train.speech.phonemes import INDEX, PHONEMES, SILENCE, VOICELESS, frame_labels
+from imtalker.train.speech.spectra import SILENT, at, augment_spectra, noise
 from imtalker.train.speech.visemes import MOUTH_CONTROLS, mouth_track
 from imtalker.weights.presets import TINY_AUDIO
+
+MUSIC_SECONDS = 12
+MARGIN_FRAMES = 12  # of silence before and behind an utterance
 
 # Every fifth of the 251 readers of LibriSpeech train-clean-100, by name: written out, since a rule that counts would
 # move on with every recording that cannot be aligned.
@@ -30,14 +35,13 @@ class AudioTrainingConfig:
     """Stage 2a."""
 
     corpus: str = "speech"  # folder made by speech_corpus
-    encoder: AudioEncoderConfig = TINY_AUDIO
+    encoder: SpectralEncoderConfig = TINY_AUDIO
     start_from: str | None = None  # audio_encoder.safetensors to begin with
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=2500, learning_rate=1e-3, warmup_steps=100, weight_decay=0.01)
+        default_factory=lambda: LoopConfig(steps=8000, learning_rate=4e-3, warmup_steps=100, weight_decay=0.05)
     )
-    batch_size: int = 16
-    seconds: tuple[float, float] = (2.0, 6.0)  # range of the length of training pieces
-    head_steps: int = 0  # first steps that train the heads alone: for an encoder that starts from trained weights
+    batch_size: int = 12
+    seconds: tuple[float, float] = (3.0, 6.0)  # range of the length of training pieces
     # voices never trained on
     holdout_voices: tuple[str, ...] = (
         "flite:rms", "librivox:1", "libri3:27", "libri251:27", "digits:theo", "digits:nicolas",
@@ -62,8 +66,8 @@ class AudioTrainingConfig:
     music: float = 0.15  # with music beneath
     no_speech: float = 0.08  # pieces of music or noise alone: the mouth rests
     augmentation: float = 1.0  # strength, 0..1
-    masks: int = 0  # pieces of time, and bands of frequency, that are taken out of the sound at most
-    dropout: float = 0.0  # inside the encoder and before the heads
+    music_pieces: int = 80  # of MUSIC_SECONDS, made once
+    dropout: float = 0.1  # inside the encoder and before the heads
     teacher: str | None = None  # posteriors made by imtalker.train.teacher
     teacher_weight: float = 0.7  # of the teacher's posteriors against the aligned phonemes, 0..1
 
@@ -92,33 +96,25 @@ def normalise(waveform: np.ndarray) -> np.ndarray:
     return ((waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)).astype(np.float32)
 
 
-def resample_posteriors(heard: np.ndarray, start: float, factor: float, frames: int) -> np.ndarray:
-    """(``frames``, 40) float32 posteriors of a piece that begins ``start`` seconds into speech ``factor`` times as
-    fast as that in which a teacher heard ``heard`` (T, 40); silence outside.
-    """
-    padded = np.zeros((len(heard) + 2, heard.shape[1]), np.float32)
-    padded[1:-1] = heard
-    padded[[0, -1], INDEX[SILENCE]] = 1
-    middles = ((np.arange(frames) + 0.5) / FRAME_RATE + start) * factor
-    position = (middles * FRAME_RATE + 0.5).clip(0, len(heard) + 1)
-    low = np.minimum(position.astype(int), len(heard))
-    weight = (position - low).astype(np.float32)[:, None]
-    return padded[low] * (1 - weight) + padded[low + 1] * weight
-
-
 class AudioBatches:
-    """Random augmented pieces of utterances with frame labels; a pure function of index and rng."""
+    """Random augmented pieces of utterances with frame labels; a pure function of index and rng.
+
+    ``mel (B, 4 T, bands)`` for ``SpectralEncoder``, and per frame: phonemes, mouth controls, voicing, loudness.
+    """
 
     def __init__(self, utterances: Sequence[Utterance], config: AudioTrainingConfig):
-        self.utterances, self.config = list(utterances), config
+        self.config, self.bands = config, config.encoder.mel_bands
+        self.sounds = [Sound.of(utterance, self.bands) for utterance in utterances]
+        rng = np.random.default_rng(config.loop.seed)
+        self.music = [spectra(music(MUSIC_SECONDS * SAMPLE_RATE, rng), self.bands) for _ in range(config.music_pieces)]
         groups: list[list[int]] = [[] for _ in config.shares]
-        for i, utterance in enumerate(self.utterances):
+        for i, utterance in enumerate(utterances):
             for group, (prefix, _) in zip(groups, config.shares, strict=True):
                 if utterance.voice.startswith(prefix):
                     group.append(i)
                     break
         shares = [share for _, share in config.shares]
-        self.groups = [g for g in groups if g] or [list(range(len(self.utterances)))]
+        self.groups = [g for g in groups if g] or [list(range(len(self.sounds)))]
         kept = np.array([s for s, g in zip(shares, groups, strict=True) if g] or [1.0])
         self.probability = kept / kept.sum()
 
@@ -128,70 +124,105 @@ class AudioBatches:
         return {name: torch.from_numpy(np.stack([item[name] for item in items])) for name in items[0]}
 
     def _piece(self, frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        group = self.groups[rng.choice(len(self.groups), p=self.probability)]
-        utterance = self.utterances[group[rng.integers(len(group))]]
-        length = frames * SAMPLES_PER_FRAME
-        factor = round(25 * float(np.exp(rng.normal(0, 0.1)))) / 25
-        available = len(utterance.waveform) / factor
-        # The piece may begin before and end after the utterance: silence is learned from the padding.
-        low = -min(length // 2, SAMPLE_RATE)
-        start = int(rng.integers(low, max(low + 1, int(available) - length // 2)))
-        piece = np.zeros(length, np.float32)
-        segments: list[Segment] = []
         if rng.random() < self.config.no_speech:
-            sound = music(length, rng) if rng.random() < 0.7 else colored_noise(length, rng)
-            background = (0.1 * sound).astype(np.float32)
-        else:
-            background = self._background(piece, rng)
-            first = max(0, round(start * factor))
-            sound, _ = change_speed(utterance.waveform[first : round((start + length) * factor)], factor)
-            offset = max(0, -start)
-            sound = sound[: length - offset]
-            piece[offset : offset + len(sound)] = sound
-            shift = start / SAMPLE_RATE
-            segments = [
-                Segment(s.phoneme, s.start / factor - shift, s.end / factor - shift) for s in utterance.segments
-            ]
-        energy = np.sqrt((piece.reshape(frames, -1) ** 2).mean(1))
-        loudness = np.log(energy / (energy.max() + 1e-6) + 0.01)
-        labels = frame_labels(segments, frames)
+            return self._without_speech(frames, rng)
+        group = self.groups[rng.choice(len(self.groups), p=self.probability)]
+        sound = self.sounds[group[rng.integers(len(group))]]
+        factor = float(np.exp(rng.normal(0, 0.1)))  # of the speed; the pitch stays, the formants are warped later
+        # The piece may begin before and end after the utterance: silence is learned from there.
+        margin = min(frames // 2, MARGIN_FRAMES)
+        start = int(rng.integers(-margin, max(1 - margin, len(sound.labels) - round(frames * factor) + margin)))
+        mel = sound.piece(start, factor, frames, rng)
+        position = start + (np.arange(frames) + 0.5) * factor - 0.5
+        labels = at(sound.labels, position)
         target = labels
-        if segments and utterance.posteriors is not None:
-            weight = self.config.teacher_weight
-            heard = resample_posteriors(utterance.posteriors, start / SAMPLE_RATE, factor, frames)
-            target = (1 - weight) * labels + weight * heard
-        noisy = augment(piece + background, rng, self.config.augmentation)
-        if self.config.masks:
-            noisy = mask(noisy, rng, self.config.masks)
-        mouth = mouth_track(segments, frames)
+        if sound.posteriors is not None:
+            target = labels + self.config.teacher_weight * (at(sound.posteriors, position) - labels)
+        mouth, outside = at(sound.mouth, position), (position < -0.5) | (position > len(sound.labels) - 0.5)
+        for track in (labels, target, mouth):
+            track[outside] = 0
+        labels[outside, INDEX[SILENCE]] = target[outside, INDEX[SILENCE]] = 1
         voiceless = [i for i, p in enumerate(PHONEMES) if p in VOICELESS]
         return {
-            "waveform": normalise(noisy),
+            "mel": augment_spectra(mel, rng, self._beneath(len(mel), rng), self.config.augmentation),
             "phonemes": target,
-            "mouth": np.stack([mouth[name] for name in MOUTH_CONTROLS], -1).astype(np.float32),
+            "mouth": mouth,
             "voicing": (1 - labels[:, voiceless].sum(1)).clip(0, 1),
-            "loudness": loudness.astype(np.float32),
+            "loudness": loudness(mel),
         }
 
-    def _background(self, speech: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(N,) other voices or music, 3 to 25 dB below ``speech`` (N,); mostly nothing."""
-        kind, length = rng.random(), len(speech)
+    def _without_speech(self, frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        length = frames * SPECTRA_PER_FRAME
+        heard = self._music(length, rng) if rng.random() < 0.7 else 2 + noise(length, self.bands, rng)
+        silent = np.zeros((frames, len(PHONEMES)), np.float32)
+        silent[:, INDEX[SILENCE]] = 1
+        return {
+            "mel": augment_spectra(heard, rng, strength=self.config.augmentation),
+            "phonemes": silent,
+            "mouth": np.zeros((frames, len(MOUTH_CONTROLS)), np.float32),
+            "voicing": np.zeros(frames, np.float32),
+            "loudness": loudness(heard),
+        }
+
+    def _beneath(self, length: int, rng: np.random.Generator) -> np.ndarray | None:
+        """(T, bands) other voices or music below the speech; mostly None."""
+        kind = rng.random()
         if kind < self.config.babble:
-            count = int(rng.integers(2, 7))
-            sound = sum(self._snippet(length, rng) for _ in range(count)) / np.sqrt(count)
-        elif kind < self.config.babble + self.config.music:
-            sound = music(length, rng)
-        else:
-            return np.zeros(length, np.float32)
-        level = max(float(speech.std()), 1e-3) * 10 ** (-rng.uniform(3, 25) / 20)
-        return (level * sound).astype(np.float32)
+            voices = [self._snippet(length, rng) for _ in range(int(rng.integers(1, 6)))]
+            return np.logaddexp.reduce([2 * voice for voice in voices]) / 2
+        if kind < self.config.babble + self.config.music:
+            return self._music(length, rng)
+        return None
 
     def _snippet(self, length: int, rng: np.random.Generator) -> np.ndarray:
-        """(N,) of unit power from anywhere in any utterance, repeated where it is short."""
-        waveform = self.utterances[rng.integers(len(self.utterances))].waveform
-        start = int(rng.integers(len(waveform)))
-        sound = np.resize(np.roll(waveform[: 4 * length], -start), length)
-        return sound / (sound.std() + 1e-4)
+        """(T, bands) from anywhere in any utterance, repeated where it is short."""
+        mel = self.sounds[rng.integers(len(self.sounds))].mel
+        return np.take(mel, rng.integers(len(mel)) + np.arange(length), axis=0, mode="wrap").astype(np.float32)
+
+    def _music(self, length: int, rng: np.random.Generator) -> np.ndarray:
+        mel = self.music[rng.integers(len(self.music))]
+        return np.take(mel, rng.integers(len(mel)) + np.arange(length), axis=0, mode="wrap").astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """An utterance as it is learned from."""
+
+    mel: np.ndarray  # (4 T, bands) float16
+    labels: np.ndarray  # (T, 40) shares of the aligned phonemes
+    mouth: np.ndarray  # (T, 10)
+    posteriors: np.ndarray | None  # (T, 40) of a teacher
+
+    @classmethod
+    def of(cls, utterance: Utterance, bands: int) -> "Sound":
+        """Of a whole utterance."""
+        frames = num_video_frames(len(utterance.waveform))
+        track = mouth_track(utterance.segments, frames)
+        mouth = np.stack([track[name] for name in MOUTH_CONTROLS], -1).astype(np.float32)
+        labels = frame_labels(utterance.segments, frames)
+        return cls(spectra(utterance.waveform, bands), labels, mouth, utterance.posteriors)
+
+    def piece(self, start: int, factor: float, frames: int, rng: np.random.Generator) -> np.ndarray:
+        """(4 ``frames``, bands) float32 from frame ``start`` on, ``factor`` times as fast; round it lies silence."""
+        position = SPECTRA_PER_FRAME * start + (np.arange(SPECTRA_PER_FRAME * frames) + 0.5) * factor - 0.5
+        mel = at(self.mel, position)
+        outside = (position < 0) | (position > len(self.mel) - 1)
+        mel[outside] = SILENT + np.abs(rng.normal(0, 0.02, (int(outside.sum()), mel.shape[1])))
+        return mel
+
+
+def spectra(waveform: np.ndarray, bands: int) -> np.ndarray:
+    """(4 T, bands) float16 log mel spectra of a whole clip, as the encoder sees it."""
+    frames = num_video_frames(len(waveform))
+    padded = np.pad(normalise(waveform), (OVERHANG, frames * SAMPLES_PER_FRAME - len(waveform) + OVERHANG))
+    with torch.inference_mode():
+        return log_mel(torch.from_numpy(padded)[None], bands)[0].numpy().astype(np.float16)
+
+
+def loudness(mel: np.ndarray) -> np.ndarray:
+    """(T,) float32 log amplitude of frames against the loudest, from -4.6 to 0."""
+    energy = np.exp(mel).reshape(len(mel) // SPECTRA_PER_FRAME, -1).mean(1)
+    return np.log(energy / energy.max() + 0.01).astype(np.float32)
 
 
 def validation_sets(train: Sequence[Utterance], kept: Sequence[Utterance]) -> dict[str, list[Utterance]]:

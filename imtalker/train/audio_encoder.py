@@ -6,7 +6,6 @@ phonemes, the mouth controls with coarticulation, voicing and loudness. The head
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imtalker.config import SAMPLE_RATE, SAMPLES_PER_FRAME, AudioEncoderConfig
-from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
+from imtalker.config import LIP_CHANNELS, SAMPLES_PER_FRAME, SpectralEncoderConfig
+from imtalker.generator.spectral_encoder import SpectralEncoder
+from imtalker.generator.speech_encoder import num_video_frames
 from imtalker.train.audio_data import (
+    MARGIN_FRAMES,
     AudioBatches,
     AudioTrainingConfig,
     split_corpus,
@@ -36,74 +37,49 @@ logger = logging.getLogger(__name__)
 
 _MOUTH_WEIGHTS = [3.0 if name in ("close", "fv") else 1.0 for name in MOUTH_CONTROLS]  # contacts are short
 _CLOSING = [INDEX[name] for name in sorted(LIP_CLOSING)]
-MARGIN_FRAMES = 12  # of silence round an utterance that is scored
 
 
 class PhonemeRecogniser(nn.Module):
     """The audio encoder with linear heads: phonemes (40), mouth controls (10), voicing, loudness."""
 
-    def __init__(self, config: AudioEncoderConfig, dropout: float = 0.0):
+    def __init__(self, config: SpectralEncoderConfig, dropout: float = 0.0):
         super().__init__()
-        self.encoder = AudioEncoder(config)
-        for module in self.encoder.wav2vec2.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = dropout
+        self.encoder = SpectralEncoder(config, dropout)
         self.dropout = nn.Dropout(dropout)
         self.heads = nn.Linear(config.hidden_size, len(PHONEMES) + len(MOUTH_CONTROLS) + 2)
-        initialise_filters(self.encoder)
 
-    def forward(self, waveform: Tensor, heads_only: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """(B, T * 640) normalised speech to phoneme logits, mouth controls, (voicing logit, loudness), lips.
+    def forward(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(B, 4 T, bands) spectra to phoneme logits, mouth controls, (voicing logit, loudness), lips' log-odds."""
+        return self.read(self.encoder(mel))
 
-        ``heads_only``: the encoder does not learn, but its network that hears the lips does.
-        """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not heads_only):
-            features = self.encoder.contextual(waveform, waveform.shape[1] // SAMPLES_PER_FRAME)
-        sizes = [len(PHONEMES), len(MOUTH_CONTROLS), 2]
-        phonemes, mouth, rest = self.heads(self.dropout(features)).split(sizes, dim=-1)
-        lips = self.encoder.lips
-        return phonemes, mouth, rest, None if lips is None else self.encoder.hear_lips(lips, waveform, features)
+    def read(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same from features (B, T, C)."""
+        hidden, lips = features.split([self.encoder.config.hidden_size, LIP_CHANNELS], dim=-1)
+        phonemes, mouth, rest = self.heads(self.dropout(hidden)).split([len(PHONEMES), len(MOUTH_CONTROLS), 2], dim=-1)
+        return phonemes, mouth, rest, lips
 
 
 @torch.no_grad()
-def initialise_filters(encoder: AudioEncoder) -> None:
-    """Start the first convolution from windowed sinusoids, mel-spaced, each in four phases.
-
-    Their rectified sum is a spectrogram, so that a small corpus suffices; training moves them freely.
-    """
-    first: Any = encoder.wav2vec2.feature_extractor.conv_layers[0]
-    weight: Tensor = first.conv.weight
-    channels, _, size = weight.shape
-    bands = channels // 4
-    if size < 128 or bands < 8:
-        return
-    mel = np.linspace(2595 * np.log10(1 + 80 / 700), 2595 * np.log10(1 + 7600 / 700), bands)
-    frequency = 700 * (10 ** (mel / 2595) - 1)
-    time = (np.arange(size) - (size - 1) / 2) / SAMPLE_RATE
-    phase = np.arange(4) * np.pi / 2
-    wave = np.cos(2 * np.pi * frequency[:, None, None] * time + phase[:, None]) * np.hanning(size)
-    wave /= np.sqrt((wave**2).sum(-1, keepdims=True))
-    weight[: 4 * bands, 0] = torch.from_numpy(wave.reshape(4 * bands, size)).to(weight)
+def standardise(encoder: SpectralEncoder, sounds: Sequence[np.ndarray]) -> None:
+    """Fit the encoder's scale of its input to spectra [(4 T, bands)] of the corpus."""
+    mel = torch.from_numpy(np.concatenate([sound[::10] for sound in sounds])).float()
+    encoder.mel_mean.copy_(mel.mean(0))
+    encoder.mel_deviation.copy_(mel.std())
 
 
-def recogniser_loss(
-    modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int, head_steps: int = 0
-) -> dict[str, Tensor]:
-    """Cross-entropy with soft labels plus small regressions; before ``head_steps`` the encoder does not learn."""
+def recogniser_loss(modules: Mapping[str, nn.Module], batch: dict[str, Tensor], step: int) -> dict[str, Tensor]:
+    """Cross-entropy with soft labels plus small regressions."""
     recogniser: Any = modules["recogniser"]
-    phonemes, mouth, rest, lips = recogniser(batch["waveform"], step < head_steps)
+    phonemes, mouth, rest, lips = recogniser(batch["mel"])
     target = batch["phonemes"]
     cross = -(target * F.log_softmax(phonemes.float(), -1)).sum(-1).mean()
     articulation = ((mouth.float() - batch["mouth"]).square() * mouth.new_tensor(_MOUTH_WEIGHTS)).mean()
     voicing = F.binary_cross_entropy_with_logits(rest[..., 0].float(), batch["voicing"])
-    loudness = F.mse_loss(rest[..., 1].float(), batch["loudness"])
+    volume = F.mse_loss(rest[..., 1].float(), batch["loudness"])
+    closures = lip_loss(lips, target)
     accuracy = (phonemes.argmax(-1) == target.argmax(-1)).float().mean()
-    loss = cross + 10 * articulation + 0.2 * voicing + 0.05 * loudness
-    terms = {"phonemes": cross, "mouth": articulation, "accuracy": accuracy}
-    if lips is not None:
-        terms["lips"] = lip_loss(lips, target)
-        loss = loss + terms["lips"]
-    return {"loss": loss, **terms}
+    loss = cross + 3 * articulation + 0.2 * voicing + 0.05 * volume + 0.5 * closures
+    return {"loss": loss, "phonemes": cross, "mouth": articulation, "lips": closures, "accuracy": accuracy}
 
 
 def lip_loss(lips: Tensor, phonemes: Tensor) -> Tensor:
@@ -121,8 +97,7 @@ def groups_of_phonemes() -> np.ndarray:
 @torch.no_grad()
 def recognise(recogniser: PhonemeRecogniser, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Phoneme log-probabilities (T, 40) and mouth controls (T, 10) of one waveform at 16 kHz."""
-    features = recogniser.encoder.encode(waveform)[..., : recogniser.encoder.config.hidden_size]
-    phonemes, mouth, _ = recogniser.heads(features).split([len(PHONEMES), len(MOUTH_CONTROLS), 2], dim=-1)
+    phonemes, mouth, _, _ = recogniser.read(recogniser.encoder.encode(waveform))
     return phonemes.log_softmax(-1)[0].cpu().numpy(), mouth[0].cpu().numpy()
 
 
@@ -168,11 +143,12 @@ def build_loop(config: AudioTrainingConfig, out: Path, cpu: bool = False) -> Tra
 
     torch.manual_seed(config.loop.seed)
     recogniser = PhonemeRecogniser(config.encoder, config.dropout)
+    batches = AudioBatches(train, config)
+    standardise(recogniser.encoder, [sound.mel for sound in batches.sounds])
     if config.start_from is not None:
         warm_start(recogniser.encoder, config.start_from)
-    modules = {"recogniser": recogniser}
-    objective = Objective("audio", ("recogniser",), partial(recogniser_loss, head_steps=config.head_steps))
-    return TrainingLoop(config.loop, out, modules, [objective], AudioBatches(train, config), validate, cpu=cpu)
+    objective = Objective("audio", ("recogniser",), recogniser_loss)
+    return TrainingLoop(config.loop, out, {"recogniser": recogniser}, [objective], batches, validate, cpu=cpu)
 
 
 def train_audio(config: AudioTrainingConfig, out: Path | str, resume: bool = False) -> dict[str, float]:

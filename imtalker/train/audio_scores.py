@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from scipy.signal import butter, sosfilt
 from torch import Tensor, nn
 
-from imtalker.config import SAMPLE_RATE, AudioEncoderConfig
-from imtalker.generator.audio_encoder import AudioEncoder, num_video_frames
+from imtalker.config import SAMPLE_RATE
+from imtalker.generator.speech_encoder import SpeechEncoder, num_video_frames
 from imtalker.train.audio_data import AudioTrainingConfig, split_corpus, spread, validation_sets
 from imtalker.train.audio_encoder import groups_of_phonemes
 from imtalker.train.music import music
@@ -24,7 +24,7 @@ from imtalker.train.options import configure_logging
 from imtalker.train.speech.augmentation import augment
 from imtalker.train.speech.corpus import Utterance, load_corpus
 from imtalker.train.speech.phonemes import PHONEMES, frame_labels
-from imtalker.weights.file import load_module
+from imtalker.weights.audio_encoder import load_audio_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +55,12 @@ def _music(waveform: np.ndarray, others: Sequence[Utterance], rng: np.random.Gen
 CONDITIONS: dict[str, Disturb] = {"clean": _clean, "telephone": _telephone, "babble": _babble, "music": _music}
 
 
-def _features(encoder: AudioEncoder, waveform: np.ndarray) -> Tensor:
+def _features(encoder: SpeechEncoder, waveform: np.ndarray) -> Tensor:
     with torch.inference_mode():
         return encoder.encode(waveform.astype(np.float32))[0, :, : encoder.config.hidden_size].float().clone()
 
 
-def fit_phonemes(encoder: AudioEncoder, utterances: Sequence[Utterance], steps: int = 400) -> nn.Linear:
+def fit_phonemes(encoder: SpeechEncoder, utterances: Sequence[Utterance], steps: int = 400) -> nn.Linear:
     """A linear classifier of phonemes on the encoder's features of ``utterances``, half of them augmented."""
     rng = np.random.default_rng(0)
     heard = [augment(u.waveform, rng, 0.7) if i % 2 else u.waveform for i, u in enumerate(utterances)]
@@ -82,7 +82,7 @@ def fit_phonemes(encoder: AudioEncoder, utterances: Sequence[Utterance], steps: 
 
 
 def score(
-    encoder: AudioEncoder,
+    encoder: SpeechEncoder,
     head: nn.Linear,
     utterances: Sequence[Utterance],
     others: Sequence[Utterance],
@@ -112,7 +112,7 @@ def main(argv: list[str] | None = None) -> None:
     train, kept = split_corpus(load_corpus(options.corpus), AudioTrainingConfig())
     sets = {name: spread(items, options.count) for name, items in validation_sets(train, kept).items() if items}
     for path in options.encoders:
-        encoder, _, _ = load_module(path, AudioEncoderConfig, AudioEncoder)
+        encoder, _, _ = load_audio_encoder(path)
         head = fit_phonemes(encoder, spread(train, options.fit))
         for kind, utterances in sets.items():
             for name, disturb in CONDITIONS.items() if kind == "unheard" else [("clean", _clean)]:

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imtalker.config import AudioEncoderConfig, GeneratorConfig, SamplingOptions
-from imtalker.generator.audio_encoder import AudioEncoder
+from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.generator.conditions import AmountLinear
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.motion_layout import CAMERA_CHANNELS, GAZE_CHANNELS, HEAD_CHANNELS, POSE_CHANNELS
@@ -29,7 +28,8 @@ from imtalker.train.puppet.motion_space import EXPRESSION, MotionSpace, lid_gap
 from imtalker.train.puppet.topology import MEAN_NEUTRAL
 from imtalker.train.speech.corpus import load_corpus
 from imtalker.train.warm_start import warm_start
-from imtalker.weights.file import load_module, save_weights
+from imtalker.weights.audio_encoder import load_audio_encoder
+from imtalker.weights.file import save_weights
 from imtalker.weights.presets import TINY_GENERATOR
 
 logger = logging.getLogger(__name__)
@@ -218,7 +218,7 @@ class TrainedGenerator(nn.Module):
 def build_loop(config: GeneratorTrainingConfig, out: Path, cpu: bool = False) -> TrainingLoop:
     """The generator, its clips (made once, kept in ``out``, for any audio encoder) and its validation."""
     space = MotionSpace.load()
-    encoder, _, _ = load_module(config.audio_encoder, AudioEncoderConfig, AudioEncoder)
+    encoder, _, _ = load_audio_encoder(config.audio_encoder)
     speech = AudioTrainingConfig()
     train, kept = split_corpus(load_corpus(config.corpus), speech)
     path = out / "clips.npz"

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, AudioEncoderConfig, GeneratorConfig, SamplingOptions
-from imtalker.generator.audio_encoder import AudioEncoder
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, GeneratorConfig, SamplingOptions
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.train.audio_data import AudioTrainingConfig, split_corpus
 from imtalker.train.motion.control_tracks import puppet_controls
@@ -20,6 +19,7 @@ from imtalker.train.options import configure_logging
 from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.train.speech.corpus import Utterance, load_corpus
 from imtalker.train.speech.visemes import mouth_track
+from imtalker.weights.audio_encoder import load_audio_encoder
 from imtalker.weights.file import load_module
 from imtalker.weights.presets import TINY_SAMPLING
 
@@ -33,7 +33,7 @@ class Actor:
     """An audio encoder and a generator together: sound -> motion."""
 
     def __init__(self, folder: Path, options: SamplingOptions):
-        self.encoder, _, _ = load_module(folder / "audio_encoder.safetensors", AudioEncoderConfig, AudioEncoder)
+        self.encoder, _, _ = load_audio_encoder(folder / "audio_encoder.safetensors")
         self.generator, _, _ = load_module(folder / "generator.safetensors", GeneratorConfig, MotionGenerator)
         self.options, self.space = options, MotionSpace.load()
 

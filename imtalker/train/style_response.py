@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.config import AudioEncoderConfig, GeneratorConfig, SamplingOptions
-from imtalker.generator.audio_encoder import AudioEncoder
+from imtalker.config import GeneratorConfig, SamplingOptions
 from imtalker.generator.controls import MotionControls
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.motion_statistics import RESPONSE_GRID, motion_amounts
@@ -22,6 +21,7 @@ from imtalker.generator.motion_style import STYLE_DIM, TYPICAL_BLINKS, MotionSty
 from imtalker.train.audio_data import AudioTrainingConfig, split_corpus, spread
 from imtalker.train.options import configure_logging
 from imtalker.train.speech.corpus import load_corpus
+from imtalker.weights.audio_encoder import load_audio_encoder
 from imtalker.weights.file import load_module, save_weights
 from imtalker.weights.presets import TINY_SAMPLING
 
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=6, help="kept-out utterances, over 6 s each")
     options = parser.parse_args(argv)
     configure_logging()
-    encoder, _, _ = load_module(options.weights / "audio_encoder.safetensors", AudioEncoderConfig, AudioEncoder)
+    encoder, _, _ = load_audio_encoder(options.weights / "audio_encoder.safetensors")
     path = options.weights / "generator.safetensors"
     generator, config, metadata = load_module(path, GeneratorConfig, MotionGenerator)
     train, _ = split_corpus(load_corpus(options.corpus), AudioTrainingConfig())

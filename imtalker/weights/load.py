@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
-from imtalker.config import AudioEncoderConfig, GeneratorConfig, RendererConfig
+from imtalker.config import GeneratorConfig, RendererConfig
 from imtalker.errors import WeightsError
 from imtalker.faces.motion_reading import MotionBasis
-from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
+from imtalker.generator.speech_encoder import SpeechEncoder
 from imtalker.renderer import Renderer
+from imtalker.weights.audio_encoder import load_audio_encoder
 from imtalker.weights.file import load_module, load_weights, parse_config, read_metadata, save_weights
 from imtalker.weights.presets import BUNDLED_WEIGHTS, PRESET_NAMES, Preset, get_preset
 
@@ -29,7 +30,7 @@ class Models:
 
     renderer: Renderer
     generator: MotionGenerator
-    audio_encoder: AudioEncoder
+    audio_encoder: SpeechEncoder
     preset: Preset  # with the configurations found inside the files
     revision: str  # identifies the weights: the official revision or "bundled", and the start of a checksum
     metadata: Mapping[str, Mapping[str, str]]  # of each file
@@ -62,9 +63,7 @@ def load_models(
     generator, generator_config, about_generator = load_module(
         folder / "generator.safetensors", GeneratorConfig, MotionGenerator
     )
-    audio_encoder, audio_config, about_audio = load_module(
-        folder / "audio_encoder.safetensors", AudioEncoderConfig, AudioEncoder
-    )
+    audio_encoder, audio_config, about_audio = load_audio_encoder(folder / "audio_encoder.safetensors")
     metadata = {"renderer": about_renderer, "generator": about_generator, "audio_encoder": about_audio}
     return Models(
         renderer.to(device, dtype),

@@ -15,6 +15,7 @@ from imtalker.config import (
     GeneratorConfig,
     RendererConfig,
     SamplingOptions,
+    SpectralEncoderConfig,
 )
 from imtalker.errors import InputError
 
@@ -44,7 +45,7 @@ class Preset:
     name: str
     renderer: RendererConfig
     generator: GeneratorConfig
-    audio: AudioEncoderConfig
+    audio: AudioEncoderConfig | SpectralEncoderConfig
     crop: CropConfig = field(default_factory=CropConfig)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     files: tuple[HubFile, ...] = ()  # official checkpoints on the Hub
@@ -100,8 +101,9 @@ TINY_RENDERER = RendererConfig(
     pixel_gate=True,
     teeth_texture=True,
 )
+TINY_AUDIO = SpectralEncoderConfig()
 TINY_GENERATOR = GeneratorConfig(
-    audio_dim=160,
+    audio_dim=TINY_AUDIO.hidden_size,
     statistics_dim=15,  # rest of the six head channels and nine amounts of the style
     speech_attention=True,
     condition_dim=64,
@@ -111,19 +113,6 @@ TINY_GENERATOR = GeneratorConfig(
     mlp_ratio=3,
     motion_layout="explicit",
     hears_lips=True,
-)
-TINY_AUDIO = AudioEncoderConfig(
-    hidden_size=160,
-    num_hidden_layers=5,
-    num_attention_heads=4,
-    intermediate_size=640,
-    # 32 bands in 4 phases at 100 Hz, then 50 Hz: a frame sees 90 ms round the video frame's middle
-    conv_dim=(128, 192),
-    conv_kernel=(320, 8),
-    conv_stride=(160, 2),
-    num_conv_pos_embeddings=15,
-    num_conv_pos_embedding_groups=8,
-    lip_bands=64,
 )
 # the YuNet box that reproduces the training crop best (measured on the training portraits)
 TINY_CROP = CropConfig(scale=1.483, shift_y=0.006)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import torch
 
-from imtalker.generator.audio_encoder import AudioEncoder
+from imtalker.config import SpectralEncoderConfig
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.renderer import Renderer
+from imtalker.weights.audio_encoder import build_audio_encoder
 from imtalker.weights.load import Models, save_weights
 from imtalker.weights.presets import get_preset
 
@@ -17,14 +18,12 @@ def small_models(name: str = "tiny", seed: int = 0) -> Models:
     """Networks of a preset's kind, made much smaller, with random weights."""
     torch.manual_seed(seed)
     preset = get_preset(name)
-    audio = replace(
-        preset.audio,
-        hidden_size=32,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        conv_dim=(16,) * len(preset.audio.conv_dim),
-    )
-    audio = replace(audio, num_attention_heads=4, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=4)
+    if isinstance(preset.audio, SpectralEncoderConfig):
+        audio = replace(preset.audio, mel_bands=16, fine_size=16, fine_layers=1, hidden_size=32, dilations=(1,))
+    else:
+        audio = replace(preset.audio, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=4)
+        audio = replace(audio, conv_dim=(16,) * len(audio.conv_dim))
+        audio = replace(audio, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=4)
     generator = replace(preset.generator, audio_dim=32, hidden_dim=48, num_layers=1, num_heads=2)
     renderer = replace(
         preset.renderer,
@@ -45,7 +44,7 @@ def small_models(name: str = "tiny", seed: int = 0) -> Models:
     return Models(
         Renderer(renderer).eval(),
         MotionGenerator(generator).eval(),
-        AudioEncoder(audio).eval(),
+        build_audio_encoder(audio).eval(),
         preset,
         "random",
         {},

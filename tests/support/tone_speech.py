@@ -2,21 +2,11 @@
 
 import numpy as np
 
-from imtalker.config import SAMPLE_RATE, AudioEncoderConfig
+from imtalker.config import SAMPLE_RATE, SpectralEncoderConfig
 from imtalker.train.speech.corpus import Utterance
 from imtalker.train.speech.phonemes import Segment
 
-TINY = AudioEncoderConfig(
-    hidden_size=32,
-    num_hidden_layers=1,
-    num_attention_heads=2,
-    intermediate_size=32,
-    conv_dim=(32, 32, 32),
-    conv_kernel=(256, 4, 3),
-    conv_stride=(80, 2, 2),
-    num_conv_pos_embeddings=5,
-    num_conv_pos_embedding_groups=2,
-)
+TINY = SpectralEncoderConfig(mel_bands=24, fine_size=16, fine_layers=1, hidden_size=32, dilations=(1, 1))
 
 
 def tone_speech(rng: np.random.Generator) -> Utterance:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from imtalker.config import SAMPLE_RATE
+from imtalker.config import SAMPLE_RATE, SAMPLES_PER_FRAME
 from imtalker.errors import InputError
-from imtalker.generator.audio_encoder import SAMPLES_PER_FRAME, AudioEncoder
 from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.generator.motion_style import STYLE_NAMES, TYPICAL_BLINKS
+from imtalker.generator.speech_encoder import SpeechEncoder
 from imtalker.train.motion.control_tracks import (
     clip_controls,
     loudness,
@@ -69,7 +69,7 @@ class MotionClips:
         with np.load(path) as data:
             return cls(**{name: data[name] for name in _ARRAYS})
 
-    def features(self, encoder: AudioEncoder) -> np.ndarray:
+    def features(self, encoder: SpeechEncoder) -> np.ndarray:
         """(sum of T, C) float16 what ``encoder`` hears, clip by clip."""
         parts = []
         for start, frames in zip(self.start, self.frames, strict=True):

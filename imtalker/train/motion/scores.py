@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from imtalker.config import FRAME_RATE, MOTION_DIM, SamplingOptions
-from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.motion_generator import MotionGenerator
+from imtalker.generator.speech_encoder import SpeechEncoder
 from imtalker.train.motion.control_tracks import puppet_controls
 from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.train.speech.corpus import Utterance
@@ -28,7 +28,7 @@ class Speech:
     segments: tuple[Segment, ...]
 
     @classmethod
-    def of(cls, utterance: Utterance, encoder: AudioEncoder) -> "Speech":
+    def of(cls, utterance: Utterance, encoder: SpeechEncoder) -> "Speech":
         """Features of the clean utterance."""
         with torch.inference_mode():
             return cls(encoder.encode(utterance.waveform), utterance.segments)

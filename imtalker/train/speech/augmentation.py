@@ -2,19 +2,9 @@
 
 import numpy as np
 from scipy import fft
-from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
+from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
 from imtalker.config import SAMPLE_RATE
-
-
-def change_speed(waveform: np.ndarray, factor: float) -> tuple[np.ndarray, float]:
-    """Resample so that pitch and formants rise and time shrinks by about ``factor``.
-
-    Returns the waveform and the exact factor by which all times must be divided.
-    """
-    up, down = 25, max(1, round(25 * factor))
-    out = resample_poly(waveform, up, down).astype(np.float32)
-    return out, len(waveform) / max(1, len(out))
 
 
 def _shape_spectrum(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -69,7 +59,7 @@ def _room(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return fftconvolve(x, tail)[: len(x)]
 
 
-def colored_noise(length: int, rng: np.random.Generator) -> np.ndarray:
+def _colored_noise(length: int, rng: np.random.Generator) -> np.ndarray:
     """(N,) noise of unit power with a slope between white and brown, its level slowly varying."""
     size = int(fft.next_fast_len(length, real=True) or length)
     spectrum = np.asarray(fft.rfft(rng.standard_normal(size, np.float32)))
@@ -96,27 +86,6 @@ def _quantise(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.sign(packed) * np.expm1(np.abs(packed) * np.log1p(mu)) / mu * peak
 
 
-def mask(waveform: np.ndarray, rng: np.random.Generator, spans: int, longest: float = 0.12) -> np.ndarray:
-    """(N,) with up to ``spans`` pieces of at most ``longest`` seconds silent, and as often a band of frequencies.
-
-    After SpecAugment (Park et al. 2019): what is missing has to be guessed from what surrounds it.
-    """
-    x = waveform.copy()
-    size = int(fft.next_fast_len(len(x), real=True) or len(x))
-    bands = int(rng.integers(spans + 1)) if rng.random() < 0.5 else 0
-    if bands:
-        spectrum = np.asarray(fft.rfft(x, size))
-        frequency = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
-        for _ in range(min(bands, 2)):
-            low = 100 * 70 ** rng.random()  # Hz, 100 to 7000
-            spectrum[(frequency > low) & (frequency < low * 2 ** rng.uniform(0.1, 0.6))] *= 0.05
-        x = np.asarray(fft.irfft(spectrum, size))[: len(x)].astype(np.float32)
-    for _ in range(int(rng.integers(spans + 1))):
-        start = int(rng.integers(len(x)))
-        x[start : start + int(rng.uniform(0.02, longest) * SAMPLE_RATE)] *= 0.02
-    return x
-
-
 def augment(waveform: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
     """A random chain of the effects above, (N,) float32 -> (N,) float32; the timing is kept.
 
@@ -136,7 +105,7 @@ def augment(waveform: np.ndarray, rng: np.random.Generator, strength: float = 1.
             x = effect(x, rng)
     if rng.random() < 0.7 * strength:
         level = np.sqrt((x**2).mean()) * 10 ** (-rng.uniform(5, 40) / 20)
-        x = x + level * colored_noise(len(x), rng)
+        x = x + level * _colored_noise(len(x), rng)
     if rng.random() < 0.1 * strength:
         limit = np.abs(x).max() * rng.uniform(0.3, 0.9)
         x = np.clip(x, -limit, limit)
