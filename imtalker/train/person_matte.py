@@ -41,7 +41,7 @@ class PersonTrainingConfig:
     other_background: float = 0.5  # share of pictures whose person is put before another background
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
-            steps=1600, learning_rate=4e-3, weight_decay=1e-4, ema_decay=0.99, validate_every=100, save_every=100
+            steps=2000, learning_rate=4e-3, weight_decay=1e-4, ema_decay=0.99, validate_every=100, save_every=100
         )
     )
 
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("data", help="folder with pictures/ and mattes/")
     parser.add_argument("--validation", help="the same, of people kept out")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     configure_logging()
