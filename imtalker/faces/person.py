@@ -51,5 +51,6 @@ def _network() -> PersonNetwork:
         counters = {name: value for name, value in network.state_dict().items() if name not in state and not value.ndim}
         network.load_state_dict({**counters, **state})
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise WeightsError(f"{WEIGHTS} is missing or damaged ({error}); install imtalker again") from error
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{WEIGHTS} is missing or damaged ({reason}); install imtalker again") from error
     return network.eval().requires_grad_(False)
