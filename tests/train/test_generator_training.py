@@ -33,6 +33,7 @@ GENERATOR = GeneratorConfig(
     num_heads=2,
     mlp_ratio=2,
     motion_layout="explicit",
+    hears_lips=True,
 )
 
 
