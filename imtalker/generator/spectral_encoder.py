@@ -44,6 +44,13 @@ def log_mel(waveform: Tensor, bands: int) -> Tensor:
     return (spectrum @ _filters(bands).to(waveform.device) + FLOOR).log()
 
 
+def spectra_of_frames(clip: NormalisedWaveform, total: int, low: int, high: int, bands: int) -> Tensor:
+    """Log mel spectra ``(1, 4 * (high - low), bands)`` of frames of a clip of ``total``; round it lies silence."""
+    first, last = low * SAMPLES_PER_FRAME - OVERHANG, high * SAMPLES_PER_FRAME + OVERHANG
+    begin, end = max(0, first), min(total * SAMPLES_PER_FRAME, last)
+    return log_mel(F.pad(clip.slice(begin, end)[None], (begin - first, last - end)), bands)
+
+
 class _Residual(nn.Module):
     """``x (B, T, D)`` plus a convolution over time of its layer norm."""
 
@@ -107,8 +114,5 @@ class SpectralEncoder(SpeechEncoder):
             yield self._of_frames(clip, total, low, high)[:, start - low : stop - low]
 
     def _of_frames(self, clip: NormalisedWaveform, total: int, low: int, high: int) -> Tensor:
-        """Features ``(1, high - low, C)``; round the clip lies silence."""
-        first, last = low * SAMPLES_PER_FRAME - OVERHANG, high * SAMPLES_PER_FRAME + OVERHANG
-        begin, end = max(0, first), min(total * SAMPLES_PER_FRAME, last)
-        samples = clip.slice(begin, end).to(self.mel_mean.device)
-        return self(log_mel(F.pad(samples[None], (begin - first, last - end)), self.config.mel_bands))
+        """Features ``(1, high - low, C)``."""
+        return self(spectra_of_frames(clip, total, low, high, self.config.mel_bands).to(self.mel_mean.device))

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, SpectralEncoderConfig
-from imtalker.generator.spectral_encoder import OVERHANG, SPECTRA_PER_FRAME, log_mel
+from imtalker.generator.audio_statistics import ClipStatistics, NormalisedWaveform
+from imtalker.generator.spectral_encoder import SPECTRA_PER_FRAME, spectra_of_frames
 from imtalker.generator.speech_encoder import num_video_frames
 from imtalker.train.loop import LoopConfig
 from imtalker.train.music import music
@@ -89,11 +90,6 @@ def split_corpus(
         seen[utterance.voice] = count = seen.get(utterance.voice, 0) + 1
         (kept if utterance.voice in out or count % config.holdout_every == 0 else train).append(utterance)
     return train, kept
-
-
-def normalise(waveform: np.ndarray) -> np.ndarray:
-    """Zero mean, unit variance, as the encoder expects its input."""
-    return ((waveform - waveform.mean()) / np.sqrt(waveform.var() + 1e-7)).astype(np.float32)
 
 
 class AudioBatches:
@@ -213,10 +209,9 @@ class Sound:
 
 def spectra(waveform: np.ndarray, bands: int) -> np.ndarray:
     """(4 T, bands) float16 log mel spectra of a whole clip, as the encoder sees it."""
-    frames = num_video_frames(len(waveform))
-    padded = np.pad(normalise(waveform), (OVERHANG, frames * SAMPLES_PER_FRAME - len(waveform) + OVERHANG))
-    with torch.inference_mode():
-        return log_mel(torch.from_numpy(padded)[None], bands)[0].numpy().astype(np.float16)
+    frames, samples = num_video_frames(len(waveform)), torch.from_numpy(waveform)
+    clip = NormalisedWaveform(samples, ClipStatistics.of(samples), frames * SAMPLES_PER_FRAME)
+    return spectra_of_frames(clip, frames, 0, frames, bands)[0].numpy().astype(np.float16)
 
 
 def loudness(mel: np.ndarray) -> np.ndarray:

@@ -6,27 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from imtalker.config import AudioEncoderConfig
 from imtalker.generator.audio_encoder import AudioEncoder
 from imtalker.generator.audio_statistics import BLOCK, ClipStatistics, NormalisedWaveform, convolution_statistics
-from tests.support.speech_like import speech
-
-SMALL = AudioEncoderConfig(
-    hidden_size=32,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    intermediate_size=64,
-    conv_dim=(16,) * 7,
-    num_conv_pos_embeddings=16,
-    num_conv_pos_embedding_groups=4,
-)
-
+from tests.support.speech_like import SMALL_WAV2VEC2, speech
 
 # convolutions that reach beyond a video frame and whose rate is not exactly twice the video's
-WIDE = replace(SMALL, conv_dim=(16, 16), conv_kernel=(320, 4), conv_stride=(160, 2))
+WIDE = replace(SMALL_WAV2VEC2, conv_dim=(16, 16), conv_kernel=(320, 4), conv_stride=(160, 2))
 
 
-@pytest.fixture(scope="module", params=[SMALL, WIDE], ids=["wav2vec2", "wide"])
+@pytest.fixture(scope="module", params=[SMALL_WAV2VEC2, WIDE], ids=["wav2vec2", "wide"])
 def encoder(request: pytest.FixtureRequest) -> AudioEncoder:
     torch.manual_seed(0)
     return AudioEncoder(request.param).eval()

@@ -5,27 +5,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from imtalker.config import LIP_CHANNELS, AudioEncoderConfig, SpectralEncoderConfig
+from imtalker.config import LIP_CHANNELS, SpectralEncoderConfig
 from imtalker.errors import InputError, WeightsError
 from imtalker.generator.spectral_encoder import SEGMENT_FRAMES, SpectralEncoder
 from imtalker.generator.speech_encoder import SpeechEncoder, num_video_frames
 from imtalker.weights.audio_encoder import build_audio_encoder, load_audio_encoder
 from imtalker.weights.file import save_weights
-from tests.support.speech_like import speech
+from tests.support.speech_like import SMALL_WAV2VEC2, speech
 
-WAV2VEC2 = AudioEncoderConfig(
-    hidden_size=32,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    intermediate_size=64,
-    conv_dim=(16,) * 7,
-    num_conv_pos_embeddings=16,
-    num_conv_pos_embedding_groups=4,
-)
 SPECTRAL = SpectralEncoderConfig(mel_bands=16, fine_size=12, fine_layers=2, hidden_size=24, dilations=(1, 3))
 
 
-@pytest.fixture(scope="module", params=[WAV2VEC2, SPECTRAL], ids=["wav2vec2", "spectral"])
+@pytest.fixture(scope="module", params=[SMALL_WAV2VEC2, SPECTRAL], ids=["wav2vec2", "spectral"])
 def encoder(request: pytest.FixtureRequest) -> SpeechEncoder:
     torch.manual_seed(0)
     return build_audio_encoder(request.param).eval()
