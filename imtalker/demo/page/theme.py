@@ -105,8 +105,8 @@ ABOUT = """
 * A dubbed clip keeps its size, frame rate and all but the lower face. Where no face is seen, the head is turned
   beyond 30 degrees, or a hand is before the mouth, the original stays.
 * Speech of {min_seconds} to {max_seconds} s. The lips were trained on English; other languages work less exactly.
-* Hands before the face, glasses with reflections, strong profile views and very wide smiles are hard. The neck,
-  shoulders and background hardly move.
+* Hands before the face, glasses with reflections, strong profile views and very wide smiles are hard. Shoulders
+  follow the head a little, the background stands still.
 
 ### Privacy
 The log holds technical errors and, for every run, its length, speed and outcome; no file names, no addresses. Files
