@@ -8,22 +8,53 @@ import numpy as np
 
 from imtalker.dubbing.blending import soft_mask
 
+LEAST_FRAMES = 8  # that tell a correlation
 LIP_MARGIN_CM = 0.5  # round the lips that belongs to the mouth, not to the skin
 
 
 def leak(dubbed: np.ndarray, old: np.ndarray, asked: np.ndarray) -> float:
     """Partial correlation of the dubbed lip opening with the old one, the asked one being known: -1..1, 0 is right.
 
+    A curve of some seconds agrees with any other by chance up to about .15, and where lips follow the asked opening in
+    a curve, what a straight line leaves of it may agree too; ``paired_leak`` knows neither.
+
     Args:
         dubbed, old, asked: (T,) openings of the mouth, any unit; frames with NaN are left out.
     """
     known = np.isfinite(dubbed) & np.isfinite(old) & np.isfinite(asked)
-    if known.sum() < 8:
+    if known.sum() < LEAST_FRAMES:
         return float("nan")
-    given = np.stack([asked[known], np.ones(known.sum())], 1)
-    rest = [curve[known] - given @ np.linalg.lstsq(given, curve[known], rcond=None)[0] for curve in (dubbed, old)]
+    rest = [_unexplained(curve[known], asked[known]) for curve in (dubbed, old)]
     norm = np.sqrt((rest[0] @ rest[0]) * (rest[1] @ rest[1]))
     return float(rest[0] @ rest[1] / norm) if norm > 1e-9 else 0.0
+
+
+def paired_leak(dubbed: np.ndarray, old: np.ndarray, asked: np.ndarray) -> float:
+    """``leak``, measured in two clips that differ in their old mouth only and were asked for the same new one.
+
+    Whatever both dubs have in common cancels in their difference; what is left of the difference of the old mouths in
+    it is what leaks, in the measure of ``leak``.
+
+    Args:
+        dubbed, old: (2, T) openings of the mouth in both clips, any unit; frames with NaN are left out.
+        asked: (T,) of both.
+    """
+    known = np.isfinite(dubbed).all(0) & np.isfinite(old).all(0) & np.isfinite(asked)
+    if known.sum() < LEAST_FRAMES:
+        return float("nan")
+    apart = [_unexplained(pair[0, known] - pair[1, known], np.ones(known.sum())) for pair in (dubbed, old)]
+    slope = apart[0] @ apart[1] / max(float(apart[1] @ apart[1]), 1e-12)
+    spread = [
+        np.sqrt(np.mean([np.square(_unexplained(curve[known], asked[known])).mean() for curve in pair]))
+        for pair in (dubbed, old)
+    ]
+    return float(slope * spread[1] / spread[0]) if spread[0] > 1e-9 else 0.0
+
+
+def _unexplained(curve: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """What is left of a curve (T,) after a straight line in another one."""
+    line = np.stack([given, np.ones(len(given))], 1)
+    return curve - line @ np.linalg.lstsq(line, curve, rcond=None)[0]
 
 
 def patch_masks(points: np.ndarray, size: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ BARS = (
     Bar("self_ssim", "own sound: SSIM", "", "> .96", 0.969),
     Bar("self_lmd", "own sound: LMD mouth", "mm", "<= 1.8", 1.785),
     Bar("leak", "other sound: leak of the old lips", "", "< .05"),
+    Bar("paired_leak", "other sound: leak, two old mouths", "", "< .05"),
     Bar("lip_correlation", "other sound: lip correlation", "", "audio mode"),
     Bar("lip_offset", "other sound: lip offset", "ms", "audio mode"),
     Bar("closure_rate", "other sound: closure rate", "", "audio mode"),

@@ -33,7 +33,7 @@ from imtalker.errors import InputError
 from imtalker.evaluate.av_offset import av_offset, shift_sound
 from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
 from imtalker.evaluate.dataset import Clip, Dataset
-from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, patch_masks, unrest
+from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, paired_leak, patch_masks, unrest
 from imtalker.evaluate.dub_report import ENGINES, DubReport
 from imtalker.evaluate.face_metrics import csim, finite_mean, lip_distance
 from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
@@ -160,11 +160,12 @@ def _evaluate_clip(
         rows[kind]["frames_per_second"] = result.frames_per_second
         if counterfactual.is_file():
             rows[kind] |= _against_truth(result, counterfactual, "truth")
+        if counterfactual.is_file() and kind == "dubbed":
+            rows[kind] |= _with_twin(pipeline, clip, counterfactual, new_sound, engine, result, (new, old))
     rows["old mouth"] |= speech_scores(recorded, cues)
     if counterfactual.is_file():
         as_it_is = _Result(frames, result.watched, fps, math.nan)
         rows["old mouth"] |= _against_truth(as_it_is, counterfactual, "truth")
-        rows["dubbed"] |= _with_true_motion(pipeline, clip, counterfactual, new_sound, engine)
     return rows
 
 
@@ -178,17 +179,35 @@ def _dubbed(pipeline: TalkingHeadPipeline, clip: Path, sound: np.ndarray, watche
     return _Result(frames, watched, float(native_rate(clip)), run.timings.fps)
 
 
-def _with_true_motion(
-    pipeline: TalkingHeadPipeline, clip: Clip, truth: Path, sound: np.ndarray, engine: MouthEngine
+def _with_twin(
+    pipeline: TalkingHeadPipeline,
+    clip: Clip,
+    truth: Path,
+    sound: np.ndarray,
+    engine: MouthEngine,
+    dubbed: _Result,
+    openings: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, float]:
-    """As against the truth, but with the lips read from it: what drawing alone costs."""
-    reader = _Watched(engine)
-    own = _dubbed(pipeline, truth, sound, reader)
-    motion = np.concatenate([part.motion for part in reader.landmarks])
-    if len(motion) != len(own.frames):
+    """What only a counterfactual tells: the truth, dubbed to say the same, has another old mouth to leak; and with the
+    lips read from the truth, what drawing alone costs.
+
+    Args:
+        openings: of the mouth, dubbed and old.
+    """
+    asked = torch.cat(dubbed.watched.asked)
+    twin = _dubbed(pipeline, truth, sound, _Watched(engine, track=asked.numpy()))
+    motion = np.concatenate([part.motion for part in twin.watched.landmarks])
+    if len(motion) != len(twin.frames):
         return {}
+    frames = np.stack(list(islice(read_frames(truth, twin.fps), len(twin.frames))))
+    measured = [measure_clip(each, twin.fps, identity_every=0) for each in (twin.frames, frames)]
+    twins = [each.readings["mouth_opening"] for each in measured]
+    count = min(len(asked), len(openings[0]), len(twins[0]))
+    pairs = [np.stack([mine[:count], other[:count]]) for mine, other in zip(openings, twins, strict=True)]
     result = _dubbed(pipeline, clip.path, sound, _Watched(engine, track=motion))
-    return _against_truth(result, truth, "motion")
+    return {"paired_leak": paired_leak(pairs[0], pairs[1], lip_gap(asked).numpy()[:count])} | _against_truth(
+        result, truth, "motion"
+    )
 
 
 def _against(result: _Result, frames: np.ndarray, recorded: ClipMeasures, prefix: str) -> dict[str, float]:

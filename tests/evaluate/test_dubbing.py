@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imtalker.cli import main
-from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, patch_masks, unrest
+from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, paired_leak, patch_masks, unrest
 from imtalker.evaluate.dub_report import BARS, ENGINES
 from tests.support.dubbing import talking_clip, talking_frame
 from tests.support.sample_media import write_video
@@ -23,6 +23,20 @@ def test_leak_is_what_is_left_of_the_old_mouth():
     assert np.isnan(leak(old[:4], old[:4], old[:4]))
     gaps = np.where(np.arange(2000) % 3 == 0, np.nan, asked + 0.3 * noise)
     assert abs(leak(gaps, old, asked)) < 0.1
+
+
+def test_two_old_mouths_tell_a_leak_that_one_cannot():
+    rng = np.random.default_rng(0)
+    asked, noise = rng.normal(size=80), rng.normal(size=(2, 80))
+    old = np.stack([rng.normal(size=80) + asked**2, rng.normal(size=80)])
+    bent = asked + 0.5 * asked**2  # lips that open more the wider is asked
+    assert leak(bent + 0.05 * noise[0], old[0], asked) > 0.5
+    assert abs(paired_leak(bent + 0.05 * noise, old, asked)) < 0.05
+    assert paired_leak(bent + 0.05 * noise + 0.3 * old, old, asked) > 0.3
+    assert paired_leak(old, old, asked) == pytest.approx(1)
+    old[:, 3] = np.nan
+    assert np.isfinite(paired_leak(bent + old, old, asked))
+    assert np.isnan(paired_leak(old[:, :4], old[:, :4], asked[:4]))
 
 
 def test_gradient_and_detail_and_unrest():
