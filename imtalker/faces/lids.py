@@ -24,8 +24,12 @@ def open_gaps(rest: np.ndarray, typical: np.ndarray) -> np.ndarray:
 
     typical: (2,) cm, of the average face; taken where the eyes of the picture are shut.
     """
-    own = smoothstep(*HALF_SHUT, rest)
-    return typical + own * (rest - typical)
+    return typical + open_eyes(rest) * (rest - typical)
+
+
+def open_eyes(gaps: np.ndarray) -> np.ndarray:
+    """How surely lids ``gaps (2,)`` cm apart are those of open eyes, 0 to 1."""
+    return smoothstep(*HALF_SHUT, gaps)
 
 
 def lid_shares(gaps: np.ndarray, rest: np.ndarray, typical: np.ndarray) -> np.ndarray:
