@@ -12,6 +12,9 @@ from imtalker.faces.smooth import smoothstep
 IRIS_TEXTURE = 64  # side of the iris texture, px
 IRIS_EXTENT = 1.3  # the iris texture covers +- this many iris radii
 IRIS_CM = 0.58  # usual radius
+# Skin of a lower lid that lies within the landmarks' line: this much lighter than the iris at its radius, so far below
+# its middle, and so near to the line, in radii. What is lighter above is a reflection; upper lids are dark of lashes.
+LID_LIGHT, LID_BELOW, LID_NEAR = 1.25, 0.3, 0.4
 _CHEEKS = [50, 280, 117, 346]
 # Of an iris that nobody has seen, from its middle outwards in tenths of the radius: pupil, brown, dark rim.
 _UNSEEN_IRIS = np.array([[16, 12, 11]] * 4 + [[74, 50, 34]] * 4 + [[62, 42, 29]] + [[34, 24, 18]] * 5, np.float64)
@@ -50,14 +53,9 @@ def _white_plate(patch: np.ndarray, inside: np.ndarray, radius: np.ndarray, skin
     return (patch * keep + fill * (1 - keep)).clip(0, 255)
 
 
-def _iris_disc(rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
-    """(64,64,4): the visible iris; what the lids hide comes from the dark part of its radial profile."""
-    g = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
-    gx, gy = np.meshgrid(g, g)
-    map_x, map_y = (centre[0] + gx * radius).astype(np.float32), (centre[1] + gy * radius).astype(np.float32)
-    texture = cv2.remap(rgb.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    visible = cv2.remap(opening.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR) > 0.9
-    distance = np.hypot(gx, gy)
+def _iris_profile(rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
+    """(14,3) colours of the dark part of the visible iris, from its middle outwards in tenths of the radius."""
+    texture, visible, distance = _iris_square(rgb, opening, centre, radius)
     bins = np.minimum((distance * 10).astype(int), 13)
     light = texture.mean(-1)
     profile, known = np.zeros((14, 3)), []
@@ -72,12 +70,50 @@ def _iris_disc(rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius:
         profile = _UNSEEN_IRIS.copy()
     limit = profile[4:7].mean() * 1.05  # no white may leak into the hidden part
     dim = np.minimum(1, limit / np.maximum(profile.mean(-1), 1))
-    profile *= np.where(np.arange(14) >= 6, dim, 1)[:, None]
-    hidden = np.stack([np.interp(distance * 10, np.arange(14) + 0.5, profile[:, ch]) for ch in range(3)], -1)
+    return profile * np.where(np.arange(14) >= 6, dim, 1)[:, None]
+
+
+def _iris_square(
+    rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The picture (64,64,3) round an iris, where it is seen between the lids, and distances in radii."""
+    g = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
+    gx, gy = np.meshgrid(g, g)
+    map_x, map_y = (centre[0] + gx * radius).astype(np.float32), (centre[1] + gy * radius).astype(np.float32)
+    texture = cv2.remap(rgb.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    visible = cv2.remap(opening.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR) > 0.9
+    return texture, visible, np.hypot(gx, gy)
+
+
+def _coloured(profile: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Colours (...,3) of a profile at distances (...) in radii."""
+    return np.stack([np.interp(distance * 10, np.arange(14) + 0.5, profile[:, ch]) for ch in range(3)], -1)
+
+
+def _iris_disc(
+    rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius: float, profile: np.ndarray
+) -> np.ndarray:
+    """(64,64,4): the visible iris; what the lids hide comes from its profile."""
+    texture, visible, distance = _iris_square(rgb, opening, centre, radius)
     depth = cv2.distanceTransform(np.pad(visible.astype(np.uint8), 1, mode="edge"), cv2.DIST_L2, 3)[1:-1, 1:-1]
     keep = np.clip(depth / 6, 0, 1)[..., None]
     alpha = 255 * (1 - smoothstep(0.97, 1.13, distance))
-    return np.concatenate([texture * keep + hidden * (1 - keep), alpha[..., None]], -1).clip(0, 255)
+    iris = texture * keep + _coloured(profile, distance) * (1 - keep)
+    return np.concatenate([iris, alpha[..., None]], -1).clip(0, 255)
+
+
+def _without_lid(
+    patch: np.ndarray, opening: np.ndarray, offset: np.ndarray, profile: np.ndarray, near: float
+) -> np.ndarray:
+    """``opening (h,w)`` without the skin of the lower lid that lies within it before the iris.
+
+    offset: (h,w,2) from the iris's middle in radii. near: px from the opening's edge within which it lies.
+    """
+    distance = np.hypot(*np.moveaxis(offset, -1, 0))
+    lighter = patch.mean(-1) > LID_LIGHT * _coloured(profile, distance).mean(-1) + 6
+    within = cv2.distanceTransform(opening, cv2.DIST_L2, 3) < near
+    skin = lighter & within & (offset[..., 1] > LID_BELOW) & (distance < 1)
+    return opening * (1 - cv2.dilate(skin.astype(np.uint8), np.ones((3, 3))))
 
 
 def build_eye(
@@ -109,10 +145,14 @@ def build_eye(
     if unseen_at is not None:
         centre, radius, opening = unseen_at, IRIS_CM * px_per_cm, np.zeros_like(opening)
     yy, xx = np.mgrid[y0:y1, x0:x1]
-    relative = np.hypot(xx - centre[0], yy - centre[1]) / radius
+    offset = (np.stack([xx, yy], -1) - centre) / radius
+    relative = np.hypot(*np.moveaxis(offset, -1, 0))
     cheeks = landmarks[_CHEEKS, :2].astype(int).clip(0, size - 1)
     skin = float(np.median(rgb[cheeks[:, 1], cheeks[:, 0]].mean(-1)))
     plate = _white_plate(patch, opening[y0:y1, x0:x1], relative, skin)
+    profile = _iris_profile(rgb, opening, centre, radius)
+    part = opening[y0:y1, x0:x1]
+    part[:] = _without_lid(patch, part.copy(), offset, profile, LID_NEAR * radius)
     seen = cv2.GaussianBlur(opening[y0:y1, x0:x1].astype(np.float32), (0, 0), 0.8)
-    iris_disc = _iris_disc(rgb, opening, centre, radius)
+    iris_disc = _iris_disc(rgb, opening, centre, radius, profile)
     return EyeLayer(plate, seen, np.array([x0, y0], np.float64), iris_disc, centre, radius)
