@@ -3,13 +3,15 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from imtalker.faces.lids import lid_gaps
-from imtalker.faces.mesh import EYES, IRISES
-from imtalker.faces.motion_reading import EXPRESSION, GAZE, SQUARE, MotionBasis, read_portrait
+from imtalker.faces.eyeball import IRIS_EXTENT, IRIS_TEXTURE, build_eye
+from imtalker.faces.lids import SHUT, lid_gaps
+from imtalker.faces.mesh import EYES, IRISES, NUM_FACE, closed_loop
+from imtalker.faces.motion_reading import EXPRESSION, GAZE, MEAN_SCALE, SQUARE, MotionBasis, head_points, read_portrait
 from imtalker.renderer.eyes import Eyes
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.lids import LidLines
@@ -54,6 +56,12 @@ class Person:
         if gaze is not None:
             motion[:, GAZE] = torch.tensor(gaze) / 10
         return motion
+
+    def head(self, motion: torch.Tensor) -> np.ndarray:
+        """Landmarks (468,3) under a motion (1,32) in the head frame, read back from where they come to lie."""
+        placed = (self.geometry.place(motion)[0][0].numpy() + 1) * (SQUARE / 2)
+        depth = mean_landmarks()[:, 2]
+        return head_points(np.column_stack([placed, depth]), self.basis)[:NUM_FACE]
 
     def place(self, motion: torch.Tensor):
         return self.eyes.place(motion, self.geometry.place(motion)[0])
@@ -123,6 +131,59 @@ def test_lids_meet_and_never_cross_however_wide_the_eyes_are(basis: MotionBasis,
         assert (narrower < wider).all()
     own = torch.stack([lines.opening for lines in LidLines.through(person.geometry.landmarks[None])])
     torch.testing.assert_close(openings[-1], own, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("share", [0.7, 1.0, 1.3])
+def test_lids_open_by_shares_of_the_persons_own_opening(basis: MotionBasis, share: float) -> None:
+    person = Person(basis, share)
+    rest = person.geometry.head[:NUM_FACE].numpy()
+    for wanted in (0.4, 0.8, 1.0, 1.3):
+        gaps = lid_gaps(person.head(person.motion(wanted)))
+        np.testing.assert_allclose(gaps - SHUT, wanted * (lid_gaps(rest) - SHUT), atol=0.03)
+
+
+def test_lids_follow_the_eye_up_and_down_unless_they_are_shut(person: Person) -> None:
+    def heights(share: float, look: float) -> np.ndarray:
+        """Of the upper lids, the lower ones and the irises, cm."""
+        motion = person.motion(share, gaze=(0, look))
+        lids = person.head(motion)[[[eye[row][4] for eye in EYES] for row in range(2)], 1]
+        irises = person.place(motion).irises[0, :, 1].numpy()
+        return np.stack([*lids, -irises / float(person.eyes.unit)])
+
+    down = heights(1.0, -12) - heights(1.0, 0)
+    assert (down[:2] < 0.8 * down[2]).all() and (down[:2] > 1.1 * down[2]).all()
+    np.testing.assert_allclose(down[0], down[1], atol=0.01)
+    np.testing.assert_allclose(heights(0.0, -12)[:2], heights(0.0, 0)[:2], atol=0.01)
+
+
+def test_the_upper_lid_does_most_of_a_blink(person: Person) -> None:
+    upper, lower = (
+        (person.head(person.motion(0.0)) - person.head(person.motion(1.0)))[[eye[row][4] for eye in EYES], 1]
+        for row in range(2)
+    )
+    assert (upper < -0.4).all() and (np.abs(lower) < 0.25 * np.abs(upper)).all()
+
+
+def test_skin_of_a_lower_lid_within_the_landmarks_line_is_not_taken_for_the_iris() -> None:
+    points = mean_landmarks()
+    square, _ = draw_person(points)
+    upper, lower = EYES[0]
+    line = np.round(points[list(lower), :2]).astype(np.int32)
+    strip = np.concatenate([line - np.array([0, 4]), line[::-1] + np.array([0, 3])])
+    inside = np.zeros(square.shape[:2], np.uint8)
+    cv2.fillPoly(inside, [np.round(points[closed_loop(upper, lower), :2]).astype(np.int32)], [1])
+    skin = np.zeros_like(inside)
+    cv2.fillPoly(skin, [strip], [1])
+    skin &= inside
+    square[skin > 0] = (205, 160, 135)
+    layer = build_eye(square, points, EYES[0], IRISES[0], MEAN_SCALE)
+    centres = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
+    iris = np.hypot(*np.meshgrid(centres, centres)) < 0.85
+    assert layer.iris[iris][:, :3].mean(-1).max() < 100
+    x, y = layer.origin.astype(int)
+    yy, xx = np.nonzero(skin)
+    before = np.hypot(xx - layer.centre[0], yy - layer.centre[1]) < 0.8 * layer.radius
+    assert before.sum() > 20 and layer.seen[yy[before] - y, xx[before] - x].max() < 0.5
 
 
 def test_nothing_of_the_eyeball_is_seen_when_the_eye_is_shut(person: Person) -> None:
