@@ -29,7 +29,6 @@ from imtalker.faces.motion_reading import (
     head_points,
 )
 from imtalker.faces.rigid import CAMERA_DISTANCE
-from imtalker.renderer.bands import smoothstep
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.portrait_part import PortraitPart, face_unit, single
 
@@ -48,7 +47,6 @@ _UPPER_LIDS, _LOWER_LIDS = (np.array([list(eye[row]) for eye in EYES]) for row i
 # at first and in the whole. Shut eyes, whose gaze nobody sees, follow nothing.
 LIDS_FOLLOW_GAZE = 0.88  # cm for one cm of the iris
 UPPER_LID_SHARE = 0.58, 0.86
-LIDS_MEET = 0.3  # share of their opening below which lids come to meet, that the landmark model leaves ``SHUT`` apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,9 +117,10 @@ class FaceGeometry(PortraitPart):
         return self.lid_gap[:, 3:6].mean(1, keepdim=True)
 
     def _lid_gap(self, share: Tensor) -> Tensor:
-        """Distance ``(B, 2, 9)`` in cm of lids that are open by shares ``(B, 2, 1)``, which do meet."""
+        """Distance ``(B, 2, 9)`` in cm of lids that are open by shares ``(B, 2, 1)``: they meet where the landmark model
+        leaves them ``SHUT`` apart."""
         meets = SHUT / self._middle_gap
-        return self.lid_gap * ((1 - meets) * share + meets * smoothstep(0.0, LIDS_MEET, share))
+        return self.lid_gap * ((1 - meets) * share + meets * share.clamp(max=1))
 
     def carry(self, points: Tensor, motion: Tensor) -> Tensor:
         """Where points ``(B, K, 3)`` of the head frame, cm, are seen in the square, ``(B, K, 2)``."""
