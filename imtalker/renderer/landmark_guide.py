@@ -117,8 +117,8 @@ class FaceGeometry(PortraitPart):
         return self.lid_gap[:, 3:6].mean(1, keepdim=True)
 
     def _lid_gap(self, share: Tensor) -> Tensor:
-        """Distance ``(B, 2, 9)`` in cm of lids that are open by shares ``(B, 2, 1)``: they meet where the landmark model
-        leaves them ``SHUT`` apart."""
+        """Distance ``(B, 2, 9)`` in cm of lids that are open by shares ``(B, 2, 1)``; 0 where the landmark model leaves
+        ``SHUT`` between them."""
         meets = SHUT / self._middle_gap
         return self.lid_gap * ((1 - meets) * share + meets * share.clamp(max=1))
 
