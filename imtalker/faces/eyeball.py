@@ -12,9 +12,9 @@ from imtalker.faces.smooth import smoothstep
 IRIS_TEXTURE = 64  # side of the iris texture, px
 IRIS_EXTENT = 1.3  # the iris texture covers +- this many iris radii
 IRIS_CM = 0.58  # usual radius
-# Skin of a lower lid that lies within the landmarks' line: this much lighter than the iris at its radius, so far below
-# its middle, and so near to the line, in radii. What is lighter above is a reflection; upper lids are dark of lashes.
-LID_LIGHT, LID_BELOW, LID_NEAR = 1.25, 0.3, 0.4
+# Skin of a lower lid that lies within the landmarks' line: lighter than this share of the way from the iris to the
+# cheeks, so far below the iris's middle, and so near to the line, in radii. What is lighter above is a reflection.
+LID_LIGHT, LID_BELOW, LID_NEAR = 0.35, 0.3, 0.4
 _CHEEKS = [50, 280, 117, 346]
 # Of an iris that nobody has seen, from its middle outwards in tenths of the radius: pupil, brown, dark rim.
 _UNSEEN_IRIS = np.array([[16, 12, 11]] * 4 + [[74, 50, 34]] * 4 + [[62, 42, 29]] + [[34, 24, 18]] * 5, np.float64)
@@ -103,17 +103,19 @@ def _iris_disc(
 
 
 def _without_lid(
-    patch: np.ndarray, opening: np.ndarray, offset: np.ndarray, profile: np.ndarray, near: float
+    patch: np.ndarray, opening: np.ndarray, offset: np.ndarray, profile: np.ndarray, skin: float, near: float
 ) -> np.ndarray:
     """``opening (h,w)`` without the skin of the lower lid that lies within it before the iris.
 
-    offset: (h,w,2) from the iris's middle in radii. near: px from the opening's edge within which it lies.
+    offset: (h,w,2) from the iris's middle in radii. skin: light of the cheeks. near: px from the opening's edge
+    within which it lies.
     """
     distance = np.hypot(*np.moveaxis(offset, -1, 0))
-    lighter = patch.mean(-1) > LID_LIGHT * _coloured(profile, distance).mean(-1) + 6
+    dark = _coloured(profile, distance).mean(-1)
+    lighter = patch.mean(-1) > dark + LID_LIGHT * np.maximum(skin - dark, 0)
     within = cv2.distanceTransform(opening, cv2.DIST_L2, 3) < near
-    skin = lighter & within & (offset[..., 1] > LID_BELOW) & (distance < 1)
-    return opening * (1 - cv2.dilate(skin.astype(np.uint8), np.ones((3, 3))))
+    lid = lighter & within & (offset[..., 1] > LID_BELOW) & (distance < 1)
+    return opening * (1 - cv2.dilate(lid.astype(np.uint8), np.ones((3, 3))))
 
 
 def build_eye(
@@ -152,7 +154,7 @@ def build_eye(
     plate = _white_plate(patch, opening[y0:y1, x0:x1], relative, skin)
     profile = _iris_profile(rgb, opening, centre, radius)
     part = opening[y0:y1, x0:x1]
-    part[:] = _without_lid(patch, part.copy(), offset, profile, LID_NEAR * radius)
+    part[:] = _without_lid(patch, part.copy(), offset, profile, skin, LID_NEAR * radius)
     seen = cv2.GaussianBlur(opening[y0:y1, x0:x1].astype(np.float32), (0, 0), 0.8)
     iris_disc = _iris_disc(rgb, opening, centre, radius, profile)
     return EyeLayer(plate, seen, np.array([x0, y0], np.float64), iris_disc, centre, radius)
