@@ -42,7 +42,7 @@ HEAD_AXIS = -6.0  # cm, depth of the axis that the face is bent round
 FACING = (0.05, 0.35)  # cosine between a landmark's normal and the view: not counted below, counted fully above
 _IRISES = [*IRIS_R, *IRIS_L]
 _UPPER_LIDS, _LOWER_LIDS = (np.array([list(eye[row]) for eye in EYES]) for row in range(2))  # (2, 9) each
-# How lids move, fitted on frames of three recorded people; the open lids of two others then lie 0.2 to 0.7 mm (rms) off,
+# How lids move, fitted on frames of three recorded people; open lids of two others then lie 0.2 to 0.7 mm (rms) off,
 # where following the expression leaves 0.6 to 1.7. Both lids follow the eye up and down, and of the way that they go
 # towards each other the upper one does so much, at first and in the whole. Shut eyes, whose gaze nobody sees, follow
 # nothing.
