@@ -1,4 +1,4 @@
-"""The page as it is met: complete, quiet, narrow; its inputs, complaints and controls."""
+"""The page as it is met: complete and quiet; its inputs, complaints and controls."""
 
 import re
 import shutil
@@ -128,21 +128,3 @@ def test_controls_are_drawn_saved_and_loaded_again(open_page, files):
         page.wait_for_function(f"{loaded}.length >= 2", polling=POLL)
         value = page.evaluate(f"{loaded}.at(-1)[1]")
         assert value == pytest.approx(drawn[-1][1], abs=0.5)
-
-
-def test_it_fits_phones_in_dark_rooms(open_page):
-    with open_page(360, 780, dark=True) as page:
-        assert page.evaluate("document.body.classList.contains('dark')")
-        for tab in ("Audio-driven", "Video-driven", "Dub a video", "Compare"):
-            open_tab(page, tab)
-            shoot(page, f"{tab.split('-')[0].lower()}_phone_dark")
-            assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        open_tab(page, "Audio-driven").get_by_role("button", name=re.compile("^Ada")).click()
-        expect(page.locator("#audio-run")).to_be_in_viewport()  # though it stands far below the samples
-        wait_for_video(page, "#audio-video")
-        shoot(page, "audio_done_phone_dark")
-        box = "document.querySelector('{}').getBoundingClientRect()".format
-        below = f"{box('#audio-video')}.top - {box('#audio-run')}.bottom"  # once the live view has handed over
-        page.wait_for_function(f"0 <= {below} && {below} < 80", polling=POLL)  # directly
-        for name in ("Side by side", "Numbers", "Another face", "Code", "Video-driven", "Dub a video", "Compare"):
-            expect(page.get_by_role("tab", name=name, exact=True)).to_be_visible()  # not behind "..."

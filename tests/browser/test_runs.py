@@ -1,4 +1,4 @@
-"""Runs on the page: each tab from click to playing video, stopping, coming back, standing in line."""
+"""Runs on the page: each tab from click to playing video, stopping, coming back, standing in line; on a phone."""
 
 import re
 
@@ -173,3 +173,21 @@ def test_stop_leaves_the_line_at_once(open_page, files):
         assert first.get_by_text(re.compile("Drawing [1-9]")).is_visible()
         first.get_by_role("button", name="Stop").click()
         first.get_by_text(re.compile("^Stopped")).wait_for()
+
+
+def test_it_fits_phones_in_dark_rooms(open_page):
+    with open_page(360, 780, dark=True) as page:
+        assert page.evaluate("document.body.classList.contains('dark')")
+        for tab in ("Audio-driven", "Video-driven", "Dub a video", "Compare"):
+            open_tab(page, tab)
+            shoot(page, f"{tab.split('-')[0].lower()}_phone_dark")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        open_tab(page, "Audio-driven").get_by_role("button", name=re.compile("^Ada")).click()
+        expect(page.locator("#audio-run")).to_be_in_viewport()  # though it stands far below the samples
+        wait_for_video(page, "#audio-video")
+        shoot(page, "audio_done_phone_dark")
+        box = "document.querySelector('{}').getBoundingClientRect()".format
+        below = f"{box('#audio-video')}.top - {box('#audio-run')}.bottom"  # once the live view has handed over
+        page.wait_for_function(f"0 <= {below} && {below} < 80", polling=POLL)  # directly
+        for name in ("Side by side", "Numbers", "Another face", "Code", "Video-driven", "Dub a video", "Compare"):
+            expect(page.get_by_role("tab", name=name, exact=True)).to_be_visible()  # not behind "..."
