@@ -34,7 +34,7 @@ BARS = (
     Bar("seam", "gradient at the rim / original", "", ".9 to 1.1"),
     Bar("flicker", "unrest of the skin / original", "", "<= 1.2"),
     Bar("sharpness", "detail of the skin / original", "", ".85 to 1.15"),
-    Bar("mouth_sharpness", "detail of the mouth / original", "", ".85 to 1.15"),
+    Bar("mouth_sharpness", "detail of the mouth / original, truth", "", ".85 to 1.15"),
     Bar("identity", "identity (SFace) with the original", "", ">= .95"),
     Bar("truth_psnr", "truth: PSNR of the mouth patch", "dB", "27"),
     Bar("truth_ssim", "truth: SSIM of the mouth patch", "", ""),

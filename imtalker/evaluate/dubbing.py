@@ -145,27 +145,31 @@ def _evaluate_clip(
         result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))
         rows[kind] |= _against(result, frames, recorded, "self")
     counterfactual = clip.path.with_name(f"{clip.path.stem}{OTHER}{clip.path.suffix}")
+    truth = None
     if counterfactual.is_file():
         new_sound = _sound(counterfactual, min(seconds, len(frames) / fps))
+        truth = np.stack(list(islice(read_frames(counterfactual, fps), len(frames))))
     cues = recognise_phonemes(new_sound)
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, new_sound, _Watched(engine, kind))
         measures = measure_clip(result.frames, fps)
-        rows[kind] |= speech_scores(measures, cues) | _patch_scores(result, frames)
-        asked = lip_gap(torch.cat(result.watched.asked)).numpy()
+        rows[kind] |= speech_scores(measures, cues) | _patch_scores(result, frames, truth)
+        asked = lip_gap(_asked(result)).numpy()
         count = min(len(asked), recorded.num_frames, measures.num_frames)
         new, old = (clip.readings["mouth_opening"][:count] for clip in (measures, recorded))
         rows[kind]["leak"] = leak(new, old, asked[:count]) if kind == "dubbed" else math.nan
         rows[kind]["identity"] = _identity(measures, recorded)
         rows[kind]["frames_per_second"] = result.frames_per_second
-        if counterfactual.is_file():
-            rows[kind] |= _against_truth(result, counterfactual, "truth")
-        if counterfactual.is_file() and kind == "dubbed":
-            rows[kind] |= _with_twin(pipeline, clip, counterfactual, new_sound, engine, result, (new, old))
+        if truth is not None:
+            rows[kind] |= _against_truth(result, truth, "truth")
+        if truth is not None and kind == "dubbed":
+            twin = _dubbed(pipeline, counterfactual, new_sound, _Watched(engine, track=_asked(result).numpy()))
+            rows[kind] |= _twin_leak(result, twin, (new, old), truth)
+            rows[kind] |= _with_true_motion(pipeline, clip, new_sound, engine, twin, truth)
     rows["old mouth"] |= speech_scores(recorded, cues)
-    if counterfactual.is_file():
+    if truth is not None:
         as_it_is = _Result(frames, result.watched, fps, math.nan)
-        rows["old mouth"] |= _against_truth(as_it_is, counterfactual, "truth")
+        rows["old mouth"] |= _against_truth(as_it_is, truth, "truth")
     return rows
 
 
@@ -179,35 +183,36 @@ def _dubbed(pipeline: TalkingHeadPipeline, clip: Path, sound: np.ndarray, watche
     return _Result(frames, watched, float(native_rate(clip)), run.timings.fps)
 
 
-def _with_twin(
-    pipeline: TalkingHeadPipeline,
-    clip: Clip,
-    truth: Path,
-    sound: np.ndarray,
-    engine: MouthEngine,
-    dubbed: _Result,
-    openings: tuple[np.ndarray, np.ndarray],
+def _asked(result: _Result) -> Tensor:
+    """Motion (T, 32) that the engine was asked for."""
+    return torch.cat(result.watched.asked)
+
+
+def _twin_leak(
+    result: _Result, twin: _Result, openings: tuple[np.ndarray, np.ndarray], truth: np.ndarray
 ) -> dict[str, float]:
-    """What only a counterfactual tells: the truth, dubbed to say the same, has another old mouth to leak; and with the
-    lips read from the truth, what drawing alone costs.
+    """``paired_leak``, the other clip being the counterfactual, dubbed to do the same as the clip.
 
     Args:
-        openings: of the mouth, dubbed and old.
+        openings: of the clip's mouth, dubbed and old.
     """
-    asked = torch.cat(dubbed.watched.asked)
-    twin = _dubbed(pipeline, truth, sound, _Watched(engine, track=asked.numpy()))
+    measured = [measure_clip(frames, twin.fps, identity_every=0) for frames in (twin.frames, truth)]
+    others = [measures.readings["mouth_opening"] for measures in measured]
+    asked = lip_gap(_asked(result)).numpy()
+    count = min(len(asked), len(openings[0]), len(others[0]), len(others[1]))
+    dubbed, old = (np.stack([mine[:count], other[:count]]) for mine, other in zip(openings, others, strict=True))
+    return {"paired_leak": paired_leak(dubbed, old, asked[:count])}
+
+
+def _with_true_motion(
+    pipeline: TalkingHeadPipeline, clip: Clip, sound: np.ndarray, engine: MouthEngine, twin: _Result, truth: np.ndarray
+) -> dict[str, float]:
+    """As against the truth, but with the lips read from it: what drawing alone costs."""
     motion = np.concatenate([part.motion for part in twin.watched.landmarks])
     if len(motion) != len(twin.frames):
         return {}
-    frames = np.stack(list(islice(read_frames(truth, twin.fps), len(twin.frames))))
-    measured = [measure_clip(each, twin.fps, identity_every=0) for each in (twin.frames, frames)]
-    twins = [each.readings["mouth_opening"] for each in measured]
-    count = min(len(asked), len(openings[0]), len(twins[0]))
-    pairs = [np.stack([mine[:count], other[:count]]) for mine, other in zip(openings, twins, strict=True)]
     result = _dubbed(pipeline, clip.path, sound, _Watched(engine, track=motion))
-    return {"paired_leak": paired_leak(pairs[0], pairs[1], lip_gap(asked).numpy()[:count])} | _against_truth(
-        result, truth, "motion"
-    )
+    return _against_truth(result, truth, "motion")
 
 
 def _against(result: _Result, frames: np.ndarray, recorded: ClipMeasures, prefix: str) -> dict[str, float]:
@@ -222,21 +227,20 @@ def _against(result: _Result, frames: np.ndarray, recorded: ClipMeasures, prefix
     }
 
 
-def _against_truth(result: _Result, truth: Path, prefix: str) -> dict[str, float]:
+def _against_truth(result: _Result, truth: np.ndarray, prefix: str) -> dict[str, float]:
     """The registered mouth patch, and the lips, against the counterfactual."""
     drawn = result.drawn
-    frames = np.stack(list(islice(read_frames(truth, result.fps), len(result.frames))))
-    count = min(len(frames), len(result.frames), len(drawn))
+    count = min(len(truth), len(result.frames), len(drawn))
     if not count:
         return {}
     places = [row.to_image[0] for _, row, _ in drawn[:count]]
     half = slice(SQUARE // 2, SQUARE), slice(SQUARE // 4, 3 * SQUARE // 4)
     got, wanted = (
         np.stack([cut_square(frame, place, SQUARE)[half] for frame, place in zip(clip, places, strict=False)])
-        for clip in (result.frames[:count], frames[:count])
+        for clip in (result.frames[:count], truth[:count])
     )
     got, wanted = (torch.from_numpy(clip).permute(0, 3, 1, 2).float() / 255 for clip in (got, wanted))
-    mine, true = (measure_clip(clip[:count], result.fps, identity_every=0) for clip in (result.frames, frames))
+    mine, true = (measure_clip(clip[:count], result.fps, identity_every=0) for clip in (result.frames, truth))
     return {
         f"{prefix}_psnr": float(np.minimum(psnr(got, wanted), HIGHEST_PSNR).mean()),
         f"{prefix}_ssim": float(ssim(got, wanted).mean()),
@@ -254,21 +258,22 @@ def _identity(result: ClipMeasures, recorded: ClipMeasures) -> float:
     return finite_mean(csim(result.embeddings[:count], recorded.embeddings[:count])) if count else math.nan
 
 
-def _patch_scores(result: _Result, frames: np.ndarray) -> dict[str, float]:
-    """Rim, calm and sharpness of the patch against the same places of the original."""
+def _patch_scores(result: _Result, frames: np.ndarray, truth: np.ndarray | None) -> dict[str, float]:
+    """Rim, calm and sharpness of the patch against the same places of the original, or of what says the same words."""
     scores: dict[str, list[float]] = {"outside": [], "seam": [], "sharpness": [], "mouth_sharpness": []}
     squares: tuple[list, list, list] = ([], [], [])
-    for at, row, lower in result.drawn[: len(frames)]:
+    truth = frames if truth is None else truth
+    for at, row, lower in result.drawn[: min(len(frames), len(truth))]:
         place, old = row.to_image[0], row.lower[0]
         scale = pixels_per_cm(place)
-        new_frame, old_frame = result.frames[at], frames[at]
+        new_frame, old_frame, true_frame = result.frames[at], frames[at], truth[at]
         mask, rim = patch_masks(np.concatenate([old, lower]), old_frame.shape[:2], scale)
         mouth = _mouth(np.concatenate([old, lower]), old_frame.shape[:2], scale)
         skin = (mask > 0.5) & ~mouth
         scores["outside"].append(outside_difference(new_frame, old_frame, mask))
         scores["seam"].append(gradient(new_frame, rim) / gradient(old_frame, rim))
         scores["sharpness"].append(detail(new_frame, skin) / detail(old_frame, skin))
-        scores["mouth_sharpness"].append(detail(new_frame, mouth) / detail(old_frame, mouth))
+        scores["mouth_sharpness"].append(detail(new_frame, mouth) / detail(true_frame, mouth))
         squares[0].append(cut_square(new_frame, place, SQUARE))
         squares[1].append(cut_square(old_frame, place, SQUARE))
         flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
