@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,12 +35,14 @@ def imports_of(file: Path) -> Iterator[tuple[str, int]]:
             yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
-def rooms() -> Iterator[tuple[Path, str, str, int]]:
+@cache
+def rooms() -> list[tuple[Path, str, str, int]]:
     """(file, its room, the imported module, line) for every import inside the package."""
-    for file in sorted((ROOT / "imtalker").rglob("*.py")):
-        room = file.relative_to(ROOT / "imtalker").with_suffix("").parts[0]
-        for module, line in imports_of(file):
-            yield file, room, module, line
+    return [
+        (file, file.relative_to(ROOT / "imtalker").with_suffix("").parts[0], module, line)
+        for file in sorted((ROOT / "imtalker").rglob("*.py"))
+        for module, line in imports_of(file)
+    ]
 
 
 def test_every_room_has_a_floor() -> None:
