@@ -142,10 +142,10 @@ class SpectralEncoderConfig:
     """tiny: residual convolutions over log mel spectra, at 100, 50 and 25 Hz."""
 
     mel_bands: int = 64
-    fine_size: int = 128  # channels at 50 Hz
+    fine_size: int = 160  # channels at 50 Hz
     fine_layers: int = 3
-    hidden_size: int = 224  # channels at 25 Hz, the features
-    dilations: tuple[int, ...] = (1, 1, 2, 2, 4, 4)  # of the layers at 25 Hz
+    hidden_size: int = 288  # channels at 25 Hz, the features
+    dilations: tuple[int, ...] = (1, 1, 2, 2, 4, 4, 1, 1)  # of the layers at 25 Hz
     kernel_size: int = 5
 
     @property

@@ -87,12 +87,10 @@ def look(
         raise NoFaceError(_why_none(notes.numbers, plan, clip))
     glances = len(notes.rows)
     clear = ClearMouth.of(np.stack([row.look for row in notes.rows]))
-    wanted = None
-    if options.reference is not None:
-        wanted = notes.row_of(round(options.reference * fps), clip, fps, what)
+    asked = None if options.reference is None else notes.row_of(round(options.reference * fps), clip, fps, what)
     track = notes.track()
     track = replace(track, seen=track.seen & ~covered_rows(track, clear))
-    neutral = choose_neutral(track, np.array(notes.sharpness), wanted)
+    neutral = choose_neutral(track, np.array(notes.sharpness)) if asked is None else asked
     references = References.of(track, neutral, notes.numbers[neutral])
     track = replace(track, motion=read_motion(track, references, sigma=0))
     covered = covered_rows(track, clear)

@@ -59,15 +59,12 @@ class References:
         return replace(found, open=frames.open, open_motion=track.motion[rows[frames.open.index]])
 
 
-def choose_neutral(track: FaceTrack, sharpness: np.ndarray, wanted: int | None = None) -> int:
+def choose_neutral(track: FaceTrack, sharpness: np.ndarray) -> int:
     """The row of a track that serves best as the neutral frame.
 
     Args:
         sharpness: ``(T,)`` of the face in every row that shows it.
-        wanted: the row to take; None: the best one.
     """
-    if wanted is not None:
-        return wanted
     seen = np.flatnonzero(track.seen)
     turned = np.hypot(track.yaw, track.pitch - np.median(track.pitch[seen]))[seen] / 15
     opening = track.opening[seen]

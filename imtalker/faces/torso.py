@@ -5,7 +5,7 @@ a key frame to each frame and back; the median of those that come back is the to
 frame becomes the next key frame.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -21,7 +21,6 @@ from imtalker.faces.motion_reading import (
     HeadReading,
 )
 from imtalker.faces.motion_track import HEAD_WEIGHTS, smooth
-from imtalker.faces.person import person_matte
 
 FOLLOWS = np.array([0.6, 0.3])  # share of the head's way, to the side and up, that a torso goes (mean of five clips)
 _SIDE = 256  # pixels, of the squares looked at
@@ -40,9 +39,14 @@ _FLOW = {
 
 
 class TorsoTracker:
-    """Feed it the squares of a clip in order; the first one with a face is where the torso begins."""
+    """Feed it the squares of a clip in order; the first one with a face is where the torso begins.
 
-    def __init__(self) -> None:
+    Args:
+        person_matte: picture -> where a person is in it, see ``PersonMatte``.
+    """
+
+    def __init__(self, person_matte: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._person_matte = person_matte
         self._region: np.ndarray | None = None  # (256,256) uint8, 255 on the torso as it began
         self._key = np.zeros((_SIDE, _SIDE), np.uint8)
         self._corners = np.zeros((0, 1, 2), np.float32)
@@ -60,7 +64,7 @@ class TorsoTracker:
             return self._shift / (_SIDE / 2)
         grey = cv2.resize(cv2.cvtColor(square, cv2.COLOR_RGB2GRAY), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         if self._region is None:
-            self._region = _torso(square, points)
+            self._region = _torso(self._person_matte(square), points)
             self._take_key(grey)
         elif len(self._corners):
             self._follow(grey)
@@ -85,11 +89,11 @@ class TorsoTracker:
         self._corners = np.zeros((0, 1, 2), np.float32) if corners is None else corners
 
 
-def _torso(square: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Where the person is seen below the chin, uint8 (256,256), 255 there."""
+def _torso(matte: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Where the person of a matte is seen below the chin, uint8 (256,256), 255 there."""
     face = points[:NUM_FACE, 1]
-    top = (points[CHIN, 1] + _GAP * (face.max() - face.min())) * _SIDE / len(square)
-    person = cv2.resize(person_matte(square), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) > 0.5
+    top = (points[CHIN, 1] + _GAP * (face.max() - face.min())) * _SIDE / len(matte)
+    person = cv2.resize(matte, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) > 0.5
     region = (person & (np.arange(_SIDE)[:, None] > top)).astype(np.uint8) * 255
     return cv2.erode(region, np.ones((_MARGIN, _MARGIN), np.uint8))
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from imtalker.config import AudioEncoderConfig
 from imtalker.generator.audio_statistics import NormalisedWaveform, convolution_statistics
@@ -34,6 +33,8 @@ class AudioEncoder(SpeechEncoder):
     config: AudioEncoderConfig
 
     def __init__(self, config: AudioEncoderConfig) -> None:
+        from transformers import Wav2Vec2Config, Wav2Vec2Model  # seconds to import, and only this encoder needs it
+
         super().__init__()
         self.config = config
         # No dropout: the network only maps tensors.

@@ -14,7 +14,7 @@ from imtalker.generator.motion_parts import split
 from imtalker.generator.motion_statistics import READOUT_NAMES
 
 LIP_NOISE = 0.4  # deviation of the noise that lips start from; at 1 their correlation with the sound is 0.03 lower
-DOUBT, SURE = 0.12, 0.3  # probability of m, b, p from which lips close, and at which they meet
+DOUBT, SURE = 0.06, 0.15  # probability of m, b, p from which lips close, and at which they meet
 RAMP = 0.4  # of a closure in the frame before and after it: lips take some 80 ms each way
 PARTED = 0.3  # cm, least opening in speech where certainly neither m, b, p nor a pause is
 CERTAIN = 0.2  # probability of both together below which lips begin to be held apart

@@ -12,7 +12,6 @@ from imtalker.config import SamplingOptions
 from imtalker.faces.mesh import NUM_FACE
 from imtalker.faces.motion_reading import SQUARE, read_portrait
 from imtalker.faces.motion_track import motion_track
-from imtalker.faces.person import person_matte
 from imtalker.faces.torso import torso_track
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import MAX_SECONDS, Audio
@@ -171,7 +170,10 @@ class Encoders:
         return geometry.to(self.device), mouth.to(self.device), eyes.to(self.device)
 
     def _backdrop(self, wide: tuple[Tensor, float], geometry: FaceGeometry) -> Backdrop | None:
-        """What the person stands before in the portrait, see ``wide_picture``; None where the two cannot be told."""
+        """What the person stands before in the portrait, see ``wide_picture``; None where nothing tells the two
+        apart."""
+        if (person_matte := self.models.person_matte) is None:
+            return None
         picture = to_frames(wide[0])[0]
         face = geometry.landmarks[:NUM_FACE].cpu().numpy()
         backdrop = Backdrop.of(picture, wide[1], person_matte(picture), face)
@@ -180,7 +182,8 @@ class Encoders:
     def _motion_of_clip(self, clip: DrivingClip, timings: Timings) -> Iterator[Tensor]:
         seen = False
         if (basis := self.models.motion_basis) is not None:
-            heads, torsos = tee(read_clip(clip.squares(SQUARE), basis, timings))
+            readings = read_clip(clip.squares(SQUARE), basis, self.models.person_matte, timings)
+            heads, torsos = tee(readings)
             frames = map(np.concatenate, zip(motion_track(heads, basis), torso_track(torsos), strict=False))
             while group := list(islice(frames, self.batch_size)):
                 seen = True

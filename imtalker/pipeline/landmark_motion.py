@@ -7,6 +7,7 @@ import numpy as np
 
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
 from imtalker.faces.motion_reading import SQUARE, HeadReading, MotionBasis, read_head
+from imtalker.faces.person import PersonMatte
 from imtalker.faces.torso import TorsoTracker
 from imtalker.media.crop import CropBox, crop_and_resize
 from imtalker.pipeline.timing import Timings
@@ -20,11 +21,13 @@ def square_landmarks(image: np.ndarray, box: CropBox) -> np.ndarray | None:
     return faces[0].points if faces else None
 
 
-def read_clip(squares: Iterable[np.ndarray], basis: MotionBasis, timings: Timings) -> Iterator[HeadReading | None]:
-    """The face in every frame of a clip, cut to its square ``(SQUARE, SQUARE, 3)``, and how far the torso has come;
-    None where no face is seen."""
+def read_clip(
+    squares: Iterable[np.ndarray], basis: MotionBasis, person_matte: PersonMatte | None, timings: Timings
+) -> Iterator[HeadReading | None]:
+    """The face in every frame of a clip, cut to its square ``(SQUARE, SQUARE, 3)``, and how far the torso has come,
+    which stays where it is without a person's matte; None where no face is seen."""
     face: FaceLandmarks | None = None
-    torso = TorsoTracker()
+    torso = None if person_matte is None else TorsoTracker(person_matte)
     lost = 0
     for square in timings.iterate("decoding", iter(squares)):
         with timings.measure("motion_encoding"):
@@ -32,6 +35,6 @@ def read_clip(squares: Iterable[np.ndarray], basis: MotionBasis, timings: Timing
             if face is None and lost % SEARCH_EVERY == 0:
                 face = next(iter(find_faces(square)), None)
             lost = 0 if face is not None else lost + 1
-            shift = torso(square, None if face is None else face.points)
+            shift = np.zeros(2) if torso is None else torso(square, None if face is None else face.points)
             reading = None if face is None else replace(read_head(face.points, basis), torso=tuple(shift.tolist()))
         yield reading

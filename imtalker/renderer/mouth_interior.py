@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imtalker.faces.denture import PLATE_HALF_CM, Denture, fit_denture
+from imtalker.faces.denture import Denture, fit_denture
+from imtalker.faces.drawn_teeth import PLATE_HALF_CM
 from imtalker.faces.mesh import LIP_INNER_UPPER, NUM_FACE
 from imtalker.faces.motion_reading import (
     EXPRESSION,

@@ -39,7 +39,15 @@ class AudioTrainingConfig:
     encoder: SpectralEncoderConfig = TINY_AUDIO
     start_from: str | None = None  # audio_encoder.safetensors to begin with
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(steps=8000, learning_rate=4e-3, warmup_steps=100, weight_decay=0.05)
+        default_factory=lambda: LoopConfig(
+            steps=12000,
+            learning_rate=3e-3,
+            warmup_steps=200,
+            weight_decay=0.05,
+            ema_decay=0.998,
+            mixed_precision="bf16",
+            validate_every=2000,
+        )
     )
     batch_size: int = 12
     seconds: tuple[float, float] = (3.0, 6.0)  # range of the length of training pieces

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from imtalker.config import RendererConfig
 from imtalker.errors import InputError
 from imtalker.evaluate.image_metrics import Lpips
-from imtalker.faces.denture import draw_teeth
+from imtalker.faces.drawn_teeth import draw_teeth
 from imtalker.renderer import Renderer
 from imtalker.renderer.teeth import TeethLayer
 from imtalker.train import renderer_losses as losses

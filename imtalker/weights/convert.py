@@ -2,7 +2,7 @@
 
 Pickles are read with ``weights_only``: code inside one never runs. Every entry is renamed, or checked
 against the constant it must hold, or dropped on purpose; anything else, and anything missing, is an error
-that lists the keys. The key names themselves are in ``convert_keys.py``.
+that lists the keys. The key names themselves are in ``official_keys.py``.
 """
 
 import argparse

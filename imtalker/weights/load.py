@@ -12,6 +12,8 @@ import torch
 from imtalker.config import GeneratorConfig, RendererConfig
 from imtalker.errors import WeightsError
 from imtalker.faces.motion_reading import MotionBasis
+from imtalker.faces.person import PersonMatte
+from imtalker.faces.person_network import PersonConfig, PersonNetwork
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.generator.speech_encoder import SpeechEncoder
 from imtalker.renderer import Renderer
@@ -20,6 +22,7 @@ from imtalker.weights.file import load_module, load_weights, parse_config, read_
 from imtalker.weights.presets import BUNDLED_WEIGHTS, PRESET_NAMES, Preset, get_preset
 
 MOTION_BASIS = "motion_basis.npz"  # beside the weights of presets with an explicit motion
+PERSON = "person.safetensors"  # the same; presets made without one take the bundled one
 
 __all__ = ["Models", "describe_weights", "find_weights", "load_models", "load_weights", "save_weights"]
 
@@ -35,6 +38,7 @@ class Models:
     revision: str  # identifies the weights: the official revision or "bundled", and the start of a checksum
     metadata: Mapping[str, Mapping[str, str]]  # of each file
     motion_basis: MotionBasis | None = None  # for reading motion from landmarks; None: by the motion encoder
+    person_matte: PersonMatte | None = None  # tells the person from the background; None: nothing does
 
     @property
     def sha256(self) -> str | None:
@@ -59,12 +63,18 @@ def load_models(
         WeightsError: weights are missing, damaged, do not fit, or cannot be fetched.
     """
     known, folder = find_weights(preset, progress)
-    renderer, renderer_config, about_renderer = load_module(folder / "renderer.safetensors", RendererConfig, Renderer)
-    generator, generator_config, about_generator = load_module(
-        folder / "generator.safetensors", GeneratorConfig, MotionGenerator
+    files = _weight_files(folder)
+    metadata: dict[str, Mapping[str, str]] = {}
+    renderer, renderer_config, metadata["renderer"] = load_module(files["renderer"], RendererConfig, Renderer)
+    generator, generator_config, metadata["generator"] = load_module(
+        files["generator"], GeneratorConfig, MotionGenerator
     )
-    audio_encoder, audio_config, about_audio = load_audio_encoder(folder / "audio_encoder.safetensors")
-    metadata = {"renderer": about_renderer, "generator": about_generator, "audio_encoder": about_audio}
+    audio_encoder, audio_config, metadata["audio_encoder"] = load_audio_encoder(files["audio_encoder"])
+    motion_basis = person_matte = None
+    if "person" in files:
+        motion_basis = MotionBasis.load(folder / MOTION_BASIS)
+        person, _, metadata["person"] = load_module(files["person"], PersonConfig, PersonNetwork)
+        person_matte = PersonMatte(person)
     return Models(
         renderer.to(device, dtype),
         generator.to(device),
@@ -72,7 +82,8 @@ def load_models(
         dataclasses.replace(known, renderer=renderer_config, generator=generator_config, audio=audio_config),
         _revision(metadata),
         metadata,
-        MotionBasis.load(folder / MOTION_BASIS) if (folder / MOTION_BASIS).is_file() else None,
+        motion_basis,
+        person_matte,
     )
 
 
@@ -85,10 +96,19 @@ def bundled_basis() -> MotionBasis:
 def describe_weights(preset: str | os.PathLike, progress: Callable[[str], None] | None = None) -> tuple[Preset, str]:
     """The preset that ``load_models`` would load, and its ``Models.sha256``; reads headers only, raises the same."""
     known, folder = find_weights(preset, progress)
-    parts = ("renderer", "generator", "audio_encoder")
-    metadata = {part: read_metadata(folder / f"{part}.safetensors") for part in parts}
-    config = parse_config(metadata["renderer"]["config"], RendererConfig, folder / "renderer.safetensors")
+    files = _weight_files(folder)
+    metadata = {part: read_metadata(path) for part, path in files.items()}
+    config = parse_config(metadata["renderer"]["config"], RendererConfig, files["renderer"])
     return dataclasses.replace(known, renderer=config), _joint_checksum(metadata)
+
+
+def _weight_files(folder: Path) -> dict[str, Path]:
+    """Part -> file, of the networks of a folder in the order of their joint checksum."""
+    files = {part: folder / f"{part}.safetensors" for part in ("renderer", "generator", "audio_encoder")}
+    if (folder / MOTION_BASIS).is_file():
+        own = folder / PERSON
+        files["person"] = own if own.is_file() else BUNDLED_WEIGHTS / "tiny" / PERSON
+    return files
 
 
 def _revision(metadata: Mapping[str, Mapping[str, str]]) -> str:

@@ -23,6 +23,8 @@ from imtalker.weights.presets import TINY_SAMPLING
 from tests.support.demo_setup import Inputs, portrait_file, served, speech_file
 from tests.support.standin import save_small_models
 
+FRAMES = 12  # of the inputs
+
 
 def connect(url: str, downloads: Path) -> Client:
     patient = {"timeout": 120}  # a busy machine answers late
@@ -41,7 +43,7 @@ class App:
 def app(tmp_path_factory):
     root = tmp_path_factory.mktemp("client")
     preset = save_small_models(root / "weights")
-    inputs = Inputs.write(root / "inputs")
+    inputs = Inputs.write(root / "inputs", FRAMES / 25)
     with served(root, preset) as url:
         yield App(url, root, preset, inputs)
     left = [path for path in (root / "gradio").rglob("*") if path.is_file()]
@@ -106,8 +108,8 @@ def test_speech_gives_the_same_frames_as_the_command_line(app):
     options = ["--steps", "2", "--seed", "3", "--preset", str(app.preset), "--device", "cpu"]
     assert command_line(["animate", *files, *options, "-o", str(target)]) == 0
     assert np.array_equal(frames_of(video), frames_of(target))
-    assert report["frames"] == 25 and report["recipe"]["sampling"]["seed"] == 3
-    assert load_motion(motion).motion.shape == (25, 32)
+    assert report["frames"] == FRAMES and report["recipe"]["sampling"]["seed"] == 3
+    assert load_motion(motion).motion.shape == (FRAMES, 32)
     assert probe_video(video).has_audio
     recipe = read_recipe(video)
     assert recipe is not None and recipe["speech"]["file"] == "speech.wav"
@@ -115,7 +117,7 @@ def test_speech_gives_the_same_frames_as_the_command_line(app):
 
 def test_controls_over_time_are_the_file_of_the_command_line(app):
     controls = app.root / "controls.csv"
-    controls.write_text("yaw\n" + "\n".join(str(index / 2) for index in range(25)) + "\n")
+    controls.write_text("yaw\n" + "\n".join(str(index / 2) for index in range(FRAMES)) + "\n")
     video, *_ = speak(app, controls=handle_file(str(controls)))
     target = app.root / "controlled.mp4"
     files = ["--portrait", str(app.inputs.portrait), "--audio", str(app.inputs.speech), "--controls", str(controls)]
@@ -144,7 +146,7 @@ def test_errors_that_nobody_foresaw_have_a_reference(app, monkeypatch):
 def test_a_clip_moves_a_portrait_and_keeps_its_sound(app):
     files = {"portrait": handle_file(str(app.inputs.portrait)), "driving": handle_file(str(app.inputs.clip))}
     video, _, report = app.client.predict(**files, api_name="/animate_video")
-    assert report["frames"] == 25 and probe_video(video).has_audio
+    assert report["frames"] == FRAMES and probe_video(video).has_audio
     silent, _, _ = app.client.predict(**files, keep_sound=False, paste_back=True, api_name="/animate_video")
     info = probe_video(silent)
     assert not info.has_audio and (info.width, info.height) == (256, 256)
@@ -158,12 +160,12 @@ def test_a_clip_is_dubbed_as_on_the_command_line(app):
     options = ["--steps", "2", "--seed", "3", "--label", "--preset", str(app.preset), "--device", "cpu"]
     inputs = ["--video", str(app.inputs.clip), "--audio", str(app.inputs.speech)]
     assert command_line(["dub", *inputs, *options, "-o", str(target)]) == 0
-    assert np.array_equal(frames_of(video), frames_of(target)) and report["frames"] == 25
-    assert len(load_motion(motion).motion) == 25 and probe_video(video).has_audio
+    assert np.array_equal(frames_of(video), frames_of(target)) and report["frames"] == FRAMES
+    assert len(load_motion(motion).motion) == FRAMES and probe_video(video).has_audio
     recipe = read_recipe(video)
     assert recipe is not None and recipe["mode"] == "dub" and recipe["edited"]["file"] == "clip.mp4"
     *pieces, (_, whole) = list(app.client.submit(**asked, api_name="/dub_video_stream"))
-    assert pieces and whole["frames"] == 25
+    assert pieces and whole["frames"] == FRAMES
     with pytest.raises(AppError, match="no video stream"):
         app.client.predict(**{**asked, "video": files["speech"]}, api_name="/dub_video")
 
@@ -176,7 +178,7 @@ def test_motion_moves_another_portrait(app):
         sound=handle_file(str(app.inputs.speech)),
         api_name="/apply_motion",
     )
-    assert report["frames"] == 25 and probe_video(video).has_audio
+    assert report["frames"] == FRAMES and probe_video(video).has_audio
     assert np.array_equal(load_motion(again).motion, load_motion(motion).motion)
     assert set(report["seconds"]) & {"rendering"} and "motion_generation" not in report["seconds"]
 
@@ -187,7 +189,7 @@ def test_comparison(app):
         **files, kind="portraits", steps=2, second_portrait=handle_file(str(app.inputs.other)), api_name="/compare"
     )
     assert [row["variant"] for row in report["table"]] == ["first portrait", "second portrait"]
-    assert probe_video(video).width == 256 and len(frames_of(video)) == 25
+    assert probe_video(video).width == 256 and len(frames_of(video)) == FRAMES
 
 
 def test_faces(app):

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +25,7 @@ NAMES = [
     "a=b;type=c.jpg", "$(touch hacked).jpg",
 ]  # fmt: skip
 # In the place of curl: stores what it is asked to send, and answers as the server does.
-CURL = """#!/usr/bin/env python3
-import json, sys
+CURL = """import json, sys
 words = sys.argv[1:]
 if "-F" in words:
     form = words[words.index("-F") + 1]
@@ -51,16 +51,22 @@ def test_python_snippet_is_a_program():
     assert ast.literal_eval(portrait.args[0]) == "my face.png"
 
 
+@pytest.fixture
+def environment(tmp_path) -> dict[str, str]:
+    """With the stand-in on the PATH. This Python runs it, bare: a bash test starts it many times."""
+    (tmp_path / "curl.py").write_text(CURL)
+    curl = tmp_path / "curl"
+    curl.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S {shlex.quote(str(tmp_path))}/curl.py "$@"\n')
+    curl.chmod(0o755)
+    return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 @pytest.mark.parametrize("name", NAMES)
-def test_curl_snippet_sends_exactly_these_files_and_values(name, tmp_path):
-    curl = tmp_path / "curl"
-    curl.write_text(CURL)
-    curl.chmod(0o755)
+def test_curl_snippet_sends_exactly_these_files_and_values(name, environment, tmp_path):
     (tmp_path / name).write_bytes(b"picture")
     (tmp_path / "a.wav").write_bytes(b"sound")
     text = curl_snippet(replace(SPEAK, portrait=f"/x/{name}"), "https://example.org/talk/")
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-eu"], input=text, text=True, capture_output=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     url, sent = json.loads((tmp_path / "sent.json").read_text())
@@ -100,18 +106,18 @@ def test_every_option_with_a_flag_is_one_of_the_command_line():
     assert given["crop"] == "none" and given["video_crop"] == "1,2,99"
 
 
-def test_readme_sends_files_of_any_name(tmp_path):
+def test_readme_sends_files_of_any_name(environment, tmp_path):
     """The shell function of the README, as it stands there."""
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     function = next(line for line in readme.splitlines() if line.startswith("FILE()"))
-    curl = tmp_path / "curl"
-    curl.write_text(CURL)
-    curl.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "URL": "http://x"}
     for name in NAMES:
         (tmp_path / name).write_bytes(b"picture")
         script = f'{function}\nFILE "$1"'
         done = subprocess.run(
-            ["bash", "-eu", "-c", script, "bash", name], text=True, capture_output=True, cwd=tmp_path, env=environment
+            ["bash", "-eu", "-c", script, "bash", name],
+            text=True,
+            capture_output=True,
+            cwd=tmp_path,
+            env={**environment, "URL": "http://x"},
         )
         assert json.loads(done.stdout)["path"] == f"/tmp/gradio/0af3/{name}", done.stderr

@@ -94,15 +94,16 @@ def test_a_good_video_is_in_order(write, frames, tmp_path):
     assert "in order" in str(report) and json.dumps(report.as_dict(), allow_nan=False)
 
 
-@pytest.mark.parametrize("shift", [-0.2, 0.2])
-def test_shifted_sound_is_caught(write, frames, speech, shift):
+def test_shifted_sound_is_caught(write, frames, speech):
+    """Sound that is late; that it may come early too is seen with a rendered person below."""
+    shift = 0.2
     report = check_video(write(f"shift{shift}.mp4", frames, np.roll(speech[0], round(shift * SAMPLE_RATE))))
     assert not report.ok and verdicts(report)["lip_offset"] is False
     assert values(report)["lip_offset"] == pytest.approx(-1000 * shift, abs=45)
 
 
 def test_frozen_frames_are_caught(write, frames):
-    frozen = frames.copy()
+    frozen = frames[:75].copy()
     frozen[40:65] = frozen[40]
     report = check_video(write("frozen.mp4", frozen))
     assert verdicts(report)["freeze"] is False

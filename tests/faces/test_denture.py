@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from imtalker.faces.denture import PLATE_SCALE, TEETH_DEPTH, Denture, fit_denture
+from imtalker.faces.denture import Denture, fit_denture
+from imtalker.faces.drawn_teeth import PLATE_SCALE, TEETH_DEPTH
 from imtalker.faces.mesh import LIP_INNER_LOWER, LIP_INNER_UPPER
 from imtalker.faces.tone import Tone
 from tests.support.puppet_person import SIZE, draw_person, mean_landmarks

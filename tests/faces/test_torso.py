@@ -7,16 +7,19 @@ import cv2
 import numpy as np
 import pytest
 
-from imtalker.faces import torso
 from imtalker.faces.motion_reading import HeadReading
 from imtalker.faces.torso import FOLLOWS, TorsoTracker, face_unit, head_place, torso_track
 from tests.support.puppet_person import mean_landmarks
 
 
+def everywhere(square: np.ndarray) -> np.ndarray:
+    """A person in all pixels."""
+    return np.ones(square.shape[:2], np.float32)
+
+
 @pytest.fixture
-def points(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """Landmarks in the upper half; everything is taken for a person, whose torso is the lower half."""
-    monkeypatch.setattr(torso, "person_matte", lambda square: np.ones(square.shape[:2], np.float32))
+def points() -> np.ndarray:
+    """Landmarks in the upper half, so that the torso is the lower half of a person everywhere."""
     points = mean_landmarks()
     points[:, :2] = points[:, :2] * 0.7 + [70, -20]
     return points
@@ -31,27 +34,27 @@ def cloth(shift: tuple[float, float] = (0, 0)) -> np.ndarray:
 
 
 def test_a_shift_is_found_to_a_fraction_of_a_pixel(points: np.ndarray) -> None:
-    tracker = TorsoTracker()
+    tracker = TorsoTracker(everywhere)
     assert not tracker(cloth(), points).any()
     for shift in ((3.0, -2.0), (7.5, 1.0), (0.0, 0.0)):
         assert np.abs(tracker(cloth(shift), points) * 256 - shift).max() < 0.3
 
 
 def test_a_long_way_is_followed_over_key_frames(points: np.ndarray) -> None:
-    tracker = TorsoTracker()
+    tracker = TorsoTracker(everywhere)
     for step in range(15):
         found = tracker(cloth((8.0 * step, -3.0 * step)), points)
     assert np.abs(found * 256 - [112, -42]).max() < 3
 
 
 def test_without_a_face_or_anything_to_see_nothing_moves(points: np.ndarray) -> None:
-    tracker = TorsoTracker()
+    tracker = TorsoTracker(everywhere)
     assert not tracker(cloth((9, 9)), None).any()
     tracker(cloth(), points)
     there = tracker(cloth((4, 0)), points)
     assert np.array_equal(tracker(cloth((40, 0)), None), there)
     assert np.abs(tracker(np.zeros((512, 512, 3), np.uint8), points) - there).max() < 0.05
-    blank = TorsoTracker()
+    blank = TorsoTracker(everywhere)
     for _ in range(2):
         assert not blank(np.full((512, 512, 3), 90, np.uint8), points).any()
 

@@ -20,7 +20,7 @@ from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.weights.load import bundled_basis
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.sample_media import write_video
-from tests.support.standin import small_models
+from tests.support.standin import bundled_matte, small_models
 
 BASIS = bundled_basis()
 SPACE = MotionSpace.load()
@@ -29,7 +29,8 @@ EMPTY = np.full((256, 256, 3), 127, np.uint8)
 
 
 def pipeline_of(batch_size: int = 4) -> TalkingHeadPipeline:
-    return TalkingHeadPipeline(replace(small_models(), motion_basis=BASIS), batch_size)
+    models = replace(small_models(), motion_basis=BASIS, person_matte=bundled_matte())
+    return TalkingHeadPipeline(models, batch_size)
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,15 @@ from pathlib import Path
 import torch
 
 from imtalker.config import SpectralEncoderConfig
+from imtalker.faces.person import PersonMatte
+from imtalker.faces.person_network import PersonConfig, PersonNetwork
 from imtalker.generator.motion_generator import MotionGenerator
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.renderer import Renderer
 from imtalker.weights.audio_encoder import build_audio_encoder
-from imtalker.weights.load import Models, save_weights
-from imtalker.weights.presets import get_preset
+from imtalker.weights.file import load_module, save_weights
+from imtalker.weights.load import PERSON, Models
+from imtalker.weights.presets import BUNDLED_WEIGHTS, get_preset
 
 
 def small_models(name: str = "tiny", seed: int = 0) -> Models:
@@ -49,6 +52,12 @@ def small_models(name: str = "tiny", seed: int = 0) -> Models:
         "random",
         {},
     )
+
+
+def bundled_matte() -> PersonMatte:
+    """What tells the person from the background, with the bundled weights."""
+    network, _, _ = load_module(BUNDLED_WEIGHTS / "tiny" / PERSON, PersonConfig, PersonNetwork)
+    return PersonMatte(network)
 
 
 def save_small_models(folder: Path, seed: int = 0) -> Path:

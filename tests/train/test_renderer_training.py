@@ -96,7 +96,7 @@ def test_crops_show_what_is_in_the_box() -> None:
 
 def test_loss_falls_and_weights_come_out(tmp_path: Path) -> None:
     first = build_loop(config(1), tmp_path / "first", cpu=True).run()["renderer/loss"]
-    last = train_renderer(config(15), tmp_path / "run", cpu=True)
+    last = train_renderer(config(8), tmp_path / "run", cpu=True)
     assert last["renderer/loss"] < first
     assemble(tmp_path / "run" / "renderer.safetensors", None, tmp_path / "preset")
     assert MotionBasis.load(tmp_path / "preset" / MOTION_BASIS).solver.shape == (468 * 3, 23)

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from imtalker.errors import InputError, OutputError, WeightsError
+from imtalker.faces.person_network import PersonConfig, PersonNetwork
 from imtalker.weights import file as weight_file
 from imtalker.weights.file import (
     FORMAT,
@@ -22,9 +23,9 @@ from imtalker.weights.file import (
     read_weights,
     save_weights,
 )
-from imtalker.weights.load import load_models
+from imtalker.weights.load import MOTION_BASIS, PERSON, bundled_basis, describe_weights, load_models
 from imtalker.weights.presets import get_preset
-from tests.support.standin import small_models
+from tests.support.standin import save_small_models, small_models
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,26 @@ def test_folder_of_weights(tmp_path: Path) -> None:
     torch.testing.assert_close(frames[0], frames[1], atol=1e-4, rtol=0)
     (tmp_path / "generator.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"generator\.safetensors: no such file"):
+        load_models(tmp_path)
+
+
+def test_the_network_that_finds_the_person_comes_with_the_motion_basis(tmp_path: Path) -> None:
+    save_small_models(tmp_path)
+    plain = load_models(tmp_path)
+    assert plain.motion_basis is None and plain.person_matte is None
+    bundled_basis().save(tmp_path / MOTION_BASIS)
+    bundled = load_models(tmp_path)
+    assert bundled.motion_basis and bundled.person_matte and bundled.person_matte.network.config == PersonConfig()
+    config = PersonConfig(32, (4, 4))
+    save_weights(PersonNetwork(config), config, tmp_path / PERSON)
+    own = load_models(tmp_path)
+    assert own.person_matte and own.person_matte.network.config == config and not own.person_matte.network.training
+    assert len({plain.sha256, bundled.sha256, own.sha256}) == 3
+    assert describe_weights(tmp_path)[1] == own.sha256
+    damaged = bytearray((tmp_path / PERSON).read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / PERSON).write_bytes(damaged)
+    with pytest.raises(WeightsError, match=r"person\.safetensors: contents do not match their checksum"):
         load_models(tmp_path)
 
 

@@ -3,7 +3,7 @@
 import numba as nb
 import numpy as np
 
-from imtalker.faces.denture import PLATE_HEIGHT, PLATE_SCALE, PLATE_WIDTH
+from imtalker.faces.drawn_teeth import PLATE_HEIGHT, PLATE_SCALE, PLATE_WIDTH
 
 HOLE_DEPTH = 0.3  # cm: mouth and eyes lie behind the rims they are stretched between
 _NEAR = 1e-6

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from imtalker.faces.denture import PLATE_HALF_CM
+from imtalker.faces.drawn_teeth import PLATE_HALF_CM
 from imtalker.faces.mesh import NUM_FACE, OVAL
 from imtalker.faces.motion_reading import EYE_LEVER, MEAN_PIVOT, MEAN_SCALE
 from imtalker.faces.neutral import jaw_displacement
