@@ -58,9 +58,7 @@ class Backdrop(PortraitPart):
         known = smoothstep(OUTLINE[1], FRINGE, outside).astype(np.float32)
         filled = push_pull(picture.astype(np.float32), (known > 0).astype(np.float32)).clip(0, 255)
         plate = filled + known[..., None] * (picture - filled)
-        margin = (wide - side) // 2
-        middle = np.s_[margin : margin + side, margin : margin + side]
-        square, plate = (single(x[middle].transpose(2, 0, 1)[None] / 255) for x in (picture, plate))
+        square, plate = (single(middle(x, reach).clip(0, 255).transpose(2, 0, 1)[None] / 255) for x in (picture, plate))
         return cls(single(cover[None, None]), square, plate, single(np.float32(reach)))
 
     def seen(self, coordinates: Tensor, face: Tensor) -> Tensor:
@@ -81,3 +79,16 @@ class Backdrop(PortraitPart):
         low, high = (2 * pixels / SIDE for pixels in MOVED)
         share = ((moved - low) / (high - low)).clamp(0, 1)
         return share[:, None, None, None]
+
+
+def middle(picture: np.ndarray, reach: float) -> np.ndarray:
+    """The square ``(S,S,3)`` in the middle of a picture ``(W,W,3)`` ``reach`` times as wide, S = W / reach, rounded.
+
+    Pixels lie between those of the picture where its margins are not whole pixels, so that they stay in their place.
+    """
+    wide, side = len(picture), round(len(picture) / reach)
+    scale = wide / (reach * side)
+    first = (wide - scale * side) / 2 + scale / 2 - 0.5
+    place = np.array([[scale, 0, first], [0, scale, first]])
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(picture.astype(np.float32), place, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)

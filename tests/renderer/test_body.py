@@ -14,7 +14,7 @@ from imtalker.pipeline import load_pipeline
 from imtalker.pipeline.inputs import Portrait
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.renderer import Painter
-from imtalker.renderer.backdrop import FRINGE, SIDE, Backdrop
+from imtalker.renderer.backdrop import FRINGE, SIDE, Backdrop, middle
 from imtalker.renderer.body import follow_head_and_torso, head_place, torso_shift
 from imtalker.renderer.landmark_guide import FaceGeometry, follow_landmarks, sample_coordinates
 from imtalker.weights.load import bundled_basis
@@ -43,6 +43,19 @@ def pipeline() -> TalkingHeadPipeline:
 @pytest.fixture(scope="module")
 def portrait(pipeline: TalkingHeadPipeline) -> Portrait:
     return pipeline.encode_source(np.asarray(Image.open(PORTRAIT).convert("RGB")))
+
+
+@pytest.mark.parametrize(("wide", "reach"), [(352, 1.375), (353, 1.38), (351, 1.3745), (90, 1.0)])
+def test_the_middle_of_a_picture_stays_in_its_place(wide: int, reach: float):
+    """However its margins are rounded: a ramp of places in the square shows where each pixel lies."""
+    ramp = ((np.arange(wide) + 0.5) / wide - 0.5) * reach
+    picture = np.repeat(np.repeat(ramp[None, :, None], wide, 0), 3, 2)
+    cut = middle(picture, reach)
+    side = len(cut)
+    assert side == round(wide / reach) and cut.shape == (side, side, 3)
+    wanted = (np.arange(side) + 0.5) / side - 0.5
+    inside = slice(2, -2)
+    np.testing.assert_allclose(cut[side // 2, inside, 0], wanted[inside], atol=0.05 / side)
 
 
 def identity(batch: int = 1) -> torch.Tensor:
