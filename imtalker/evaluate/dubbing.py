@@ -30,7 +30,7 @@ from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_image
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
-from imtalker.evaluate.av_offset import av_offset, shift_sound
+from imtalker.evaluate.av_offset import shift_sound
 from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
 from imtalker.evaluate.dataset import Clip, Dataset
 from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, paired_leak, patch_masks, unrest
@@ -38,6 +38,7 @@ from imtalker.evaluate.dub_report import ENGINES, DubReport
 from imtalker.evaluate.face_metrics import csim, finite_mean, lip_distance
 from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
 from imtalker.evaluate.phonemes import recognise_phonemes
+from imtalker.evaluate.recording_offset import recording_offset
 from imtalker.evaluate.scoring import speech_scores
 from imtalker.media.audio import load_waveform
 from imtalker.media.video import native_rate, read_frames
@@ -138,8 +139,7 @@ def _evaluate_clip(
     frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
     recorded = measure_clip(frames, fps)
     own_sound, new_sound = (_sound(path, min(seconds, len(frames) / fps)) for path in (clip.path, other.path))
-    opening, width = (recorded.readings[name] for name in ("mouth_opening", "mouth_width"))
-    own_sound = shift_sound(own_sound, av_offset(opening, width, recognise_phonemes(own_sound), fps).seconds)
+    own_sound = shift_sound(own_sound, recording_offset(clip, recorded, fps).seconds)
     rows: dict[str, dict[str, float]] = {kind: {} for kind in ENGINES}
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))

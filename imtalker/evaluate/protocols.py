@@ -11,15 +11,16 @@ from itertools import islice
 
 import numpy as np
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE, SAMPLES_PER_FRAME, SamplingOptions
+from imtalker.config import FRAME_RATE, SAMPLE_RATE, SamplingOptions
 from imtalker.errors import InputError
-from imtalker.evaluate.av_offset import AvOffset, av_offset, shift_sound
+from imtalker.evaluate.av_offset import shift_sound
 from imtalker.evaluate.clip_measures import ClipMeasures, ClipMeter
 from imtalker.evaluate.comparison import FINE_SIZE, SIZE, Comparison
 from imtalker.evaluate.dataset import MIN_FRAMES, Clip
 from imtalker.evaluate.face_metrics import finite_mean
 from imtalker.evaluate.metrics import Mode
 from imtalker.evaluate.phonemes import PhonemeTrack, recognise_phonemes
+from imtalker.evaluate.recording_offset import recording_offset
 from imtalker.evaluate.reference_networks import FrechetFeatures, ReferenceNetworks
 from imtalker.evaluate.scoring import (
     following_scores,
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 _BATCH = 16  # frames compared at a time
 _NUM_SNAPSHOTS = 8  # moments of a clip that are kept for pictures
 _IDENTITY_EVERY = 5  # frames
-_OFFSET_SECONDS = 30  # of a recording tell its offset, however little of it is scored
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Evaluator:
         sound = cues = None
         recorded: dict[str, float] = {}
         if mode == "audio":
-            offset = self._offset(clip, box, measures)
+            offset = recording_offset(clip, measures, FRAME_RATE, lambda frame: crop_and_resize(frame, box, SIZE))
             sound = shift_sound(load_waveform(clip.path), offset.seconds)[: int(self.max_seconds * SAMPLE_RATE)]
             cues = recognise_phonemes(sound)
             recorded = {"av_offset": 1000 * offset.seconds, "av_confidence": offset.confidence}
@@ -231,19 +231,6 @@ class Evaluator:
 
     def _targets(self, target: PreparedClip) -> Iterator[np.ndarray]:
         return (crop_and_resize(frame, target.box, FINE_SIZE) for frame in self._frames(target.clip))
-
-    def _offset(self, clip: Clip, box: CropBox, measures: ClipMeasures) -> AvOffset:
-        """How far the recording's sound is off its picture, by up to 30 s of it."""
-        meter = ClipMeter(FRAME_RATE, identity_every=0)
-        for frame in islice(read_frames(clip.path), measures.num_frames, _OFFSET_SECONDS * FRAME_RATE):
-            meter.add(crop_and_resize(frame, box, SIZE))
-        seen = (measures.readings, meter.result().readings)
-        opening, width = (np.concatenate([s[name] for s in seen]) for name in ("mouth_opening", "mouth_width"))
-        sound = load_waveform(clip.path)[: len(opening) * SAMPLES_PER_FRAME]
-        offset = av_offset(opening, width, recognise_phonemes(sound), FRAME_RATE)
-        said = f"{1000 * offset.found:+.0f} ms, confidence {offset.confidence:.2f}"
-        logger.info("%s: picture after sound %s%s", clip.name, said, "" if offset.trusted else ", left as it is")
-        return offset
 
 
 def controls_of(clip: PreparedClip, pose: bool, gaze: bool) -> MotionControls | None:

@@ -11,7 +11,7 @@ import pytest
 from imtalker.cli import build_parser, run_command
 from imtalker.commands.output import write_numbers
 from imtalker.errors import InputError, OutputError
-from imtalker.evaluate import protocols
+from imtalker.evaluate import protocols, recording_offset
 from imtalker.evaluate.ablation import ABLATIONS, ablate
 from imtalker.evaluate.av_offset import AvOffset, shift_sound
 from imtalker.evaluate.comparison import face_hull, mouth_box, sharpness
@@ -61,7 +61,8 @@ def heard(monkeypatch):
     """Speech that asks for what the drawn mouths do; no recogniser is needed."""
     times = (np.arange(60) + 0.5) / 50
     cues = PhonemeTrack(0.5 + 0.5 * np.sin(times * 25 / 2 - 0.25), np.array([0.38]))
-    monkeypatch.setattr(protocols, "recognise_phonemes", lambda waveform: cues)
+    for module in (protocols, recording_offset):
+        monkeypatch.setattr(module, "recognise_phonemes", lambda waveform: cues)
 
 
 class Mirror:
@@ -233,7 +234,7 @@ def test_what_is_heard_and_spoken_is_in_step_with_the_picture(folder, monkeypatc
     sound = load_waveform(clip.path)
     for seconds in (0.12, -0.08):
         found = AvOffset(seconds, seconds, 1.0)
-        monkeypatch.setattr(protocols, "av_offset", lambda *_, found=found: found)
+        monkeypatch.setattr(recording_offset, "av_offset", lambda *_, found=found: found)
         prepared = evaluator().prepare(clip, "audio")
         np.testing.assert_array_equal(prepared.sound, shift_sound(sound, seconds))
         assert prepared.recorded["av_offset"] == 1000 * seconds
