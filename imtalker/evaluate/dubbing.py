@@ -138,8 +138,9 @@ def _evaluate_clip(
     fps = float(native_rate(clip.path))
     frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
     recorded = measure_clip(frames, fps)
-    own_sound, new_sound = (_sound(path, min(seconds, len(frames) / fps)) for path in (clip.path, other.path))
-    own_sound = shift_sound(own_sound, recording_offset(clip, recorded, fps).seconds)
+    length = min(seconds, len(frames) / fps)
+    own_sound = _sound(clip.path, length, recording_offset(clip, recorded, fps).seconds)
+    new_sound = _sound(other.path, length)
     rows: dict[str, dict[str, float]] = {kind: {} for kind in ENGINES}
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))
@@ -147,7 +148,7 @@ def _evaluate_clip(
     counterfactual = clip.path.with_name(f"{clip.path.stem}{OTHER}{clip.path.suffix}")
     truth = None
     if counterfactual.is_file():
-        new_sound = _sound(counterfactual, min(seconds, len(frames) / fps))
+        new_sound = _sound(counterfactual, length)
         truth = np.stack(list(islice(read_frames(counterfactual, fps), len(frames))))
     cues = recognise_phonemes(new_sound)
     for kind in ("dubbed", "frozen shut"):
@@ -173,8 +174,9 @@ def _evaluate_clip(
     return rows
 
 
-def _sound(path: Path, seconds: float) -> np.ndarray:
-    return load_waveform(path)[: int(seconds * SAMPLE_RATE)]
+def _sound(path: Path, seconds: float, delay: float = 0.0) -> np.ndarray:
+    """The first seconds of a clip's sound, once it has been delayed."""
+    return shift_sound(load_waveform(path), delay)[: int(seconds * SAMPLE_RATE)]
 
 
 def _dubbed(pipeline: TalkingHeadPipeline, clip: Path, sound: np.ndarray, watched: _Watched) -> _Result:
