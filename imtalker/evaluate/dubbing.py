@@ -101,6 +101,14 @@ class _Result:
         return [(at, part.take(np.array([i])), self.watched.lower[at]) for at, (part, i) in enumerate(rows)]
 
 
+@dataclass(frozen=True, eq=False)
+class _Truth:
+    """What a perfect dubbing of a clip would show: its counterfactual."""
+
+    frames: np.ndarray  # (T, H, W, 3)
+    measures: ClipMeasures
+
+
 def evaluate_dubbing(
     pipeline: TalkingHeadPipeline,
     dataset: Dataset,
@@ -149,12 +157,14 @@ def _evaluate_clip(
     truth = None
     if counterfactual.is_file():
         new_sound = _sound(counterfactual, length)
-        truth = np.stack(list(islice(read_frames(counterfactual, fps), len(frames))))
+        true_frames = np.stack(list(islice(read_frames(counterfactual, fps), len(frames))))
+        truth = _Truth(true_frames, measure_clip(true_frames, fps, identity_every=0))
     cues = recognise_phonemes(new_sound)
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, new_sound, _Watched(engine, kind))
         measures = measure_clip(result.frames, fps)
-        rows[kind] |= speech_scores(measures, cues) | _patch_scores(result, frames, truth)
+        rows[kind] |= speech_scores(measures, cues)
+        rows[kind] |= _patch_scores(result, frames, frames if truth is None else truth.frames)
         asked = lip_gap(_asked(result)).numpy()
         count = min(len(asked), recorded.num_frames, measures.num_frames)
         new, old = (clip.readings["mouth_opening"][:count] for clip in (measures, recorded))
@@ -162,7 +172,7 @@ def _evaluate_clip(
         rows[kind]["identity"] = _identity(measures, recorded)
         rows[kind]["frames_per_second"] = result.frames_per_second
         if truth is not None:
-            rows[kind] |= _against_truth(result, truth, "truth")
+            rows[kind] |= _against_truth(result, measures, truth, "truth")
         if truth is not None and kind == "dubbed":
             twin = _dubbed(pipeline, counterfactual, new_sound, _Watched(engine, track=_asked(result).numpy()))
             rows[kind] |= _twin_leak(result, twin, (new, old), truth)
@@ -170,7 +180,7 @@ def _evaluate_clip(
     rows["old mouth"] |= speech_scores(recorded, cues)
     if truth is not None:
         as_it_is = _Result(frames, result.watched, fps, math.nan)
-        rows["old mouth"] |= _against_truth(as_it_is, truth, "truth")
+        rows["old mouth"] |= _against_truth(as_it_is, recorded, truth, "truth")
     return rows
 
 
@@ -191,14 +201,14 @@ def _asked(result: _Result) -> Tensor:
 
 
 def _twin_leak(
-    result: _Result, twin: _Result, openings: tuple[np.ndarray, np.ndarray], truth: np.ndarray
+    result: _Result, twin: _Result, openings: tuple[np.ndarray, np.ndarray], truth: _Truth
 ) -> dict[str, float]:
     """``paired_leak``, the other clip being the counterfactual, dubbed to do the same as the clip.
 
     Args:
         openings: of the clip's mouth, dubbed and old.
     """
-    measured = [measure_clip(frames, twin.fps, identity_every=0) for frames in (twin.frames, truth)]
+    measured = measure_clip(twin.frames, twin.fps, identity_every=0), truth.measures
     others = [measures.readings["mouth_opening"] for measures in measured]
     asked = lip_gap(_asked(result)).numpy()
     count = min(len(asked), len(openings[0]), len(others[0]), len(others[1]))
@@ -207,14 +217,14 @@ def _twin_leak(
 
 
 def _with_true_motion(
-    pipeline: TalkingHeadPipeline, clip: Clip, sound: np.ndarray, engine: MouthEngine, twin: _Result, truth: np.ndarray
+    pipeline: TalkingHeadPipeline, clip: Clip, sound: np.ndarray, engine: MouthEngine, twin: _Result, truth: _Truth
 ) -> dict[str, float]:
     """As against the truth, but with the lips read from it: what drawing alone costs."""
     motion = np.concatenate([part.motion for part in twin.watched.landmarks])
     if len(motion) != len(twin.frames):
         return {}
     result = _dubbed(pipeline, clip.path, sound, _Watched(engine, track=motion))
-    return _against_truth(result, truth, "motion")
+    return _against_truth(result, measure_clip(result.frames, result.fps, identity_every=0), truth, "motion")
 
 
 def _against(result: _Result, frames: np.ndarray, recorded: ClipMeasures, prefix: str) -> dict[str, float]:
@@ -229,24 +239,27 @@ def _against(result: _Result, frames: np.ndarray, recorded: ClipMeasures, prefix
     }
 
 
-def _against_truth(result: _Result, truth: np.ndarray, prefix: str) -> dict[str, float]:
-    """The registered mouth patch, and the lips, against the counterfactual."""
+def _against_truth(result: _Result, measures: ClipMeasures, truth: _Truth, prefix: str) -> dict[str, float]:
+    """The registered mouth patch, and the lips, against the counterfactual.
+
+    Args:
+        measures: of the result.
+    """
     drawn = result.drawn
-    count = min(len(truth), len(result.frames), len(drawn))
+    count = min(len(truth.frames), len(result.frames), len(drawn))
     if not count:
         return {}
     places = [row.to_image[0] for _, row, _ in drawn[:count]]
     half = slice(SQUARE // 2, SQUARE), slice(SQUARE // 4, 3 * SQUARE // 4)
     got, wanted = (
         np.stack([cut_square(frame, place, SQUARE)[half] for frame, place in zip(clip, places, strict=False)])
-        for clip in (result.frames[:count], truth[:count])
+        for clip in (result.frames[:count], truth.frames[:count])
     )
     got, wanted = (torch.from_numpy(clip).permute(0, 3, 1, 2).float() / 255 for clip in (got, wanted))
-    mine, true = (measure_clip(clip[:count], result.fps, identity_every=0) for clip in (result.frames, truth))
     return {
         f"{prefix}_psnr": float(np.minimum(psnr(got, wanted), HIGHEST_PSNR).mean()),
         f"{prefix}_ssim": float(ssim(got, wanted).mean()),
-        f"{prefix}_lmd": _lips_apart(mine, true),
+        f"{prefix}_lmd": _lips_apart(measures, truth.measures),
     }
 
 
@@ -260,11 +273,10 @@ def _identity(result: ClipMeasures, recorded: ClipMeasures) -> float:
     return finite_mean(csim(result.embeddings[:count], recorded.embeddings[:count])) if count else math.nan
 
 
-def _patch_scores(result: _Result, frames: np.ndarray, truth: np.ndarray | None) -> dict[str, float]:
+def _patch_scores(result: _Result, frames: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Rim, calm and sharpness of the patch against the same places of the original, or of what says the same words."""
     scores: dict[str, list[float]] = {"outside": [], "seam": [], "sharpness": [], "mouth_sharpness": []}
     squares: tuple[list, list, list] = ([], [], [])
-    truth = frames if truth is None else truth
     for at, row, lower in result.drawn[: min(len(frames), len(truth))]:
         place, old = row.to_image[0], row.lower[0]
         scale = pixels_per_cm(place)
