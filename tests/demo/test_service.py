@@ -11,7 +11,6 @@ from imtalker.demo.page.recent import Recent
 from imtalker.demo.page.tables import waiting_words
 from imtalker.demo.runs import live
 from imtalker.demo.runs.line import Line
-from imtalker.demo.runs.live import LiveRuns
 from imtalker.demo.runs.requests import CompareRequest, SpeechRequest
 from imtalker.demo.runs.run import Finished, Progress, Stopped, Waiting
 from imtalker.demo.runs.samples import Samples
@@ -199,5 +198,12 @@ def test_health_waits_for_nothing(service):
         assert service.health() == {"ready": True, "preset": "tiny", "device": "CPU", "queue": 1}
 
 
-def test_runs_end_with_the_service():
-    assert LiveRuns().find("x") is None
+def test_runs_end_with_the_service(service, inputs):
+    before = set(threading.enumerate())
+    run = service.start(speak(inputs), "speech")
+    list(run.watch())
+    folder, sweeper = run.folder(), {thread for thread in threading.enumerate() if thread.name == "sweep-runs"} - before
+    assert len(sweeper) == 1 and folder is not None and folder.is_dir()
+    service.close()
+    assert service.live.find(run.name) is None and not folder.exists()
+    assert not any(thread.is_alive() for thread in sweeper)

@@ -1,11 +1,15 @@
 """The official preset from a stand-in Hub: fetched, verified and converted once, then used without network."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import huggingface_hub.constants
+import huggingface_hub.file_download
+import huggingface_hub.utils._http
 import pytest
 import torch
 
@@ -24,11 +28,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in write_official(tmp_path_factory.mktemp("hub"))}
 
 
+def _no_waiting() -> SimpleNamespace:
+    """``time`` for one module that waits between its attempts; the whole process must not lose its ``sleep``, since
+    any thread that polls would take the interpreter from the test."""
+    return SimpleNamespace(**{**vars(time), "sleep": lambda seconds: None})
+
+
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("IMTALKER_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("IMTALKER_BASE_REVISION", raising=False)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the library waits between its attempts
+    monkeypatch.setattr(huggingface_hub.utils._http, "time", _no_waiting())
+    monkeypatch.setattr(huggingface_hub.file_download, "time", _no_waiting())
     use_small_networks(monkeypatch)
     return tmp_path / "cache"
 

@@ -92,6 +92,7 @@ class LiveRuns:
         self._lock = threading.Lock()
         self._runs: dict[str, LiveRun] = {}
         self._sweeper: threading.Thread | None = None
+        self._closed = threading.Event()
 
     def start(self, request: Request, tab: str, play: Callable[[LiveRun], Iterator[Event]]) -> LiveRun:
         """Begin a run in a thread of its own.
@@ -123,9 +124,13 @@ class LiveRuns:
             run.stop()
 
     def close(self) -> None:
-        """End everything and remove all files."""
+        """End everything, the thread that sweeps too, and remove all files."""
         with self._lock:
+            self._closed.set()
             runs, self._runs = list(self._runs.values()), {}
+            sweeper, self._sweeper = self._sweeper, None
+        if sweeper is not None:
+            sweeper.join()
         for run in runs:
             run.stop()
             _remove(run)
@@ -140,8 +145,7 @@ class LiveRuns:
             _remove(run)
 
     def _sweep_forever(self) -> None:
-        while True:
-            time.sleep(SWEEP_SECONDS)
+        while not self._closed.wait(SWEEP_SECONDS):
             self._sweep()
 
 
