@@ -22,6 +22,7 @@ import numpy as np
 from imtalker.errors import WeightsError
 from imtalker.faces.mediapipe_tasks import mediapipe_tasks, start_task
 from imtalker.faces.mesh import NUM_FACE, OUTER_EYE_CORNERS
+from imtalker.media.crop import Placement
 from imtalker.media.face_detector import MIN_SCORE, FaceDetector
 
 NUM_LANDMARKS = 478  # 468 of the face, then five each for the irises on the image's left and right
@@ -32,7 +33,7 @@ _MARGIN = 2.0  # side of that picture / longer side of the face
 
 @dataclass(frozen=True)
 class FaceLandmarks:
-    """The landmarks of one face."""
+    """The landmarks of one face; pixel i of the picture reaches from i to i + 1."""
 
     points: np.ndarray  # (478,3) float32 pixels: x right, y down, z away from the camera (0 inside the head)
     blendshapes: np.ndarray  # (52,) float32 in [0,1]: expression, in MediaPipe's order; the first is "neutral"
@@ -41,23 +42,6 @@ class FaceLandmarks:
     def box(self) -> np.ndarray:
         """(4,) float32 pixels: left, top, right, bottom of the landmarks."""
         return np.concatenate([self.points[:, :2].min(0), self.points[:, :2].max(0)])
-
-
-@dataclass(frozen=True)
-class _Region:
-    """The rotated square that the landmarker looks at."""
-
-    center: np.ndarray  # (2,) pixels
-    side: float  # pixels
-    angle: float = 0.0  # radians, of the line through the eyes; positive is clockwise on the screen
-
-    def crop_to_image(self) -> np.ndarray:
-        """(2,3) affine map from pixels of the cut to pixels of the image."""
-        scale = self.side / _CUT_SIZE
-        cos, sin = np.cos(self.angle) * scale, np.sin(self.angle) * scale
-        half = _CUT_SIZE / 2
-        x, y = self.center
-        return np.array([[cos, -sin, x - half * cos + half * sin], [sin, cos, y - half * sin - half * cos]])
 
 
 def find_faces(image: np.ndarray, max_faces: int = 1) -> list[FaceLandmarks]:
@@ -73,8 +57,9 @@ def find_faces(image: np.ndarray, max_faces: int = 1) -> list[FaceLandmarks]:
     faces = [_find_in(image, region) for region in _face_regions(image)[:max_faces]]
     found = [face for face in faces if face is not None]
     if not found:  # drawings, faces that fill the picture: the landmarker's own detector may see them
-        center, side = np.array(image.shape[1::-1]) / 2, max(image.shape[:2])
-        whole = (_find_in(image, _Region(center, factor * side)) for factor in (1.0, 1.6))
+        height, width = image.shape[:2]
+        sides = (factor * max(height, width) for factor in (1.0, 1.6))
+        whole = (_find_in(image, Placement(width / 2, height / 2, side)) for side in sides)
         found = [face for face in whole if face is not None][:1]
     return found
 
@@ -116,68 +101,66 @@ def bundle_path() -> Path:
     return path
 
 
-def _face_regions(image: np.ndarray) -> list[_Region]:
-    """Regions round the faces that YuNet is sure of, the largest first."""
+def _face_regions(image: np.ndarray) -> list[Placement]:
+    """Squares round the faces that YuNet is sure of, the largest first."""
     regions = []
     for face in _detector().detect(image):
         if face.score >= MIN_SCORE:
             left, top, right, bottom = face.box
             angle = 0.0 if face.landmarks is None else _angle(*face.landmarks[:2])
-            regions.append(_Region(np.array([left + right, top + bottom]) / 2, _MARGIN * face.size, angle))
+            regions.append(Placement((left + right) / 2, (top + bottom) / 2, _MARGIN * face.size, angle))
     return regions
 
 
-def _find_in(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
+def _find_in(image: np.ndarray, region: Placement) -> FaceLandmarks | None:
     """Landmarks in a region that is known roughly: found, then fitted again in the region they give."""
     rough = _landmarks(image, region)
     return None if rough is None else follow_face(image, rough)
 
 
-def _region_of(face: FaceLandmarks) -> _Region:
+def _region_of(face: FaceLandmarks) -> Placement:
     """The upright box of the landmarks in the frame of the eyes, with a margin."""
     points = face.points[:NUM_FACE, :2]
-    left, right = OUTER_EYE_CORNERS
-    angle = _angle(points[left], points[right])
-    cos, sin = np.cos(angle), np.sin(angle)
-    rotation = np.array([[cos, sin], [-sin, cos]])  # image -> upright
+    angle = _angle(*points[list(OUTER_EYE_CORNERS)])
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    rotation = np.array([[cos, -sin], [sin, cos]])  # image -> upright
     upright = points @ rotation.T
     low, high = upright.min(0), upright.max(0)
-    return _Region((low + high) / 2 @ rotation, _MARGIN * float(max(high - low)), angle)
+    x, y = ((low + high) / 2 @ rotation).tolist()
+    return Placement(x, y, _MARGIN * float(max(high - low)), angle)
 
 
 def _angle(left: np.ndarray, right: np.ndarray) -> float:
-    return float(np.arctan2(right[1] - left[1], right[0] - left[0]))
+    """By which the line through both eyes is turned, see ``Placement``."""
+    return float(np.degrees(np.arctan2(left[1] - right[1], right[0] - left[0])))
 
 
-def _landmarks(image: np.ndarray, region: _Region) -> FaceLandmarks | None:
+def _landmarks(image: np.ndarray, region: Placement) -> FaceLandmarks | None:
     mediapipe, _ = mediapipe_tasks()
-    cut, cut_to_image = _cut(image, region)
     with _landmarker() as landmarker:
-        found = landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=cut))
+        found = landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=_cut(image, region)))
     if not found.face_landmarks:
         return None
-    relative = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]]) * _CUT_SIZE
+    relative = np.array([(p.x, p.y, p.z) for p in found.face_landmarks[0]])
     points = np.empty((NUM_LANDMARKS, 3), np.float32)
-    points[:, :2] = relative[:, :2] @ cut_to_image[:, :2].T + cut_to_image[:, 2]
-    points[:, 2] = relative[:, 2] * region.side / _CUT_SIZE
+    points[:, :2] = region.at(relative[:, :2])
+    points[:, 2] = relative[:, 2] * region.side
     return FaceLandmarks(points, np.array([shape.score for shape in found.face_blendshapes[0]], np.float32))
 
 
-def _cut(image: np.ndarray, region: _Region) -> tuple[np.ndarray, np.ndarray]:
-    """The region as (256,256,3), and the (2,3) map from its pixels to the image's. Borders repeat edge pixels."""
-    cut_to_image = region.crop_to_image()
+def _cut(image: np.ndarray, region: Placement) -> np.ndarray:
+    """The region as (256,256,3). Borders repeat edge pixels."""
     # Where it shrinks, linear interpolation would skip pixels: cut larger, then average.
     finer = int(np.clip(region.side / _CUT_SIZE, 1, 4))
-    fine_to_image = cut_to_image.copy()
-    fine_to_image[:, :2] /= finer
+    side = _CUT_SIZE * finer
     cut = cv2.warpAffine(
         image,
-        fine_to_image,
-        (_CUT_SIZE * finer, _CUT_SIZE * finer),
+        region.matrix(side),
+        (side, side),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return cv2.resize(cut, (_CUT_SIZE, _CUT_SIZE), interpolation=cv2.INTER_AREA), cut_to_image
+    return cv2.resize(cut, (_CUT_SIZE, _CUT_SIZE), interpolation=cv2.INTER_AREA)
 
 
 @lru_cache(maxsize=1)

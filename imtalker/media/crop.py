@@ -37,9 +37,11 @@ class Placement:
 
     def corners(self) -> np.ndarray:
         """The corners ``(4, 2)`` in the picture: upper left, upper right, lower right, lower left of the square."""
-        ends = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
-        linear = self.matrix(1)[:, :2]
-        return ends @ linear.T + [self.x, self.y]
+        return self.at(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
+
+    def at(self, relative: np.ndarray) -> np.ndarray:
+        """Where places ``(..., 2)`` in the square, 0 to 1 from the left and from above, lie in the picture."""
+        return (relative - 0.5) @ self.matrix(1)[:, :2].T + [self.x, self.y]
 
     def seen_from(self, left: float, top: float, scale_x: float, scale_y: float) -> "Placement":
         """The same square in a part of the picture that begins at (left, top) and is scaled."""

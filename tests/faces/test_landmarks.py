@@ -20,6 +20,7 @@ from imtalker.faces.readings import (
     read_face,
     read_faces,
 )
+from imtalker.media.crop import Placement
 from tests.support.drawn_face import DrawnFace, draw_face
 
 PORTRAIT = Path(__file__).parents[2] / "assets" / "portraits" / "ada.jpg"
@@ -74,6 +75,23 @@ def test_landmarks_do_not_depend_on_size_and_place(portrait, height, place):
     back = (found.points[:, :2] - [left, top]) / scale + 100
     eyes = np.linalg.norm(whole.points[33, :2] - whole.points[263, :2])
     assert np.linalg.norm(back - whole.points[:, :2], axis=1).mean() < (0.05 if height == 60 else 0.025) * eyes
+
+
+@pytest.mark.parametrize("angle", [0.0, 25.0])
+@pytest.mark.parametrize("side", [100.0, 255.0, 256.0, 480.0, 700.5])
+def test_the_landmarker_sees_the_square_that_its_landmarks_are_told_in(side, angle):
+    along_x, along_y = np.meshgrid(np.arange(1100) + 0.5, np.arange(1100) + 0.5)  # every pixel says where it lies
+    region = Placement(550.3, 540.7, side, angle)
+    cut = face_mesh._cut(np.stack([along_x, along_y, along_x], -1).astype(np.float32), region)
+    centres = np.stack(np.meshgrid(np.arange(256) + 0.5, np.arange(256) + 0.5), -1) / 256
+    assert np.abs(cut[..., :2] - region.at(centres)).max() < 0.05  # OpenCV knows places to 1/32 of a pixel
+
+
+def test_landmarks_of_a_picture_twice_as_large_lie_twice_as_far(portrait):
+    small = cv2.resize(portrait[100:700, 100:700], (300, 300), interpolation=cv2.INTER_AREA)
+    large = cv2.resize(small, (600, 600), interpolation=cv2.INTER_CUBIC)
+    (one,), (two,) = find_faces(small), find_faces(large)
+    assert np.abs((two.points - 2 * one.points)[:, :2].mean(0)).max() < 0.15
 
 
 def test_every_face_of_a_picture_is_found_the_largest_first(portrait):
