@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from imtalker.config import BODY_DIM, MOTION_DIM
 from imtalker.errors import WeightsError
 from imtalker.faces.lids import lid_directions, lid_gaps, lid_readout, lid_shares
 from imtalker.faces.mesh import (
@@ -35,10 +36,11 @@ MEAN_SCALE = 17.53  # pixels of the square per cm
 EYE_LEVER = 1.0  # cm from the eyeball's centre to the iris (fitted on camera-looking portraits)
 GAZE_ZERO = np.array([0.0, 0.166])  # cm, mean iris offset from the eye corners' midpoint
 MAX_GAZE_SINE = 0.6
-MOTION_DIM = 32
 ANGLE_UNIT, TRANSLATION_UNIT, LOG_SCALE_UNIT = 10.0, 0.5, 0.06
 HEAD, GAZE, EXPRESSION = slice(0, 6), slice(6, 8), slice(8, 31)
-TORSO = slice(32, 34)  # after the networks' 32 numbers, in motion read from a clip: see ``imtalker.faces.torso``
+# After the networks' 32 numbers, in motion read from a clip: a lattice (12, 12, 2) in cm, row by row, of how hair and
+# shoulders move, see ``imtalker.renderer.body_tracker``.
+BODY = slice(MOTION_DIM, MOTION_DIM + BODY_DIM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,6 @@ class HeadReading:
 
     motion: np.ndarray  # (8,) head and gaze in units of the motion
     face: np.ndarray  # (468,3) cm, head frame
-    torso: tuple[float, float] = (0.0, 0.0)  # its shift since the first frame of a clip, half sides of the square
 
     @property
     def aperture(self) -> float:

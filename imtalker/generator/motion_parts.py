@@ -67,7 +67,7 @@ def split(motion: Tensor) -> dict[str, Tensor]:
 def combine(motion: Tensor, other: Tensor, parts: Part | Iterable[Part]) -> Tensor:
     """``parts`` of ``motion (..., 32)``, everything else of ``other``, which may have fewer leading dimensions.
 
-    A torso that follows the 32 numbers goes with the head.
+    A body that follows the 32 numbers goes with the head.
 
     Raises:
         InputError: an unknown part, or none.
@@ -75,9 +75,9 @@ def combine(motion: Tensor, other: Tensor, parts: Part | Iterable[Part]) -> Tens
     taken = check_parts(parts)
     if taken == {"lips", "eyes", "head"}:
         return motion
-    torso = motion[..., MOTION_DIM:]
+    body = motion[..., MOTION_DIM:]
     motion = motion[..., :MOTION_DIM]
     other = other[..., :MOTION_DIM].to(motion).expand_as(motion)
     difference = split(motion - other)
     combined = other + sum((difference[name] for name in sorted(taken)), start=torch.zeros_like(motion))
-    return torch.cat([combined, torso if "head" in taken else torch.zeros_like(torso)], -1)
+    return torch.cat([combined, body if "head" in taken else torch.zeros_like(body)], -1)

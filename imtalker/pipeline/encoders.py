@@ -1,7 +1,7 @@
 """The inputs of a run for the networks: encoded portraits, driving clips, motion windows."""
 
 from collections.abc import Iterator
-from itertools import islice, tee
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,6 @@ from torch import Tensor
 from imtalker.config import SamplingOptions
 from imtalker.faces.mesh import NUM_FACE
 from imtalker.faces.motion_reading import SQUARE, read_portrait
-from imtalker.faces.motion_track import motion_track
-from imtalker.faces.torso import torso_track
 from imtalker.generator.controls import MotionControls
 from imtalker.media.audio import MAX_SECONDS, Audio
 from imtalker.media.clip_framing import ClipFraming
@@ -20,7 +18,7 @@ from imtalker.media.crop import crop_and_resize
 from imtalker.media.framing import Crop, Framing
 from imtalker.media.image import WHITE
 from imtalker.pipeline.inputs import DrivingClip, Picture, Portrait, SourceImage, Speech
-from imtalker.pipeline.landmark_motion import read_clip, square_landmarks
+from imtalker.pipeline.landmark_motion import clip_motion, square_landmarks
 from imtalker.pipeline.rendering import default_batch_size, encode_clip, to_tensor, wide_picture
 from imtalker.pipeline.timing import Timings
 from imtalker.pipeline.workers import Workers
@@ -148,8 +146,8 @@ class Encoders:
         crop: Crop | ClipFraming = "auto",
         timings: Timings | None = None,
     ) -> Iterator[Tensor]:
-        """Motion windows of a driving clip, resampled to 25 frames per second: ``(1, n, 32)``, or ``(1, n, 34)`` with
-        the torso (``imtalker.faces.torso``) where the preset's motion is read from landmarks.
+        """Motion windows of a driving clip, resampled to 25 frames per second: ``(1, n, 32)``, or ``(1, n, 320)``
+        with the body (``imtalker.renderer.body_tracker``) where the preset's motion is read from landmarks.
 
         Where no face is seen the last pose is held. Arguments and errors as ``encode_driver``.
         """
@@ -182,9 +180,7 @@ class Encoders:
     def _motion_of_clip(self, clip: DrivingClip, timings: Timings) -> Iterator[Tensor]:
         seen = False
         if (basis := self.models.motion_basis) is not None:
-            readings = read_clip(clip.squares(SQUARE), basis, self.models.person_matte, timings)
-            heads, torsos = tee(readings)
-            frames = map(np.concatenate, zip(motion_track(heads, basis), torso_track(torsos), strict=False))
+            frames = clip_motion(clip.squares(SQUARE), basis, self.models.person_matte, timings)
             while group := list(islice(frames, self.batch_size)):
                 seen = True
                 yield self._as_motion(group)

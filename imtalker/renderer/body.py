@@ -2,7 +2,8 @@
 
 What no landmark tells is told by three motions of the plane. The crown follows forehead and temples; the outline of
 a head that turns stays where its centre stays, so hair goes with both (shares fitted to real clips). Below the
-chin everything follows the torso: the motion's last two numbers where a clip drives, and a share of the head's way.
+chin everything goes a share of the head's way. Where a clip drives, its own hair and shoulders tell what remains: the
+motion's numbers after the networks' 32 (``body_tracker``).
 """
 
 from dataclasses import dataclass
@@ -13,15 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from imtalker.config import BODY_CELLS
 from imtalker.faces.mesh import CHIN, NUM_FACE, OVAL
-from imtalker.faces.motion_reading import ANGLE_UNIT, MEAN_PIVOT, TORSO, TRANSLATION_UNIT
-from imtalker.faces.torso import FOLLOWS
+from imtalker.faces.motion_reading import ANGLE_UNIT, BODY, MEAN_PIVOT, TRANSLATION_UNIT
+from imtalker.renderer.bands import smoothstep
 from imtalker.renderer.landmark_guide import FaceGeometry, residual_field, sample_coordinates
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.portrait_part import face_unit
 
 CELLS = 64  # of the grid on which the three motions are mixed
 CROWN = [*OVAL[:8], *OVAL[-7:]]  # landmarks of forehead and temples
+FOLLOWS = 0.6, 0.3  # share of the head's way, to the side and up, that a torso goes (mean of five clips)
+BODY_REACH = 15.0  # cm to each side of the head's centre that the motion's body tells of
 CROWN_SHARE = 0.2, 0.5  # of their motion, to the side and up, in that of the hair; the rest is the head's centre's
 # Where the torso begins and ends to be followed, heights of the face below the chin, under it and beside the face;
 # and how far from the middle of the face it is beside it, widths of the face.
@@ -53,13 +57,25 @@ def follow_head_and_torso(coordinates: Tensor, motion: Tensor, targets: Tensor, 
     """Coordinates ``(B, n, n, 2)`` of the face, and those of hair, neck and shoulders round it.
 
     Args:
-        motion: ``(B, 32)``, or ``(B, 34)`` with the torso.
+        motion: ``(B, 32)``, or with the body of a driving clip after it.
         targets: ``(B, N, 2)`` landmarks of the frames, see ``FaceGeometry.place``.
     """
     side = coordinates.shape[1]
     motion = motion.float()
-    far_off, grid = _far(motion, targets, geometry)
-    moved = (far_off - grid).norm(dim=-1).mean((1, 2))
+    around, far_off = around_face(motion, targets, geometry, side)
+    own_way = sway(motion, CELLS)
+    moved = (far_off + own_way - _grid(motion)).norm(dim=-1).mean((1, 2))
+    inside = depth(targets, side)
+    face, core = smoothstep(-FEATHER, 0.0, inside), smoothstep(0.0, CORE, inside)
+    mixed = torch.lerp(around, coordinates, face[..., None])
+    mixed = mixed + (1 - core)[..., None] * resize_coordinates(own_way, side)
+    return Body(mixed, face[:, None], core[:, None], moved)
+
+
+def around_face(motion: Tensor, targets: Tensor, geometry: FaceGeometry, side: int) -> tuple[Tensor, Tensor]:
+    """Coordinates ``(B, side, side, 2)`` of what goes with a head as usual, and the same as if there were no face,
+    ``(B, CELLS, CELLS, 2)``. Arguments as ``follow_head_and_torso``."""
+    far_off = _far(motion, targets, geometry)
     around = resize_coordinates(far_off, side)
     rim, own = targets[:, :NUM_FACE], geometry.landmarks[:NUM_FACE]
     uncovered, far = _uncovering(around, rim, own)
@@ -68,20 +84,30 @@ def follow_head_and_torso(coordinates: Tensor, motion: Tensor, targets: Tensor, 
     for weights, level in levels:
         if weights.any():
             around = around + residual_field(around, rim, own, weights, *level, LIMIT)
-    inside = _depth(rim, side).to(coordinates.device)
-    face = _smoothstep(1 + inside / FEATHER)
-    mixed = torch.lerp(around, coordinates, face[..., None])
-    return Body(mixed, face[:, None], _smoothstep(inside / CORE)[:, None], moved)
+    return around, far_off
 
 
-def _depth(rim: Tensor, side: int) -> Tensor:
-    """Distance to the outline of landmarks ``(B, N, 2)``, half sides, below 0 outside: ``(B, side, side)``."""
+def sway(motion: Tensor, side: int) -> Tensor:
+    """What the motion's body adds to coordinates round a face, ``(B, side, side, 2)``; 0 where it has none."""
+    body = motion[:, BODY]
+    if not body.shape[1]:
+        return motion.new_zeros(len(motion), side, side, 2)
+    unit = face_unit(motion)[:, None, None, None]
+    at = (_grid(motion, side) - head_place(motion)[:, None, None]) / (unit * BODY_REACH)
+    cells = body.view(-1, BODY_CELLS, BODY_CELLS, 2).permute(0, 3, 1, 2)
+    found = F.grid_sample(cells, at, padding_mode="border", align_corners=True)
+    return found.permute(0, 2, 3, 1) * unit
+
+
+def depth(targets: Tensor, side: int) -> Tensor:
+    """How far inside a face of landmarks ``(B, N, 2)`` each pixel lies, half sides, below 0 outside: ``(B, side,
+    side)``."""
     depths = []
-    for points in ((rim + 1) * (side / 2)).round().int().cpu().numpy():
+    for points in ((targets[:, :NUM_FACE] + 1) * (side / 2)).round().int().cpu().numpy():
         face = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), cv2.convexHull(points), (1,))
         inside, outside = (cv2.distanceTransform(part, cv2.DIST_L2, 3) for part in (face, 1 - face))
         depths.append(inside - outside)
-    return torch.from_numpy(np.stack(depths)) / (side / 2)
+    return torch.from_numpy(np.stack(depths)).to(targets.device) / (side / 2)
 
 
 def _upper_half(rim: Tensor) -> Tensor:
@@ -102,39 +128,37 @@ def _uncovering(around: Tensor, rim: Tensor, own: Tensor) -> tuple[Tensor, Tenso
     low, high = rim.amin(1, keepdim=True), rim.amax(1, keepdim=True)
     outward = F.normalize(rim - (low + high) / 2, dim=-1)
     further = ((own - sample_coordinates(around, rim)) * outward).sum(-1)
-    return (further / UNCOVERED).clamp(0, 1), _smoothstep((further - MUCH[0]) / (MUCH[1] - MUCH[0]))
+    return (further / UNCOVERED).clamp(0, 1), smoothstep(*MUCH, further)
 
 
-def _far(motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> tuple[Tensor, Tensor]:
-    """Coordinates ``(B, CELLS, CELLS, 2)`` as if there were no face: hair above, torso below; and those of a person at
-    rest ``(CELLS, CELLS, 2)``."""
-    centres = (torch.arange(CELLS, device=motion.device) + 0.5) / CELLS * 2 - 1
-    grid = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)
+def _grid(like: Tensor, side: int = CELLS) -> Tensor:
+    """Coordinates of a person at rest ``(side, side, 2)``."""
+    centres = (torch.arange(side, device=like.device) + 0.5) / side * 2 - 1
+    return torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)
+
+
+def _far(motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> Tensor:
+    """Coordinates ``(B, CELLS, CELLS, 2)`` as if there were no face: hair above, torso below."""
+    grid = _grid(motion)
     crown = _similarity(grid, targets[:, CROWN], geometry.landmarks[CROWN])
     place, own_place = head_place(motion), head_place(geometry.motion[None])
     centre = _about_centre(grid, motion, geometry.motion[None], place, own_place)
     hair = centre + motion.new_tensor(CROWN_SHARE) * (crown - centre)
-    torso = grid - torso_shift(motion, place - own_place)[:, None, None]
+    torso = grid - ((place - own_place) * place.new_tensor(FOLLOWS))[:, None, None]
 
     rim = targets[:, :NUM_FACE]
     _, height = _top_and_height(rim)
     left, right = rim[..., 0].amin(1), rim[..., 0].amax(1)
     middle, width = ((left + right) / 2)[:, None, None], (right - left)[:, None, None]
-    aside = _smoothstep(((grid[..., 0] - middle).abs() / width - ASIDE[0]) / (ASIDE[1] - ASIDE[0]))
+    aside = smoothstep(*ASIDE, (grid[..., 0] - middle).abs() / width)
     chin = targets[:, CHIN, 1]
     apart = (hair - torso).norm(dim=-1).amax((1, 2), keepdim=True)
     begin, end = ((1 - aside) * under + aside * beside for under, beside in zip(UNDER, BESIDE, strict=True))
     begin, end = begin * height[..., None], end * height[..., None]
-    low = _smoothstep((grid[..., 1] - chin[:, None, None] - begin) / torch.maximum(end - begin, STEEPEST * apart))
-    return hair + low[..., None] * (torso - hair), grid
-
-
-def torso_shift(motion: Tensor, head: Tensor) -> Tensor:
-    """How far the torso has come ``(B, 2)``, half sides of the square, when the head's centre has come ``head (B, 2)``
-    far from the portrait's and the motion ``(B, 32 or 34)`` may know more."""
-    shift = head * head.new_tensor(FOLLOWS)
-    torso = motion[:, TORSO]
-    return shift + torso * (face_unit(motion) * TRANSLATION_UNIT)[:, None] if torso.shape[1] else shift
+    low = smoothstep(
+        0.0, 1.0, (grid[..., 1] - chin[:, None, None] - begin) / torch.maximum(end - begin, STEEPEST * apart)
+    )
+    return hair + low[..., None] * (torso - hair)
 
 
 def head_place(motion: Tensor) -> Tensor:
@@ -169,8 +193,3 @@ def _turned(grid: Tensor, factor: Tensor, middle: Tensor, own_middle: Tensor) ->
 def _top_and_height(rim: Tensor) -> tuple[Tensor, Tensor]:
     top, bottom = rim[..., 1].amin(1, keepdim=True), rim[..., 1].amax(1, keepdim=True)
     return top, bottom - top
-
-
-def _smoothstep(x: Tensor) -> Tensor:
-    x = x.clamp(0, 1)
-    return x * x * (3 - 2 * x)

@@ -88,7 +88,7 @@ class Renderer(nn.Module):
         return self.motion_encoder(frames)
 
     def render(self, motion: Tensor, source: SourceFeatures, size: int | None = None) -> Tensor:
-        """Frames ``(B, 3, size, size)`` in [0, 1] for the motion latents ``(B, motion_dim)``, a torso's two
+        """Frames ``(B, 3, size, size)`` in [0, 1] for the motion latents ``(B, motion_dim)``, a body's
         numbers after them or not.
 
         ``size``: one of the configuration's ``sizes``; None: the network's own. Raises InputError for another one.

@@ -10,7 +10,7 @@ import torch
 
 from imtalker import CropBox
 from imtalker.errors import InputError
-from imtalker.faces.motion_reading import EXPRESSION, GAZE, HEAD, TORSO
+from imtalker.faces.motion_reading import BODY, EXPRESSION, GAZE, HEAD
 from imtalker.media.video import read_frames
 from imtalker.pipeline.motion_clip import load_motion, save_motion
 from imtalker.pipeline.rendering import encode_clip
@@ -51,9 +51,9 @@ def test_a_clip_that_shows_the_portrait_moves_like_the_portrait(pipeline, tmp_pa
     portrait = pipeline.encode_source(next(read_frames(path)), crop=BOX)
     own = portrait.features.motion.numpy()
     motion = motion_of(pipeline, path)
-    assert motion.shape == (12, 34)
+    assert motion.shape == (12, BODY.stop)
     assert np.abs(motion[:, :32] - own).max() < 0.25  # compression makes the frames differ a little
-    assert np.abs(motion[:, TORSO]).max() < 0.25
+    assert np.abs(motion[:, BODY]).max() < 0.25
 
 
 def test_place_lips_and_gaze_follow_the_driver(pipeline, tmp_path) -> None:
@@ -108,10 +108,10 @@ def test_only_the_asked_parts_are_driven(pipeline, tmp_path) -> None:
     head = driven("head")
     np.testing.assert_allclose(head[:, HEAD], driver[:, HEAD], atol=1e-5)
     np.testing.assert_allclose(head[:, HEAD.stop : 32], np.tile(still[HEAD.stop :], (12, 1)), atol=1e-5)
-    np.testing.assert_allclose(head[:, TORSO], driver[:, TORSO], atol=1e-5)  # shoulders go with the head
+    np.testing.assert_allclose(head[:, BODY], driver[:, BODY], atol=1e-5)  # so do hair and shoulders
     lips = driven("lips")
     np.testing.assert_allclose(lips[:, : EXPRESSION.start], np.tile(still[: EXPRESSION.start], (12, 1)), atol=1e-5)
-    assert driver[:, TORSO].any() and not lips[:, TORSO].any()
+    assert driver[:, BODY].any() and not lips[:, BODY].any()
     np.testing.assert_allclose(SPACE.mouth_gap(lips), SPACE.mouth_gap(driver), atol=0.02)
     np.testing.assert_allclose(SPACE.eye_aperture(lips), np.tile(SPACE.eye_aperture(still), (12, 1)), atol=0.05)
     np.testing.assert_allclose(driven(("lips", "eyes")), driven("expression"), atol=1e-5)
@@ -126,9 +126,9 @@ def test_parts_that_cannot_be_are_refused_before_anything_runs(pipeline, tmp_pat
         learned.animate_from_video(draw_face(), path, crop=BOX, parts="lips")
 
 
-def test_a_torso_is_kept_in_motion_files(tmp_path) -> None:
-    motion = torch.randn(5, 34, generator=torch.Generator().manual_seed(0))
+def test_a_body_is_kept_in_motion_files(tmp_path) -> None:
+    motion = torch.randn(5, BODY.stop, generator=torch.Generator().manual_seed(0))
     save_motion(tmp_path / "m.safetensors", motion)
     assert torch.equal(load_motion(tmp_path / "m.safetensors").motion, motion)
-    with pytest.raises(InputError, match="34"):
+    with pytest.raises(InputError, match="320"):
         save_motion(tmp_path / "m.safetensors", motion[:, :33])

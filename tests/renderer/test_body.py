@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from imtalker.config import BODY_CELLS, BODY_DIM
 from imtalker.faces.mesh import CHIN
 from imtalker.faces.motion_reading import MotionBasis, read_portrait
 from imtalker.pipeline import load_pipeline
@@ -15,8 +16,9 @@ from imtalker.pipeline.inputs import Portrait
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.renderer import Painter
 from imtalker.renderer.backdrop import FRINGE, SIDE, Backdrop, middle
-from imtalker.renderer.body import follow_head_and_torso, head_place, torso_shift
+from imtalker.renderer.body import BODY_REACH, follow_head_and_torso, head_place, sway
 from imtalker.renderer.landmark_guide import FaceGeometry, follow_landmarks, sample_coordinates
+from imtalker.renderer.portrait_part import face_unit
 from imtalker.weights.load import bundled_basis
 from tests.support.puppet_person import mean_landmarks
 
@@ -63,11 +65,18 @@ def identity(batch: int = 1) -> torch.Tensor:
     return torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1).repeat(batch, 1, 1, 1)
 
 
-def moved(motion: torch.Tensor, torso: tuple[float, float] | None = None, **changes: float) -> torch.Tensor:
+def moved(motion: torch.Tensor, body: torch.Tensor | None = None, /, **changes: float) -> torch.Tensor:
     motion = motion.clone()
     for channel, change in changes.items():
         motion[int(channel[1:])] += change
-    return (motion if torso is None else torch.cat([motion, torch.tensor(torso)]))[None]
+    return (motion if body is None else torch.cat([motion, body.flatten()]))[None]
+
+
+def shifted_body(x: float, y: float, first_row: int = 0) -> torch.Tensor:
+    """A body of which everything from a row of the lattice on is seen (x, y) cm from where it usually is."""
+    body = torch.zeros(BODY_CELLS, BODY_CELLS, 2)
+    body[first_row:] = torch.tensor([x, y])
+    return body
 
 
 def follow(geometry: FaceGeometry, motion: torch.Tensor):
@@ -102,18 +111,32 @@ def test_hair_goes_where_the_head_goes(geometry: FaceGeometry, channel: str) -> 
     torch.testing.assert_close(before, turned, atol=0.01, rtol=0)
 
 
-def test_the_torso_goes_where_its_two_numbers_say_and_hair_does_not_mind(geometry: FaceGeometry) -> None:
-    still, shifted = (follow(geometry, moved(geometry.motion, torso)) for torso in ((0.0, 0.0), (0.5, -0.3)))
-    change = sample_coordinates(still.coordinates - shifted.coordinates, crown_and_shoulder(geometry))[0]
-    assert change[0].abs().max() < 1e-3
-    motion = moved(geometry.motion, (0.5, -0.3))
-    torch.testing.assert_close(change[1], torso_shift(motion, torch.zeros(1, 2))[0], atol=1e-3, rtol=0)
-    assert change[1][0] > 0.01 > 0 > change[1][1]
+def test_the_body_is_where_its_lattice_says(geometry: FaceGeometry) -> None:
+    motion = geometry.motion
+    body = shifted_body(0.5, -0.3, first_row=BODY_CELLS * 3 // 4)
+    still, shifted = (follow(geometry, moved(motion, lattice)) for lattice in (None, body))
+    change = sample_coordinates(shifted.coordinates - still.coordinates, crown_and_shoulder(geometry))[0]
+    assert change[0].abs().max() < 1e-3  # hair, on other nodes
+    wanted = torch.tensor([0.5, -0.3]) * face_unit(motion[None])
+    torch.testing.assert_close(change[1], wanted, atol=1e-3, rtol=0)
+    face = torch.zeros(1, 1, 2) + geometry.landmarks[:468].mean(0)
+    inside = sample_coordinates(shifted.coordinates, face) - sample_coordinates(still.coordinates, face)
+    assert inside.abs().max() < 1e-6 and shifted.moved > still.moved
 
 
-def test_no_torso_is_a_torso_at_rest(geometry: FaceGeometry) -> None:
+def test_the_lattice_lies_round_the_head_and_is_as_large_as_the_face(geometry: FaceGeometry) -> None:
+    """A body that says of each node where it lies, cm from the head's centre, says it of every place."""
+    nodes = torch.linspace(-BODY_REACH, BODY_REACH, BODY_CELLS)
+    body = torch.stack(torch.meshgrid(nodes, nodes, indexing="xy"), -1)
+    motion = moved(geometry.motion, body, c3=0.5, c4=-0.4, c5=1.5)
+    found = sway(motion, N)[0] + head_place(motion)[0]
+    within = ((identity()[0] - head_place(motion)[0]).abs() < BODY_REACH * face_unit(motion)).all(-1)
+    torch.testing.assert_close(found[within], identity()[0][within], atol=1e-4, rtol=0)
+
+
+def test_no_body_is_one_that_goes_with_the_head(geometry: FaceGeometry) -> None:
     motion = moved(geometry.motion, c0=0.5, c3=0.4)
-    rest = torch.cat([motion, torch.zeros(1, 2)], 1)
+    rest = torch.cat([motion, torch.zeros(1, BODY_DIM)], 1)
     assert torch.equal(follow(geometry, motion).coordinates, follow(geometry, rest).coordinates)
 
 
@@ -131,7 +154,8 @@ def test_a_chin_that_rises_shows_the_neck_and_no_second_chin(geometry: FaceGeome
 
 
 def test_frames_do_not_depend_on_their_batch(geometry: FaceGeometry) -> None:
-    motions = torch.cat([moved(geometry.motion, (0.2, 0.1), c0=0.8), moved(geometry.motion, (0.0, 0.4), c1=0.9)])
+    bodies = shifted_body(0.2, 0.1), shifted_body(0.0, 0.4)
+    motions = torch.cat([moved(geometry.motion, bodies[0], c0=0.8), moved(geometry.motion, bodies[1], c1=0.9)])
     together = follow(geometry, motions)
     for i in range(2):
         alone = follow(geometry, motions[i : i + 1])
@@ -166,7 +190,7 @@ def test_the_background_stands_still(portrait: Portrait, pipeline: TalkingHeadPi
 
 
 def test_bytes_are_what_tensors_are(portrait: Portrait, pipeline: TalkingHeadPipeline) -> None:
-    motion = torch.cat([portrait.features.motion, torch.tensor([[0.4, 0.2]])], 1)
+    motion = torch.cat([portrait.features.motion, shifted_body(0.2, 0.1).view(1, -1)], 1)
     motion[0, 3] += 0.4
     frames = Painter(pipeline.models.renderer, portrait.features, 256)(motion)
     with torch.no_grad():
