@@ -12,9 +12,15 @@ from imtalker.faces.smooth import smoothstep
 IRIS_TEXTURE = 64  # side of the iris texture, px
 IRIS_EXTENT = 1.3  # the iris texture covers +- this many iris radii
 IRIS_CM = 0.58  # usual radius
-# Skin of a lower lid that lies within the landmarks' line: lighter than this share of the way from the iris to the
-# cheeks, so far below the iris's middle, and so near to the line, in radii. What is lighter above is a reflection.
-LID_LIGHT, LID_BELOW, LID_NEAR = 0.35, 0.3, 0.4
+USUAL_LIGHT = 20, 60  # per cent of the pixels of a ring of the iris, from dark to light: no lashes, no reflections
+# Skin of a lower lid that lies within the landmarks' line: its colour is further than this share of the way from the
+# iris's to the cheeks', so far below the iris's middle, and so near to the line, in radii. Light above is a reflection.
+LID_COLOUR, LID_BELOW, LID_NEAR = 0.5, 0.3, 0.4
+LID_CONTRAST = 50.0  # levels that its colour must differ from the iris's to be told apart
+# A large iris, as drawn people have, is searched for between so many of the landmarks' radii, to the sides within so
+# many degrees of the level, by how much lighter it is outside than inside a ring so thick, in radii; and believed where
+# that gains so many levels.
+LARGE, LEVEL, RING, CLEARER = (1.15, 1.5), 35.0, 0.16, 6.0
 _CHEEKS = [50, 280, 117, 346]
 # Of an iris that nobody has seen, from its middle outwards in tenths of the radius: pupil, brown, dark rim.
 _UNSEEN_IRIS = np.array([[16, 12, 11]] * 4 + [[74, 50, 34]] * 4 + [[62, 42, 29]] + [[34, 24, 18]] * 5, np.float64)
@@ -54,7 +60,7 @@ def _white_plate(patch: np.ndarray, inside: np.ndarray, radius: np.ndarray, skin
 
 
 def _iris_profile(rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
-    """(14,3) colours of the dark part of the visible iris, from its middle outwards in tenths of the radius."""
+    """(14,3) colours of the visible iris without reflections, from its middle outwards in tenths of the radius."""
     texture, visible, distance = _iris_square(rgb, opening, centre, radius)
     bins = np.minimum((distance * 10).astype(int), 13)
     light = texture.mean(-1)
@@ -62,7 +68,8 @@ def _iris_profile(rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radi
     for k in range(14):
         ring = (bins == k) & visible
         if ring.sum() >= 3:
-            profile[k] = texture[ring & (light <= np.percentile(light[ring], 40) + 1)].mean(0)
+            low, high = np.percentile(light[ring], USUAL_LIGHT)
+            profile[k] = texture[ring & (light >= low - 1) & (light <= high + 1)].mean(0)
             known.append(k)
     if known:
         profile = np.stack([np.interp(np.arange(14), known, profile[known, ch]) for ch in range(3)], -1)
@@ -85,6 +92,27 @@ def _iris_square(
     return texture, visible, np.hypot(gx, gy)
 
 
+def _larger(rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius: float) -> float:
+    """The radius of an iris that landmarks, which know irises of the usual size, tell smaller than it is; px.
+
+    By the integro-differential operator of Daugman (1993): the ring at which the picture grows lighter the most.
+    """
+    turn = np.radians(np.linspace(-LEVEL, LEVEL, 15))
+    directions = np.concatenate([np.stack([side * np.cos(turn), np.sin(turn)], -1) for side in (-1, 1)])
+    radii = np.arange(1 - RING, LARGE[1] + RING, 0.02)
+    places = (centre + radii[:, None, None] * radius * directions).astype(np.float32)
+    light = cv2.remap(rgb, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).mean(-1)  # pyright: ignore
+    seen = cv2.remap(opening, places, None, cv2.INTER_NEAREST) > 0  # pyright: ignore
+    step = round(RING / 0.02)
+    both = seen[step:] & seen[:-step]
+    lighter = np.where(both, light[step:] - light[:-step], 0).sum(1) / np.maximum(both.sum(1), 1)
+    lighter[both.sum(1) < len(directions) / 4] = -np.inf
+    at = radii[:-step] + RING / 2
+    best = int(np.argmax(lighter))
+    usual = max(lighter[np.argmin(np.abs(at - 1))], 0.0)
+    return radius * float(at[best]) if at[best] > LARGE[0] and lighter[best] > usual + CLEARER else radius
+
+
 def _coloured(profile: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Colours (...,3) of a profile at distances (...) in radii."""
     return np.stack([np.interp(distance * 10, np.arange(14) + 0.5, profile[:, ch]) for ch in range(3)], -1)
@@ -103,18 +131,20 @@ def _iris_disc(
 
 
 def _without_lid(
-    patch: np.ndarray, opening: np.ndarray, offset: np.ndarray, profile: np.ndarray, skin: float, near: float
+    patch: np.ndarray, opening: np.ndarray, offset: np.ndarray, profile: np.ndarray, skin: np.ndarray, near: float
 ) -> np.ndarray:
     """``opening (h,w)`` without the skin of the lower lid that lies within it before the iris.
 
-    offset: (h,w,2) from the iris's middle in radii. skin: light of the cheeks. near: px from the opening's edge
+    offset: (h,w,2) from the iris's middle in radii. skin: (3,) colour of the cheeks. near: px from the opening's edge
     within which it lies.
     """
     distance = np.hypot(*np.moveaxis(offset, -1, 0))
-    dark = _coloured(profile, distance).mean(-1)
-    lighter = patch.mean(-1) > dark + LID_LIGHT * np.maximum(skin - dark, 0)
-    within = cv2.distanceTransform(opening, cv2.DIST_L2, 3) < near
-    lid = lighter & within & (offset[..., 1] > LID_BELOW) & (distance < 1)
+    iris = _coloured(profile, distance)
+    way = skin - iris
+    contrast = (way**2).sum(-1)
+    like_skin = (((patch - iris) * way).sum(-1) > LID_COLOUR * contrast) & (contrast > LID_CONTRAST**2)
+    within = (opening > 0) & (cv2.distanceTransform(opening, cv2.DIST_L2, 3) < near)
+    lid = like_skin & within & (offset[..., 1] > LID_BELOW) & (distance < 1)
     return opening * (1 - cv2.dilate(lid.astype(np.uint8), np.ones((3, 3))))
 
 
@@ -144,14 +174,15 @@ def build_eye(
     diameter = (np.linalg.norm(spokes[0] - spokes[2]) + np.linalg.norm(spokes[1] - spokes[3])) / 2
     radius = float(np.clip(diameter / 2, 0.5 * px_per_cm, 0.68 * px_per_cm))
     opening = _opening(polygon, rgb.shape[:2])
+    radius = _larger(rgb, opening, centre, radius)
     if unseen_at is not None:
         centre, radius, opening = unseen_at, IRIS_CM * px_per_cm, np.zeros_like(opening)
     yy, xx = np.mgrid[y0:y1, x0:x1]
     offset = (np.stack([xx, yy], -1) - centre) / radius
     relative = np.hypot(*np.moveaxis(offset, -1, 0))
     cheeks = landmarks[_CHEEKS, :2].astype(int).clip(0, size - 1)
-    skin = float(np.median(rgb[cheeks[:, 1], cheeks[:, 0]].mean(-1)))
-    plate = _white_plate(patch, opening[y0:y1, x0:x1], relative, skin)
+    skin = np.median(rgb[cheeks[:, 1], cheeks[:, 0]], 0).astype(np.float64)
+    plate = _white_plate(patch, opening[y0:y1, x0:x1], relative, float(skin.mean()))
     profile = _iris_profile(rgb, opening, centre, radius)
     part = opening[y0:y1, x0:x1]
     part[:] = _without_lid(patch, part.copy(), offset, profile, skin, LID_NEAR * radius)

@@ -186,6 +186,26 @@ def test_skin_of_a_lower_lid_within_the_landmarks_line_is_not_taken_for_the_iris
     assert before.sum() > 20 and layer.seen[yy[before] - y, xx[before] - x].max() < 0.5
 
 
+@pytest.mark.parametrize("share", [1.0, 1.3])
+def test_an_iris_is_as_large_as_it_is_seen(share: float) -> None:
+    """Landmarks know irises of the usual size; drawn people may have larger ones."""
+    points = mean_landmarks()
+    square, _ = draw_person(points)
+    centre = points[IRISES[0][0], :2]
+    radius = build_eye(square, points, EYES[0], IRISES[0], MEAN_SCALE).radius
+    inside = np.zeros(square.shape[:2], np.uint8)
+    cv2.fillPoly(inside, [np.round(points[closed_loop(*EYES[0]), :2]).astype(np.int32)], [1])
+    yy, xx = np.mgrid[: len(square), : len(square)]
+    iris = (np.hypot(xx - centre[0], yy - centre[1]) < share * radius) & (inside > 0)
+    square[inside > 0] = 235
+    square[iris] = (90, 140, 70)
+    layer = build_eye(square, points, EYES[0], IRISES[0], MEAN_SCALE)
+    assert layer.radius == pytest.approx(share * radius, rel=0.06)
+    centres = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
+    disc = layer.iris[np.hypot(*np.meshgrid(centres, centres)) < 0.8][:, :3]
+    assert np.abs(disc - (90, 140, 70)).max() < 25  # what lids hide is as light as what is seen
+
+
 def test_nothing_of_the_eyeball_is_seen_when_the_eye_is_shut(person: Person) -> None:
     green = person.with_green_eyeballs()
     seen = [max(float(greenness(part).max()) for part, *_ in green.paint(green.motion(s))) for s in (0.0, 0.5)]
