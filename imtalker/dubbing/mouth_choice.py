@@ -15,7 +15,7 @@ from imtalker.dubbing.references import References
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.faces.smooth import smoothstep
 
-OPENING, WIDTH, ANGLE = 0.12, 0.25, 12.0  # cm, cm and degrees of yaw and pitch that count the same
+OPENING, WIDTH, ANGLE = 0.12, 0.25, 20.0  # cm, cm and degrees of yaw and pitch that count the same
 SOFTNESS = 0.25  # of these, over which one frame passes into the next
 LEAST = 0.15  # share of a frame that is worth drawing
 FAR = (0.25, 0.5)  # cm that a mouth is further or less open than asked for, from which on it does not show it
