@@ -148,6 +148,8 @@ class SpectralEncoderConfig:
     hidden_size: int = 288  # channels at 25 Hz, the features
     dilations: tuple[int, ...] = (1, 1, 2, 2, 4, 4, 1, 1)  # of the layers at 25 Hz
     kernel_size: int = 5
+    surroundings_size: int = 64  # channels that sum up how somebody speaks, and where
+    surroundings_reach: int = 75  # frames of it before and behind
 
     @property
     def feature_dim(self) -> int:

@@ -3,7 +3,7 @@
 The generator moves opening and width of the mouth as all people do. One person opens further or less, is wider or
 narrower at rest, and shows lips of its own at each: so both numbers are brought to where this person's are, and the
 lips are those that go with them in this person (``OwnMouth``). With more of the clip seen, what the person does for
-certain sounds joins in (``SpeechFit``). Closures for m, b, p are made after that, and in pauses the lips rest.
+certain sounds joins in (``SpeechFit``). What is generated closed, for m, b, p, stays so, and in pauses the lips rest.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,17 @@ from torch import Tensor
 
 from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.dubbing.lips import SpokenWindow
-from imtalker.dubbing.mouth_space import lip_gap, scale_mouth
+from imtalker.dubbing.mouth_space import lip_gap, opening_direction, scale_mouth
 from imtalker.dubbing.own_mouth import OwnMouth, Spread, opening_and_width
 from imtalker.dubbing.references import References
 from imtalker.dubbing.speech_fit import REACH, SpeechFit
 from imtalker.dubbing.timing import pauses
 from imtalker.faces.smooth import smoothstep
-from imtalker.generator.lip_closures import LipClosures
+from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 
-CLOSED = 0.3  # cm, from which on generated lips count as open where nothing hears closures
+# cm, from which on generated lips count as open. Closures made once more after the person's way, by what is heard of
+# them, are deeper and wider than those that are generated: lips followed the phonemes by 0.37 instead of 0.42 then.
+CLOSED = 0.15
 REST_FRAMES = 3.0  # deviation over which lips come to rest in a pause
 LEAST_AMOUNT = 0.6
 
@@ -37,7 +39,6 @@ class Articulation:
     generated: Spread | None = None  # opening and width of what is generated, for the same
     fit: SpeechFit | None = None
     amount: float = 1.0  # of the way from the mean, so that with the closures the lips move as much as the person's
-    readout: Tensor | None = None  # (32, 4) of a generator that hears closures; None: what it closes stays closed
 
     def apply(self, windows: Iterator[SpokenWindow], references: References, waveform: np.ndarray) -> Iterator[Tensor]:
         """Motion windows ``(1, n, 32)`` as the person articulates them.
@@ -52,7 +53,6 @@ class Articulation:
                     motion = scale_mouth(motion, torch.from_numpy(references.motion), self.factor)
                 yield motion[None]
             return
-        closures = None if self.readout is None else LipClosures(self.readout)
         resting = _resting(waveform)
         start = 0
         for window, around in with_context(windows, REACH):
@@ -63,11 +63,8 @@ class Articulation:
                 numbers = numbers[REACH : REACH + len(window.motion)]
             motion = self.own.lips(self.amount * numbers, window.motion)
             stop = start + len(motion)
-            share = 1 - resting[start:stop]
-            if closures is None:
-                share = share * smoothstep(0.0, CLOSED, lip_gap(window.motion).numpy())
-            motion = torch.lerp(window.motion, motion, torch.from_numpy(share.astype(np.float32))[:, None])
-            yield motion[None] if closures is None else closures.apply(motion[None], window.features[None, :, -2:])
+            share = torch.from_numpy((1 - resting[start:stop]).astype(np.float32))[:, None]
+            yield torch.lerp(window.motion, _as_closed(motion, lip_gap(window.motion)), share)[None]
             start = stop
 
     def steadied(self, spoken: SpokenWindow, references: References, waveform: np.ndarray) -> "Articulation":
@@ -77,6 +74,16 @@ class Articulation:
         full = next(replace(self, amount=1.0).apply(iter([spoken]), references, waveform))[0]
         moved = max(float(lip_gap(full).std()), 1e-3)
         return replace(self, amount=float(np.clip(self.own.spread.deviation[0] / moved, LEAST_AMOUNT, 1.0)))
+
+
+def _as_closed(motion: Tensor, generated: Tensor) -> Tensor:
+    """Motion ``(n, 32)`` whose lips are closed where those that were generated, ``(n,)`` cm apart, are."""
+    opening = lip_gap(motion)
+    share = torch.from_numpy(smoothstep(0.0, CLOSED, generated.numpy()).astype(np.float32))
+    closed = motion.clone()
+    closer = (1 - share) * (generated - opening)
+    closed[:, EXPRESSION_CHANNELS] += closer[:, None] * torch.from_numpy(opening_direction())
+    return closed
 
 
 def with_context(windows: Iterator[SpokenWindow], reach: int) -> Iterator[tuple[SpokenWindow, SpokenWindow]]:

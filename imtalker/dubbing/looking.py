@@ -12,6 +12,7 @@ import numpy as np
 
 from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.covering import ClearMouth
+from imtalker.dubbing.mouth_frames import MouthFrames
 from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.own_mouth import SeenMouths
@@ -123,12 +124,12 @@ class KeptFrames:
         self.face: FaceLandmarks | None = None  # where seen first
         self.rows: list[FaceRow] = []
         self.sharpness: list[float] = []
-        self.rest = RestFrames()
+        self.rest, self.mouths = RestFrames(), MouthFrames()
 
     def add(self, number: int, sighting: Sighting) -> bool:
         """One more frame; whether its face can be dubbed."""
         row = measure(sighting)
-        if row is None or sighting.face is None:
+        if row is None or sighting.face is None or sighting.place is None:
             return False
         square = cut_square(sighting.frame, row.to_image, self._side)
         self.numbers.append(number)
@@ -136,6 +137,7 @@ class KeptFrames:
         self.rows.append(row)
         self.sharpness.append(sharpness_of(square))
         self.rest.add(number, sighting, square)
+        self.mouths.add(number, sighting.frame, sighting.face, sighting.place, square, self.sharpness[-1])
         return abs(row.yaw) <= MAX_YAW
 
     def track(self) -> FaceTrack:
@@ -157,7 +159,7 @@ class KeptFrames:
         apart = np.abs(numbers[:, None] - numbers[covered]).min(1, initial=np.iinfo(int).max)
         hidden = set(numbers[apart <= CLEARANCE_SECONDS * fps].tolist())
         rows = {number: row for row, number in enumerate(self.numbers)}
-        return neutral.with_frames(self.rest.without(hidden), track, rows)
+        return neutral.with_frames(self.rest.without(hidden), self.mouths.without(hidden), track, rows)
 
     def row_of(self, number: int, clip: DubClip, fps: float, what: str) -> int:
         """The row of a frame, which is looked at if it has not been.

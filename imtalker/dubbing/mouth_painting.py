@@ -16,8 +16,9 @@ from torch import Tensor
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import SQUARE_CM, pixels_per_cm, square_to_image
-from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
+from imtalker.dubbing.rest_frames import OpenFrame
 from imtalker.dubbing.softness import edge_blur
+from imtalker.dubbing.source_frame import SourceFrame
 from imtalker.faces.denture import Denture
 from imtalker.faces.mesh import LIPS
 from imtalker.faces.motion_reading import SQUARE, MotionBasis
@@ -63,7 +64,7 @@ class PaintedMouth:
         return self.interior.place(motion, landmarks, self.geometry).shifted(shift)
 
 
-def blur_to_add(rest: tuple[RestFrame, ...]) -> float:
+def blur_to_add(rest: tuple[SourceFrame, ...]) -> float:
     """Deviation in pixels of the square that makes what is painted as soft as some rest frames are."""
     soft = np.median([edge_blur(frame.picture) / pixels_per_cm(frame.to_picture) for frame in rest[:LOOKED_AT]])
     return float(np.sqrt(max(soft**2 - PAINTED_BLUR**2, 0.0)) * SQUARE / SQUARE_CM)
@@ -79,7 +80,7 @@ class MouthPainter:
 
     def __init__(self, basis: MotionBasis, device: torch.device | str = "cpu"):
         self._basis, self._device = basis, device
-        self._known: WeakKeyDictionary[RestFrame, PaintedMouth] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[SourceFrame, PaintedMouth] = WeakKeyDictionary()
         self._blur: WeakKeyDictionary[References, float] = WeakKeyDictionary()
         self._teeth: WeakKeyDictionary[OpenFrame, Denture] = WeakKeyDictionary()
 
@@ -96,7 +97,7 @@ class MouthPainter:
             self._known[rest] = PaintedMouth(geometry.to(self._device), interior.to(self._device), blur)
         return self._known[rest]
 
-    def _denture(self, references: References, rest: RestFrame, geometry: FaceGeometry) -> Denture:
+    def _denture(self, references: References, rest: SourceFrame, geometry: FaceGeometry) -> Denture:
         """The person's own teeth where a frame of the clip shows them."""
         shown = references.open
         if shown is None:

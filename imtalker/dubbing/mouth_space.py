@@ -74,6 +74,16 @@ def parted_lips(opening: float) -> np.ndarray:
     return (opening * variance * parts.gap / (variance * parts.gap**2).sum()).astype(np.float32)
 
 
+@lru_cache(maxsize=1)
+def opening_direction() -> np.ndarray:
+    """Expression (23,) float32 that opens the lips by a centimetre and leaves the width of the mouth as it is: the
+    likeliest one by the usual size of the components."""
+    parts = mouth_space()
+    read = np.stack([parts.gap, mouth_width_direction()]).astype(np.float64)
+    likely = parts.deviation.astype(np.float64)[:, None] ** 2 * read.T
+    return (likely @ np.linalg.solve(read @ likely, [1.0, 0.0])).astype(np.float32)
+
+
 def lower_face(motion: Tensor) -> np.ndarray:
     """Landmarks ``(T, K, 3)`` of the lower face in cm on the mean face, for motions ``(T, 32)``; head still."""
     parts = mouth_space()

@@ -40,8 +40,6 @@ def own_articulation(
         return Articulation()
     own = OwnMouth.of(seen.motion)
     numbers = opening_and_width(torch.from_numpy(seen.motion))
-    config = pipeline.models.generator.config
-    readout = pipeline.models.generator.readout.float().cpu() if config.hears_lips else None
     begin = float(seen.seconds[0])
     sound = None if sound is None else sound[round(begin * SAMPLE_RATE) :]
     fit = spoken = None
@@ -64,7 +62,7 @@ def own_articulation(
     if spoken is None:
         spoken = _spoken(pipeline, heard, references, sampling)
     spread = Spread.of(opening_and_width(spoken.motion)).doubted(len(spoken.motion), own.spread)
-    return Articulation(own=own, generated=spread, fit=fit, readout=readout).steadied(spoken, references, heard)
+    return Articulation(own=own, generated=spread, fit=fit).steadied(spoken, references, heard)
 
 
 def _spoken(

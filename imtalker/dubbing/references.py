@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from imtalker.dubbing.mouth_frames import MouthFrames
 from imtalker.dubbing.mouth_space import parted_lips
-from imtalker.dubbing.rest_frames import OpenFrame, RestFrame, RestFrames
+from imtalker.dubbing.rest_frames import OpenFrame, RestFrames
+from imtalker.dubbing.source_frame import SourceFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 
@@ -22,9 +24,12 @@ class References:
     motion: np.ndarray  # (32,) float32 of the neutral frame
     shape: np.ndarray  # (K, 2) float32 cm, landmarks of its lower face, see ``FaceTrack.shape``
     appearance: np.ndarray  # (23,) float32, its expression against the average face: how the person looks at rest
-    rest: tuple[RestFrame, ...] = ()  # frames to draw from, with the mouth at rest
+    rest: tuple[SourceFrame, ...] = ()  # frames to draw from, with the mouth at rest
     rest_motion: np.ndarray = field(default_factory=lambda: np.zeros((0, 32), np.float32))  # (R, 32) of these
     rest_pose: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))  # (R, 2) their yaw and pitch, degrees
+    mouths: tuple[SourceFrame, ...] = ()  # frames that show what mouths of many openings and widths look like
+    mouth_motion: np.ndarray = field(default_factory=lambda: np.zeros((0, 32), np.float32))  # (M, 32) of these
+    mouth_pose: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))  # (M, 2) their yaw and pitch, degrees
     open: OpenFrame | None = None  # shows the teeth
     open_motion: np.ndarray = field(default_factory=lambda: np.zeros(32, np.float32))  # (32,) of it
 
@@ -39,20 +44,26 @@ class References:
         motion[EXPRESSION_CHANNELS] = parted_lips(float(track.opening[row]))
         return cls(number, motion, track.shape[row], track.motion[row, EXPRESSION_CHANNELS])
 
-    def with_frames(self, frames: RestFrames, track: FaceTrack, rows: Mapping[int, int]) -> "References":
+    def with_frames(
+        self, frames: RestFrames, mouths: MouthFrames, track: FaceTrack, rows: Mapping[int, int]
+    ) -> "References":
         """The same with frames to draw from.
 
         Args:
             track: of frames of the clip, with their motion read.
             rows: numbers of frames -> their rows in the track.
         """
-        rest = frames.result()
-        index = np.array([rows[frame.index] for frame in rest], int)
+        pose = np.stack([track.yaw, track.pitch], 1)
+        rest, shown = frames.result(), mouths.result()
+        at_rest, at_shown = (np.array([rows[frame.index] for frame in kept], int) for kept in (rest, shown))
         found = replace(
             self,
             rest=rest,
-            rest_motion=track.motion[index],
-            rest_pose=np.stack([track.yaw[index], track.pitch[index]], 1),
+            rest_motion=track.motion[at_rest],
+            rest_pose=pose[at_rest],
+            mouths=shown,
+            mouth_motion=track.motion[at_shown],
+            mouth_pose=pose[at_shown],
         )
         if frames.open is None:
             return found

@@ -20,7 +20,7 @@ from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
 from imtalker.dubbing.mouth_space import lower_face
 from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, pixels_per_cm, square_to_image
-from imtalker.dubbing.rest_frames import RestFrame
+from imtalker.dubbing.source_frame import SourceFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 from imtalker.faces.motion_reading import MotionBasis
@@ -53,7 +53,7 @@ class RendererEngine:
             raise InputError("these models cannot dub: their renderer keeps no pixels of the picture; use preset tiny")
         self._renderer = renderer
         self._like = next(renderer.parameters())
-        self._known: WeakKeyDictionary[RestFrame, SourceFeatures] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[SourceFrame, SourceFeatures] = WeakKeyDictionary()
         self._painter = None if basis is None else MouthPainter(basis, self._like.device)
 
     @torch.inference_mode()

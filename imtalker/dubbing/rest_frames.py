@@ -2,8 +2,8 @@
 
 A frame whose old mouth is wide open shows no closed lips, and drawing them from it leaves a ghost of the old mouth. A
 frame of the same clip in nearly the same pose, with the lips closed, shows them; and it can tell nothing of what is
-being said in the frame that is dubbed. One frame is kept for each cell of a grid of yaw and pitch, the part round the
-lower face only, so that memory depends neither on the clip's length nor much on its resolution.
+being said in the frame that is dubbed. One frame is kept for each cell of a grid of yaw and pitch, so that memory does
+not depend on the clip's length.
 """
 
 from collections.abc import Set
@@ -11,30 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imtalker.dubbing.mouth_space import mouth_space
-from imtalker.dubbing.registration import Registration, cut_square, landmarks_in_square, pixels_per_cm
+from imtalker.dubbing.registration import Registration, cut_square, landmarks_in_square
+from imtalker.dubbing.source_frame import SourceFrame
 from imtalker.dubbing.tracking import Sighting
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import mouth_opening
 
 CELL = 2.0  # degrees of yaw and pitch
 MAX_CELLS = 32
-MARGIN_CM = 3.0  # of the kept part round the landmarks of the lower face
 WIDE = 1.2  # cm, a mouth that is open further shows no more of the teeth
 TURNED = 30.0  # degrees of yaw and pitch that count as much as a wide open mouth
 AT_REST = 0.3  # cm the lips may be open, or more open than the most closed frame of all
-
-
-@dataclass(frozen=True, eq=False)
-class RestFrame:
-    """One frame with the mouth at rest."""
-
-    index: int  # frame of the clip
-    opening: float  # cm between the lips
-    square: np.ndarray  # (S, S, 3) uint8, registered
-    points: np.ndarray  # (478, 3) landmarks in it, pixels of a square of 512
-    picture: np.ndarray  # (h, w, 3) uint8, the lower face at full resolution
-    to_picture: np.ndarray  # (2, 3) registration in pixels of ``picture``
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +37,7 @@ class RestFrames:
     """Gathers the most closed frame of every pose, and one with an open mouth, while a clip goes by."""
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[int, int], RestFrame] = {}
+        self._cells: dict[tuple[int, int], SourceFrame] = {}
         self._open: OpenFrame | None = None
         self._shown = 0.0
 
@@ -65,16 +52,7 @@ class RestFrames:
         best = self._cells.get(cell)
         if (best is not None and best.opening <= opening) or (best is None and len(self._cells) >= MAX_CELLS):
             return
-        lower = face.points[mouth_space().landmarks, :2]
-        margin = MARGIN_CM * pixels_per_cm(place.to_image)
-        height, width = sighting.frame.shape[:2]
-        left, top = np.floor(lower.min(0) - margin).astype(int).clip(0, [width - 2, height - 2]).tolist()
-        right, bottom = np.ceil(lower.max(0) + margin).astype(int).clip([left + 2, top + 2], [width, height]).tolist()
-        to_picture = place.to_image.copy()
-        to_picture[:, 2] -= [left, top]
-        picture = sighting.frame[top:bottom, left:right].copy()
-        points = landmarks_in_square(face.points, place.to_image, SQUARE)
-        self._cells[cell] = RestFrame(index, opening, square, points, picture, to_picture)
+        self._cells[cell] = SourceFrame.of(index, sighting.frame, face.points, place, square)
 
     def _add_open(self, index: int, frame: np.ndarray, points: np.ndarray, place: Registration, opening: float) -> None:
         shown = min(opening, WIDE) / WIDE - np.hypot(place.yaw, place.pitch) / TURNED
@@ -99,7 +77,7 @@ class RestFrames:
             result._open, result._shown = self._open, self._shown
         return result
 
-    def result(self) -> tuple[RestFrame, ...]:
+    def result(self) -> tuple[SourceFrame, ...]:
         """The frames that are at rest; none where no face was seen."""
         found = list(self._cells.values())
         limit = AT_REST + min((frame.opening for frame in found), default=0.0)

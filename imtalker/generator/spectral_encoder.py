@@ -1,8 +1,8 @@
 """Speech features from log mel spectra: a small convolutional network for the bundled preset.
 
 Closures last 40 to 80 ms, so spectra come at 100 Hz and are halved twice; residual convolutions, dilated towards the
-end, let a video frame see 1.2 s on each side. Nothing in it spans the whole clip but the loudness, so that a stream is
-exactly one pass.
+end, let a video frame see 1.2 s on each side, and a weighted mean of 3 s on each side tells how this voice sounds.
+Nothing in it spans the whole clip but the loudness, so that a stream is exactly one pass.
 """
 
 from collections.abc import Iterator
@@ -64,6 +64,33 @@ class _Residual(nn.Module):
         return x + self.dropout(F.gelu(self.conv(self.norm(x).mT)).mT)
 
 
+class _Surroundings(nn.Module):
+    """``x (B, T, D)`` scaled and shifted by what the seconds around each frame tell of voice, room and microphone.
+
+    After ContextNet (Han et al. 2020, squeeze and excitation over the clip), but within a window, so that a stream is
+    one pass, and weighted: a pause tells nothing of a voice.
+    """
+
+    def __init__(self, size: int, channels: int, reach: int) -> None:
+        super().__init__()
+        self.reach = reach
+        self.norm = nn.LayerNorm(size)
+        self.summed = nn.Linear(size, channels + 1)
+        self.modulation = nn.Linear(channels, 2 * size)
+        nn.init.zeros_(self.modulation.weight)  # it begins as nothing
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        values, weight = self.summed(self.norm(x)).float().tensor_split([-1], dim=-1)
+        weight = weight.sigmoid()
+        both = torch.cat([values * weight, weight], dim=-1).mT
+        # Zeros round the clip count as much above as below the line.
+        means = F.avg_pool1d(both, 2 * self.reach + 1, stride=1, padding=self.reach).mT
+        mean = means[..., :-1] / (means[..., -1:] + 1e-6)
+        scale, shift = self.modulation(F.gelu(mean.to(x))).chunk(2, dim=-1)
+        return x * (1 + scale) + shift
+
+
 class SpectralEncoder(SpeechEncoder):
     """Speech at 16 kHz -> ``(1, T, C)`` features, C = ``config.feature_dim``, one per video frame.
 
@@ -86,6 +113,7 @@ class SpectralEncoder(SpeechEncoder):
         self.first = nn.Conv1d(config.mel_bands, fine, kernel, stride=2, padding=kernel // 2)
         self.fine = nn.Sequential(*(_Residual(fine, kernel, 1, dropout) for _ in range(config.fine_layers)))
         self.halve = nn.Conv1d(fine, size, 2, stride=2)
+        self.surroundings = _Surroundings(size, config.surroundings_size, config.surroundings_reach)
         self.coarse = nn.Sequential(*(_Residual(size, kernel, dilation, dropout) for dilation in config.dilations))
         self.norm = nn.LayerNorm(size)
         self.lips = nn.Linear(size, LIP_CHANNELS)
@@ -94,7 +122,7 @@ class SpectralEncoder(SpeechEncoder):
         """Features ``(B, T, C)`` of ``mel (B, 4 T, bands)``, see ``log_mel``."""
         x = (mel - self.mel_mean) / self.mel_deviation
         x = self.fine(F.gelu(self.first(x.to(self.first.weight).mT)).mT)
-        x = self.norm(self.coarse(self.halve(x.mT).mT))
+        x = self.norm(self.coarse(self.surroundings(self.halve(x.mT).mT)))
         return torch.cat([x, self.lips(x)], dim=-1)
 
     @property
@@ -102,7 +130,8 @@ class SpectralEncoder(SpeechEncoder):
         """Video frames that a feature depends on, before and behind its own."""
         side = self.config.kernel_size // 2
         spectra = side + 2 * side * self.config.fine_layers + SPECTRA_PER_FRAME
-        return -(-spectra // SPECTRA_PER_FRAME) + side * sum(self.config.dilations) + 1
+        coarse = side * sum(self.config.dilations) + self.config.surroundings_reach
+        return -(-spectra // SPECTRA_PER_FRAME) + coarse + 1
 
     def _features(self, clip: NormalisedWaveform, total: int) -> Tensor:
         return self._of_frames(clip, total, 0, total)

@@ -65,11 +65,12 @@ class AudioTrainingConfig:
         ("callie", 0.07),
         ("allison", 0.10),
         ("digits", 0.02),
-        ("hibari", 0.07),
-        ("piper", 0.07),
-        ("espeak", 0.05),
-        ("festival", 0.04),
-        ("flite", 0.04),
+        ("kokoro", 0.12),
+        ("hibari", 0.04),
+        ("piper", 0.05),
+        ("espeak", 0.03),
+        ("festival", 0.02),
+        ("flite", 0.03),
     )
     babble: float = 0.15  # share of the pieces with other voices beneath
     music: float = 0.15  # with music beneath

@@ -103,22 +103,26 @@ def test_what_is_drawn_of_a_person_is_the_persons_mouth_at_every_opening(heard):
 
 def test_closures_close_and_pauses_rest(heard, monkeypatch):
     way = learned(heard, monkeypatch)
-    readout = torch.zeros(32, 4)
-    readout[EXPRESSION_CHANNELS, 0] = torch.from_numpy(mouth_space().gap)
-    closing = np.zeros(len(heard.generated.motion), bool)
-    closing[40::25] = True
-    hears = Articulation(own=way.own, generated=way.generated, amount=way.amount, readout=readout)
-    new = lip_gap(applied(hears, spoken(heard.generated.motion, closing))).numpy()
-    assert new[closing].max() < 0.05 < 0.25 < new[10:35].min()
     shut = heard.generated.motion.clone()
     shut[60:64] = mouths(np.zeros(4))
-    deaf = Articulation(own=way.own, generated=way.generated)
-    kept = lip_gap(applied(deaf, spoken(shut))).numpy()  # nothing hears closures: what is generated shut stays so
-    assert np.abs(kept[60:64]).max() < 0.02
+    kept = lip_gap(applied(way, spoken(shut))).numpy()
+    assert np.abs(kept[60:64]).max() < 0.02  # what is generated shut stays so
     sound = LOUD.copy()
     sound[32_000:64_000] = 0
-    resting = applied(deaf, spoken(shut), sound)
+    resting = applied(way, spoken(shut), sound)
     torch.testing.assert_close(resting[60:85], shut[60:85], atol=1e-3, rtol=0)
+
+
+def test_closures_are_no_deeper_and_no_wider_than_generated(heard, monkeypatch):
+    """Of a person whose lips are always well apart: the further open of two generated mouths stays the further open."""
+    apart = OwnMouth.of(mouths(0.2 * NUMBERS.normal(size=200) + 1.0, 0.1 * NUMBERS.normal(size=200)).numpy())
+    way = Articulation(own=apart, generated=Spread(np.array([0.4, 0.0]), np.array([0.2, 0.1])))
+    generated = np.concatenate([np.linspace(0.0, 0.8, 60), np.linspace(0.8, 0.0, 60)])
+    closing = np.zeros(120, bool)
+    closing[[30, 90]] = True  # heard, and not generated
+    result = lip_gap(applied(way, spoken(mouths(generated), closing))).numpy()
+    assert (np.diff(result[:60]) > 0).all() and (np.diff(result[60:]) < 0).all()
+    np.testing.assert_allclose(result[[0, -1]], 0, atol=0.01)
 
 
 def test_windows_give_what_the_whole_gives(heard, monkeypatch):

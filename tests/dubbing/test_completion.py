@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from imtalker.dubbing.completion.alignment import Reference, alignment
+from imtalker.dubbing.completion.alignment import INNER_LIPS, Reference, alignment
 from imtalker.dubbing.completion.completion_engine import CompletionEngine
 from imtalker.dubbing.completion.mouth_patch import (
     CENTRE,
@@ -215,6 +215,25 @@ def test_the_old_mouth_does_not_reach_the_new_one(clip, engine: CompletionEngine
     np.testing.assert_array_equal(plain.pixels[taken[area] == 0], frames[1][area][taken[area] == 0])
     assert (plain.pixels[taken[area] == 1] != frames[1][area][taken[area] == 1]).any()
     np.testing.assert_array_equal(plain.lower, other.lower)
+
+
+def test_a_mouth_is_seen_as_the_frame_shows_it_that_is_as_far_open(clip, engine: CompletionEngine) -> None:
+    """Asked of the closed frame, it looks between the lips as in the open one: not as drawn, or as painted."""
+    frames, track, references = clip
+    row, motion = track.take(np.array([0])), torch.from_numpy(track.motion[2:])
+    shown, unseen = (
+        engine.draw(frames[:1], row, motion, given)[0] for given in (references, replace(references, mouths=()))
+    )
+    lips = np.rint(shown.lower[INNER_LIPS]).astype(np.int32)
+    inside = cv2.fillPoly(np.zeros(frames[0].shape[:2], np.uint8), [lips], [1]) > 0
+    true = frames[2][inside].astype(float)
+
+    def off(patch) -> float:
+        whole = frames[0].astype(float)
+        whole[patch.top : patch.top + len(patch.pixels), patch.left : patch.left + patch.pixels.shape[1]] = patch.pixels
+        return float(np.abs(whole[inside] - true).mean())
+
+    assert off(shown) < 12 and off(shown) < 0.6 * off(unseen)  # grey levels
 
 
 def test_frames_drawn_together_and_alone_are_equal(clip, engine: CompletionEngine) -> None:

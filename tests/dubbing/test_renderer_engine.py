@@ -11,7 +11,8 @@ from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
 from imtalker.dubbing.registration import cut_square, landmarks_in_square, register, square_to_image
 from imtalker.dubbing.renderer_engine import RendererEngine, source_shares
-from imtalker.dubbing.rest_frames import MAX_CELLS, RestFrame, RestFrames
+from imtalker.dubbing.rest_frames import MAX_CELLS, RestFrames
+from imtalker.dubbing.source_frame import SourceFrame
 from imtalker.dubbing.tracking import watch
 from imtalker.faces.landmarks import find_faces
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS, combine
@@ -25,7 +26,7 @@ POSES = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 8.0]])
 
 def references_at(poses: np.ndarray, opening: float = 0.0) -> References:
     picture = np.zeros((8, 8, 3), np.uint8)
-    rest = tuple(RestFrame(i, opening, picture, np.zeros((478, 3)), picture, np.eye(2, 3)) for i in range(len(poses)))
+    rest = tuple(SourceFrame(i, opening, picture, np.zeros((478, 3)), picture, np.eye(2, 3)) for i in range(len(poses)))
     still, motion = np.zeros(32, np.float32), np.zeros((len(poses), 32), np.float32)
     return References(0, still, np.zeros((64, 2)), np.zeros(23), rest, motion, poses)
 

@@ -13,7 +13,23 @@ from imtalker.weights.audio_encoder import build_audio_encoder, load_audio_encod
 from imtalker.weights.file import save_weights
 from tests.support.speech_like import SMALL_WAV2VEC2, speech
 
-SPECTRAL = SpectralEncoderConfig(mel_bands=16, fine_size=12, fine_layers=2, hidden_size=24, dilations=(1, 3))
+SPECTRAL = SpectralEncoderConfig(
+    mel_bands=16,
+    fine_size=12,
+    fine_layers=2,
+    hidden_size=24,
+    dilations=(1, 3),
+    surroundings_size=4,
+    surroundings_reach=20,
+)
+
+
+def _spectral() -> SpectralEncoder:
+    """With an influence of the surroundings, which begin without."""
+    torch.manual_seed(0)
+    encoder = SpectralEncoder(SPECTRAL).eval()
+    torch.nn.init.normal_(encoder.surroundings.modulation.weight, std=0.3)
+    return encoder
 
 
 @pytest.fixture(scope="module", params=[SMALL_WAV2VEC2, SPECTRAL], ids=["wav2vec2", "spectral"])
@@ -45,8 +61,7 @@ def test_a_short_clip_streams_as_in_one_pass(encoder: SpeechEncoder, seconds: fl
 
 @torch.no_grad()
 def test_a_long_stream_of_spectra_is_exactly_one_pass() -> None:
-    torch.manual_seed(0)
-    encoder = SpectralEncoder(SPECTRAL).eval()
+    encoder = _spectral()
     waveform = speech(21.03)
     pieces = list(encoder.encode_stream(waveform))
     assert [piece.shape[1] for piece in pieces] == [SEGMENT_FRAMES, SEGMENT_FRAMES, 26]
@@ -55,13 +70,15 @@ def test_a_long_stream_of_spectra_is_exactly_one_pass() -> None:
 
 @torch.no_grad()
 def test_a_feature_of_spectra_depends_on_nothing_beyond_its_reach() -> None:
-    torch.manual_seed(0)
-    encoder = SpectralEncoder(SPECTRAL).eval()
+    encoder = _spectral()
     frames, middle = 4 * encoder.reach, 2 * encoder.reach
     mel = torch.randn(1, 4 * frames, SPECTRAL.mel_bands)
     changed = mel.clone()
     changed[:, : 4 * (middle - encoder.reach)] += 1
     changed[:, 4 * (middle + encoder.reach + 1) :] += 1
+    reached = mel.clone()
+    reached[:, 4 * (middle - SPECTRAL.surroundings_reach) :][:, :4] += 1
+    assert (encoder(reached) - encoder(mel))[0, middle].abs().amax() > 0
     difference = (encoder(changed) - encoder(mel))[0].abs().amax(-1)
     assert difference[middle] == 0
     assert difference[0] > 0 and difference[-1] > 0

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from imtalker.dubbing.covering import NUMBERS
 from imtalker.dubbing.engine import Patch
+from imtalker.dubbing.mouth_frames import MouthFrames
 from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.mouth_space import mouth_space
 from imtalker.dubbing.references import References
@@ -59,16 +60,18 @@ def rows_of(frames: Iterable[np.ndarray], index: int | None = None) -> list[Face
 
 def understood(frames: Sequence[np.ndarray], neutral: int = 0, side: int = 64) -> tuple[FaceTrack, References]:
     """Track and references of some frames, all of which are looked at."""
-    rest, rows = RestFrames(), []
+    rest, mouths, rows = RestFrames(), MouthFrames(), []
     for index, sighting in enumerate(watch(frames, 0, "the clip")):
         row = measure(sighting)
-        assert row is not None
+        assert row is not None and sighting.face is not None and sighting.place is not None
         rows.append(row)
-        rest.add(index, sighting, cut_square(sighting.frame, row.to_image, side))
+        square = cut_square(sighting.frame, row.to_image, side)
+        rest.add(index, sighting, square)
+        mouths.add(index, sighting.frame, sighting.face, sighting.place, square, sharpness=1.0)
     track = FaceTrack.of(rows)
     references = References.of(track, neutral, neutral)
     track = replace(track, motion=read_motion(track, references))
-    return track, references.with_frames(rest, track, {i: i for i in range(len(track))})
+    return track, references.with_frames(rest, mouths, track, {i: i for i in range(len(track))})
 
 
 class PaintEngine:

@@ -6,7 +6,15 @@ from imtalker.config import SAMPLE_RATE, SpectralEncoderConfig
 from imtalker.train.speech.corpus import Utterance
 from imtalker.train.speech.phonemes import Segment
 
-TINY = SpectralEncoderConfig(mel_bands=24, fine_size=16, fine_layers=1, hidden_size=32, dilations=(1, 1))
+TINY = SpectralEncoderConfig(
+    mel_bands=24,
+    fine_size=16,
+    fine_layers=1,
+    hidden_size=32,
+    dilations=(1, 1),
+    surroundings_size=4,
+    surroundings_reach=9,
+)
 
 
 def tone_speech(rng: np.random.Generator) -> Utterance:

@@ -23,7 +23,8 @@ from imtalker.dubbing.completion.mouth_patch import (
 )
 from imtalker.dubbing.mouth_space import lower_face, mouth_space
 from imtalker.dubbing.registration import SQUARE_CM, register, square_to_image
-from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
+from imtalker.dubbing.rest_frames import OpenFrame
+from imtalker.dubbing.source_frame import SourceFrame
 from imtalker.faces.landmarks import FaceLandmarks
 from imtalker.faces.motion_reading import SQUARE
 from imtalker.faces.readings import head_frame
@@ -84,12 +85,12 @@ class Reference:
     motion: np.ndarray  # (32,)
 
     @classmethod
-    def of(cls, frame: RestFrame | OpenFrame, motion: np.ndarray, side: int) -> "Reference":
+    def of(cls, frame: SourceFrame | OpenFrame, motion: np.ndarray, side: int) -> "Reference":
         """Of a kept frame and the motion ``(32,)`` read from it."""
         face = FaceLandmarks(frame.points, np.zeros(0))
         place, chosen = register(face), mouth_space().landmarks
         picture, to_picture = frame.square, _UPRIGHT
-        if isinstance(frame, RestFrame):
+        if isinstance(frame, SourceFrame):
             picture, to_picture = frame.picture, frame.to_picture
         to_square = square_to_image(to_picture, SQUARE)
         # the square's own registration is the identity but for its scale: landmarks there, in cm

@@ -1,13 +1,14 @@
 """The engine that completes a masked mouth (IMGTalk, stage 2): what a frame shows there has no influence at all.
 
-References come into line with each frame by their landmarks; the network completes the patch and says where the first
-reference may stay. What stays is sampled from the reference's own picture at full resolution; only what is drawn has
-the patch's.
+References come into line with each frame by their landmarks; the network completes the patch and says where they may
+stay. Lips, and what is seen between them, stay in any case: those of frames whose mouth is as far open and as wide as
+asked for, where the clip has some, else those of a mouth at rest, between which teeth are painted. What stays is
+sampled from the reference's own picture at full resolution; only what is drawn has the patch's.
 """
 
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -37,10 +38,12 @@ from imtalker.dubbing.completion.network import CompletionNetwork
 from imtalker.dubbing.completion.network_input import NetworkInput
 from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.lips import onto_clip
+from imtalker.dubbing.mouth_choice import chosen_mouths
 from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
 from imtalker.dubbing.references import References
 from imtalker.dubbing.renderer_engine import rest_distances, soft_choice
-from imtalker.dubbing.rest_frames import OpenFrame, RestFrame
+from imtalker.dubbing.rest_frames import OpenFrame
+from imtalker.dubbing.source_frame import SourceFrame
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 from imtalker.faces.motion_reading import MotionBasis
@@ -63,6 +66,7 @@ class _Job:
     kept: list[list[tuple[float, Reference, np.ndarray]]]  # of each reference: shares, frames and their alignments
     to_image: np.ndarray  # (2, 3) from pixel indices of the patch
     lower: np.ndarray  # (K, 2) float32 landmarks as drawn, pixels of the picture
+    shown: float  # 0..1, how far the second reference shows the mouth that is asked for
 
 
 class CompletionEngine:
@@ -76,7 +80,7 @@ class CompletionEngine:
         self._network = network.eval()
         self._side = network.config.patch_size
         self._like = next(network.parameters())
-        self._known: WeakKeyDictionary[RestFrame | OpenFrame, Reference] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[SourceFrame | OpenFrame, Reference] = WeakKeyDictionary()
         self._workers = ThreadPoolExecutor(WORKERS, "completion")  # OpenCV lets others run beside it
         self._basis = basis
         self._painter = None if basis is None else MouthPainter(basis, self._like.device)
@@ -110,7 +114,8 @@ class CompletionEngine:
         jobs = self._jobs(patch, shares, landmarks, motion, references)
         patches = list(self._workers.map(_finished, frames, jobs, self._layers(jobs, landmarks, motion)))
         if self._painter is not None:
-            self._paint_insides(patches, self._painter, shares, landmarks, motion, references)
+            unseen = np.array([[1 - job.shown] for job in jobs])
+            self._paint_insides(patches, self._painter, shares * unseen, landmarks, motion, references)
         return patches
 
     @property
@@ -128,8 +133,9 @@ class CompletionEngine:
         Args:
             patches: ``(n, S, S, 3)`` uint8 as ``cut_patch`` gives them.
             landmarks: n rows; the motion in it is what the mouths do.
-            references: see ``draw``.
+            references: see ``draw``. Their mouths are left out, since a frame would be restored from itself.
         """
+        references = replace(references, mouths=())
         motion = torch.from_numpy(landmarks.motion)
         shares = soft_choice(rest_distances(landmarks, _with_rest(references)))
         examples = self._input(
@@ -152,10 +158,17 @@ class CompletionEngine:
         opened = next(iter(rest.values()))
         if references.open is not None:
             opened = self._prepared(references.open, references.open_motion)
+        choice = chosen_mouths(landmarks, motion, references)
+        mouths = {
+            i: self._prepared(references.mouths[i], references.mouth_motion[i])
+            for i in np.flatnonzero(choice.shares.any(0))
+        }
 
         def job(row: int) -> _Job:
+            place, turn, shown = landmarks.to_image[row], landmarks.turn[row], float(choice.shown[row])
             sources = [(shares[row, i], rest[i], asked[i][row]) for i in np.flatnonzero(shares[row])]
-            return self._job(patch(row), landmarks.to_image[row], landmarks.turn[row], sources, opened)
+            likest = [(choice.shares[row, i], mouths[i]) for i in np.flatnonzero(choice.shares[row])]
+            return self._job(patch(row), place, turn, sources, likest if shown else [(1.0, opened)], shown)
 
         return list(self._workers.map(job, range(len(landmarks))))
 
@@ -168,7 +181,8 @@ class CompletionEngine:
         motion: Tensor,
         references: References,
     ) -> None:
-        """What is seen between the lips that were asked for, over the patches, in place."""
+        """What is seen between the lips that were asked for, over the patches, in place, as much of it as ``shares``
+        add up to."""
         for source in np.flatnonzero(shares.any(0)):
             rows = np.flatnonzero(shares[:, source])
             own = torch.from_numpy(references.rest_motion[source])
@@ -183,7 +197,7 @@ class CompletionEngine:
                 corner = patch.left, patch.top
                 inside.lay_over(i, patch.pixels, patch.painted, landmarks.to_image[row], corner, shares[row, source])
 
-    def _prepared(self, frame: RestFrame | OpenFrame, motion: np.ndarray) -> Reference:
+    def _prepared(self, frame: SourceFrame | OpenFrame, motion: np.ndarray) -> Reference:
         if frame not in self._known:
             self._known[frame] = Reference.of(frame, motion, self._side)
         return self._known[frame]
@@ -194,35 +208,42 @@ class CompletionEngine:
         to_image: np.ndarray,
         turn: np.ndarray,
         rest: list[tuple[float, Reference, np.ndarray]],
-        opened: Reference,
+        mouths: list[tuple[float, Reference]],
+        shown: float,
     ) -> _Job:
         side = self._side
         seen = sum(share * asked for share, _, asked in rest)
         wanted = in_patch(np.asarray(seen), turn, side)
         kept = [(share, one, alignment(wanted, one.landmarks(side), side)) for share, one, _ in rest]
-        first = sum(share * looked_up(one.patch, one_map).astype(np.float32) for share, one, one_map in kept)
-        open_map = alignment(wanted, opened.landmarks(side), side)
-        second = looked_up(opened.patch, open_map)
+        likest = [(share, one, alignment(wanted, one.landmarks(side), side)) for share, one in mouths]
+        aligned = [
+            sum(share * looked_up(one.patch, one_map).astype(np.float32) for share, one, one_map in parts)
+            for parts in (kept, likest)
+        ]
         place = patch_to_image(to_image, turn, side)
         return _Job(
             source=source,
             hidden=hidden_part(turn, side),
             opening=opening_map(wanted[INNER_LIPS], side),
             lips=lips_map(wanted[OUTER_LIPS], side),
-            references=np.stack([np.rint(np.asarray(first)).astype(np.uint8), second]),
-            kept=[kept, [(1.0, opened, open_map)]],
+            references=np.stack([np.rint(np.asarray(one)).astype(np.uint8) for one in aligned]),
+            kept=[kept, likest],
             to_image=place,
             lower=apply(place, wanted).astype(np.float32),
+            shown=shown,
         )
 
     def _input(self, jobs: list[_Job], landmarks: FaceTrack, motion: Tensor) -> NetworkInput:
-        """What the network gets to see. Lips are kept from the first reference where their inside is painted."""
+        """What the network gets to see. Lips are kept from the second reference where it shows them, and else from the
+        first where their inside is painted."""
         like = self._like
         offsets, pose = motion_numbers(motion, landmarks.yaw, landmarks.pitch)
         hidden, opening, lips = (
             torch.from_numpy(np.stack([getattr(job, name) for job in jobs]).astype(np.float32)).to(like)[:, None]
             for name in ("hidden", "opening", "lips")
         )
+        shown = torch.tensor([job.shown for job in jobs]).to(like)[:, None, None, None]
+        first = torch.zeros_like(shown) if self._painter is None else 1 - shown
         return NetworkInput(
             source=to_tensor(np.stack([job.source for job in jobs]), like),
             hidden=hidden,
@@ -230,7 +251,7 @@ class CompletionEngine:
             offsets=offsets.to(like),
             pose=pose.to(like),
             references=torch.stack([to_tensor(job.references, like) for job in jobs]),
-            lips=torch.zeros_like(lips) if self._painter is None else lips,
+            lips=lips * torch.cat([first, shown], 1),
         )
 
     def _layers(self, jobs: list[_Job], landmarks: FaceTrack, motion: Tensor) -> list[np.ndarray]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, fields, replace
 
-import torch
 from torch import Tensor
 
 from imtalker.dubbing.completion.network import Completion
@@ -18,7 +17,7 @@ class NetworkInput:
     offsets: Tensor  # (B, 49, 3)
     pose: Tensor  # (B, 3)
     references: Tensor  # (B, R, 3, S, S)
-    lips: Tensor  # (B, 1, S, S) 0..1, where the first reference is kept whatever the network says
+    lips: Tensor  # (B, R, S, S) 0..1, share of each reference that is kept whatever the network says
 
     def __len__(self) -> int:
         return len(self.source)
@@ -36,6 +35,5 @@ class NetworkInput:
         return self.source, self.hidden, self.opening, self.offsets, self.pose, self.references
 
     def with_lips_kept(self, found: Completion) -> Completion:
-        """A completion whose lips are those of the first reference."""
-        first, others = found.keep[:, :1], found.keep[:, 1:] * (1 - self.lips)
-        return replace(found, keep=torch.cat([torch.lerp(first, torch.ones_like(first), self.lips), others], 1))
+        """A completion whose lips are those of the references."""
+        return replace(found, keep=self.lips + found.keep * (1 - self.lips.sum(1, keepdim=True)))

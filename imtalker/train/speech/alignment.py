@@ -14,6 +14,10 @@ from imtalker.train.speech.phonemes import SILENCE, Segment, from_arpabet, merge
 _FRAME = 0.01  # s, the aligner's step
 
 
+class AlignmentError(InputError):
+    """The words do not fit the sound."""
+
+
 @cache
 def _decoder() -> Any:
     from pocketsphinx import Decoder
@@ -28,7 +32,8 @@ def align(waveform: np.ndarray, text: str, pronounce: Callable[[str], list[str]]
 
     Raises
     ------
-    InputError: a word has no pronunciation, or the words do not fit the sound.
+    AlignmentError: the words do not fit the sound.
+    InputError: a word has no pronunciation.
     """
     decoder = _decoder()
     words = re.findall(r"[a-z']+", text.lower())
@@ -47,7 +52,7 @@ def align(waveform: np.ndarray, text: str, pronounce: Callable[[str], list[str]]
         decoder.process_raw(data, full_utt=True)
         decoder.end_utt()
         if not second_pass and decoder.hyp() is None:
-            raise InputError(f"the words {text[:40]!r} do not fit the recording; check its transcript")
+            raise AlignmentError(f"the words {text[:40]!r} do not fit the recording; check its transcript")
     segments = []
     for word in decoder.get_alignment():
         for phone in word:

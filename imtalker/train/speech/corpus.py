@@ -14,10 +14,10 @@ from scipy.signal import resample_poly
 from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
 from imtalker.media.audio import load_waveform
-from imtalker.train.speech.alignment import align
+from imtalker.train.speech.alignment import AlignmentError, align
 from imtalker.train.speech.phonemes import INDEX, PHONEMES, SILENCE, Segment
 from imtalker.train.speech.sentences import sentence
-from imtalker.train.speech.voices import ALL_VOICES, Speech, hash_of, speak
+from imtalker.train.speech.voices import ALL_VOICES, Speech, hash_of, pronounce, speak
 
 logger = logging.getLogger(__name__)
 
@@ -93,17 +93,17 @@ def load_corpus(folder: Path | str) -> list[Utterance]:
 
 
 def synthesize(voice: str, count: int, seed: int) -> Iterator[Utterance]:
-    """``count`` random sentences read by ``voice`` at varying pace."""
+    """``count`` random sentences read by ``voice`` at varying pace; those that cannot be aligned are left out."""
     rng = np.random.default_rng((seed, hash_of(voice)))
     for _ in range(count):
         text = sentence(rng)
-        speech: Speech = speak(text, voice, float(rng.uniform(0.85, 1.25)))
+        try:
+            speech: Speech = speak(text, voice, float(rng.uniform(0.85, 1.25)))
+        except AlignmentError as error:
+            logger.warning("left out: %s", error)
+            continue
         waveform = to_sample_rate(speech[0], speech[1])
         yield Utterance(waveform, tuple(speech[2]), text, voice)
-
-
-def _pronounce(word: str) -> list[str]:
-    return [s.phoneme for s in speak(word, "flite:slt")[2] if s.phoneme != SILENCE]
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -136,7 +136,7 @@ def recordings(folder: Path, name: str, table: Path | None = None) -> Iterator[U
             continue
         try:
             waveform = load_waveform(folder / row["file"])
-            segments = align(waveform, row["text"], _pronounce)
+            segments = align(waveform, row["text"], pronounce)
         except InputError as error:
             logger.warning("left out %s: %s", row["file"], error)
             continue

