@@ -129,7 +129,7 @@ class KeptFrames:
     def add(self, number: int, sighting: Sighting) -> bool:
         """One more frame; whether its face can be dubbed."""
         row = measure(sighting)
-        if row is None or sighting.face is None or sighting.place is None:
+        if row is None or sighting.face is None:
             return False
         square = cut_square(sighting.frame, row.to_image, self._side)
         self.numbers.append(number)
@@ -137,7 +137,7 @@ class KeptFrames:
         self.rows.append(row)
         self.sharpness.append(sharpness_of(square))
         self.rest.add(number, sighting, square)
-        self.mouths.add(number, sighting.frame, sighting.face, sighting.place, square, self.sharpness[-1])
+        self.mouths.add(number, sighting, square, self.sharpness[-1])
         return abs(row.yaw) <= MAX_YAW
 
     def track(self) -> FaceTrack:

@@ -10,9 +10,8 @@ from collections.abc import Set
 
 import numpy as np
 
-from imtalker.dubbing.registration import Registration
 from imtalker.dubbing.source_frame import SourceFrame
-from imtalker.faces.landmarks import FaceLandmarks
+from imtalker.dubbing.tracking import Sighting
 from imtalker.faces.mesh import MOUTH_CORNERS
 from imtalker.faces.readings import mouth_opening
 
@@ -26,20 +25,16 @@ class MouthFrames:
     def __init__(self) -> None:
         self._cells: dict[tuple[int, ...], tuple[float, SourceFrame]] = {}
 
-    def add(
-        self,
-        index: int,
-        frame: np.ndarray,
-        face: FaceLandmarks,
-        place: Registration,
-        square: np.ndarray,
-        sharpness: float,
-    ) -> None:
-        """One more frame of the clip, which shows ``face``; see ``SourceFrame.of``.
+    def add(self, index: int, sighting: Sighting, square: np.ndarray, sharpness: float) -> None:
+        """One more frame of the clip; one that shows no face is left out.
 
         Args:
+            square: its registered one, uint8 RGB.
             sharpness: of frames that show the same the one with most of it is kept.
         """
+        face, place = sighting.face, sighting.place
+        if face is None or place is None:
+            return
         corners = place.head.points[list(MOUTH_CORNERS)]
         width = float(np.linalg.norm(corners[0] - corners[1]))
         numbers = mouth_opening(place.head) / OPENING, width / WIDTH, place.yaw / ANGLE, place.pitch / ANGLE
@@ -47,7 +42,7 @@ class MouthFrames:
         best = self._cells.get(cell)
         if (best is not None and best[0] >= sharpness) or (best is None and len(self._cells) >= MAX_CELLS):
             return
-        self._cells[cell] = sharpness, SourceFrame.of(index, frame, face.points, place, square)
+        self._cells[cell] = sharpness, SourceFrame.of(index, sighting.frame, face.points, place, square)
 
     def without(self, hidden: Set[int]) -> "MouthFrames":
         """The same but for some frames of the clip."""

@@ -205,5 +205,5 @@ def test_runs_end_with_the_service(service, inputs):
     folder, sweeper = run.folder(), {thread for thread in threading.enumerate() if thread.name == "sweep-runs"} - before
     assert len(sweeper) == 1 and folder is not None and folder.is_dir()
     service.close()
-    assert service.live.find(run.name) is None and not folder.exists()
+    assert service.live.find(run.name) is None and service.live.find("x") is None and not folder.exists()
     assert not any(thread.is_alive() for thread in sweeper)

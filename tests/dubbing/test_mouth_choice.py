@@ -73,7 +73,7 @@ def test_the_sharpest_frame_of_each_mouth_is_kept_and_no_more_than_so_many():
     for index, (sighting, sharpness) in enumerate(zip(sightings, (1, 1, 3, 2, 2, 3), strict=True)):
         assert sighting.face is not None and sighting.place is not None
         square = cut_square(sighting.frame, sighting.place.to_image, 64)
-        mouths.add(index, sighting.frame, sighting.face, sighting.place, square, sharpness)
+        mouths.add(index, sighting, square, sharpness)
     kept = {frame.index for frame in mouths.result()}
     assert {2, 5} <= kept and len(kept) < 6 <= MAX_CELLS
     assert {frame.index for frame in mouths.without({2}).result()} == kept - {2}

@@ -139,12 +139,13 @@ def test_spoiled_rendered_people_are_caught():
     clip = BUNDLED_FOLDER / "talk_man.mp4"
     frames, waveform = list(read_frames(clip)), load_waveform(clip)
     measures = measure_clip(frames, FRAME_RATE, identity_every=0)
-    offset, closure = lip_findings(measures, recognise_phonemes(waveform))
-    as_it_is = offset.value
-    assert as_it_is is not None and abs(as_it_is) < 60 and offset.ok and closure.ok
-    for shift in (-0.2, 0.2):
-        offset, _ = lip_findings(measures, recognise_phonemes(np.roll(waveform, round(shift * SAMPLE_RATE))))
-        assert offset.value == pytest.approx(as_it_is - 1000 * shift, abs=25) and offset.ok is False
+    for shift in (-0.2, 0.0, 0.2):
+        moved = np.roll(waveform, round(shift * SAMPLE_RATE))
+        offset, closure = lip_findings(measures, recognise_phonemes(moved))
+        assert offset.value == pytest.approx(-1000 * shift, abs=50)
+        assert offset.ok is (shift == 0.0)
+        if shift == 0.0:
+            assert closure.ok
     assert freeze_finding(measures).ok
     frozen = frames[:20] + [frames[20]] * 15 + frames[35:45]
     found = freeze_finding(measure_clip(frozen, FRAME_RATE, face_every=100, identity_every=0))

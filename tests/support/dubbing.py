@@ -63,11 +63,11 @@ def understood(frames: Sequence[np.ndarray], neutral: int = 0, side: int = 64) -
     rest, mouths, rows = RestFrames(), MouthFrames(), []
     for index, sighting in enumerate(watch(frames, 0, "the clip")):
         row = measure(sighting)
-        assert row is not None and sighting.face is not None and sighting.place is not None
+        assert row is not None
         rows.append(row)
         square = cut_square(sighting.frame, row.to_image, side)
         rest.add(index, sighting, square)
-        mouths.add(index, sighting.frame, sighting.face, sighting.place, square, sharpness=1.0)
+        mouths.add(index, sighting, square, sharpness=1.0)
     track = FaceTrack.of(rows)
     references = References.of(track, neutral, neutral)
     track = replace(track, motion=read_motion(track, references))

