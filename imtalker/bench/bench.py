@@ -111,9 +111,9 @@ def random_pipeline(preset: str, device: str, dtype: str) -> TalkingHeadPipeline
         torch.manual_seed(0)
         networks = Renderer(known.renderer), MotionGenerator(known.generator), build_audio_encoder(known.audio)
     for network in networks:
-        network.eval().requires_grad_(False).to(where)
-    renderer = made_fast(networks[0], resolve_precision(dtype, where))
-    return TalkingHeadPipeline(Models(renderer, networks[1], networks[2], known, "random weights", {}))
+        network.eval().requires_grad_(False)
+    models = Models(*networks, known, "random weights", {})
+    return TalkingHeadPipeline(made_fast(models, resolve_precision(dtype, where), where))
 
 
 def _without_nan(value: Any) -> Any:

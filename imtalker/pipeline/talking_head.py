@@ -33,9 +33,9 @@ from imtalker.pipeline.rendering import (
     take,
 )
 from imtalker.pipeline.timing import Timings
-from imtalker.renderer import Painter, Renderer
+from imtalker.renderer import Painter
 from imtalker.renderer.fuse import fuse, round_inside
-from imtalker.weights.load import load_models
+from imtalker.weights.load import Models, load_models
 
 
 class TalkingHeadPipeline(Encoders):
@@ -290,11 +290,18 @@ def load_pipeline(
     """
     where = resolve_device(device)
     precision = resolve_precision(dtype, where)
-    models = load_models(preset_or_dir, where, torch.float32, progress)
-    return TalkingHeadPipeline(replace(models, renderer=made_fast(models.renderer, precision)), batch_size, size)
+    return TalkingHeadPipeline(made_fast(load_models(preset_or_dir, progress), precision, where), batch_size, size)
 
 
-def made_fast(renderer: Renderer, precision: str) -> Renderer:
-    """The renderer as it runs, in one of ``imtalker.devices.DTYPES``; rewritten in place."""
-    renderer = fuse(renderer).to(DTYPES[precision])  # fused in full precision, then rounded once
-    return round_inside(renderer) if precision == MIXED else renderer
+def made_fast(models: Models, precision: str, device: torch.device) -> Models:
+    """Networks read on the CPU, as they run: on a device, the renderer in one of ``imtalker.devices.DTYPES``; rewritten
+    in place."""
+    renderer = fuse(models.renderer).to(DTYPES[precision])  # fused in full precision, then rounded once
+    if precision == MIXED:
+        renderer = round_inside(renderer)
+    return replace(
+        models,
+        renderer=renderer.to(device),
+        generator=models.generator.to(device),
+        audio_encoder=models.audio_encoder.to(device),
+    )

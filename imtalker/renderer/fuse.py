@@ -179,7 +179,7 @@ class UpsamplingConv(nn.Module):
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         # taps per phase, for the pixel before (or at) and the one at (or after) the small pixel
-        taps = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+        taps = conv.weight.new_tensor([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
         weight = torch.einsum("aiy,bjx,ocyx->abocij", taps, taps, conv.weight)
         self.phases = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 2, padding=1)
         self.phases.weight = nn.Parameter(weight.flatten(0, 2))

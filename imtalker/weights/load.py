@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from imtalker.config import GeneratorConfig, RendererConfig
 from imtalker.errors import WeightsError
 from imtalker.faces.motion_reading import MotionBasis
@@ -46,17 +44,11 @@ class Models:
         return _joint_checksum(self.metadata) if self.metadata else None
 
 
-def load_models(
-    preset: str | os.PathLike,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
-    progress: Callable[[str], None] | None = None,
-) -> Models:
-    """All networks of a preset, or of a folder of weight files.
+def load_models(preset: str | os.PathLike, progress: Callable[[str], None] | None = None) -> Models:
+    """All networks of a preset, or of a folder of weight files, on the CPU in single precision.
 
     Args:
         preset: a name ("tiny", "base") or a folder, for example one made by ``imtalker convert``.
-        dtype: of the renderer, which is nearly all of the work; the other networks stay in single precision.
         progress: receives a line before every long step of the first use of an official preset.
     Raises:
         InputError: neither a preset nor a folder.
@@ -76,9 +68,9 @@ def load_models(
         person, _, metadata["person"] = load_module(files["person"], PersonConfig, PersonNetwork)
         person_matte = PersonMatte(person)
     return Models(
-        renderer.to(device, dtype),
-        generator.to(device),
-        audio_encoder.to(device),
+        renderer,
+        generator,
+        audio_encoder,
         dataclasses.replace(known, renderer=renderer_config, generator=generator_config, audio=audio_config),
         _revision(metadata),
         metadata,

@@ -115,7 +115,7 @@ def test_landmarks_of_the_square_lie_where_the_square_shows_them():
 
 
 def test_a_rest_frame_asked_for_its_own_motion_keeps_its_landmarks():
-    basis = load_models("tiny", "cpu").motion_basis
+    basis = load_models("tiny").motion_basis
     assert basis is not None
     points = find_faces(draw_face(DrawnFace(), 512))[0].points
     own = np.random.default_rng(0).normal(0, 0.3, 32).astype(np.float32)  # however badly its head was read

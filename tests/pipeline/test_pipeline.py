@@ -12,8 +12,10 @@ from imtalker import CropBox, SamplingOptions, Timings, save_video
 from imtalker.devices import DTYPES, resolve_device, resolve_precision
 from imtalker.errors import InputError, NoFaceError
 from imtalker.media.video import count_frames
+from imtalker.pipeline import talking_head
 from imtalker.pipeline.inputs import Portrait, describe_file
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
+from imtalker.renderer import Renderer
 from tests.support.drawn_face import DrawnFace, draw_face
 from tests.support.runs import BOX, FAST, all_frames, rendered_motion, same, speech
 from tests.support.sample_media import decode_video, tone, write_wav
@@ -143,3 +145,18 @@ def test_devices():
             resolve_device(wrong)
     with pytest.raises(InputError):
         resolve_precision("int8", torch.device("cpu"))
+
+
+def test_networks_are_made_fast_before_they_go_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fusing computes with constants of its own, which are on the CPU; this machine may have no other device."""
+    fuse, seen = talking_head.fuse, []
+
+    def watched(renderer: Renderer) -> Renderer:
+        seen.extend(p.device.type for p in renderer.parameters())
+        return fuse(renderer)
+
+    monkeypatch.setattr(talking_head, "fuse", watched)
+    models = talking_head.load_pipeline("tiny", torch.device("meta"), "float32").models
+    networks = models.renderer, models.generator, models.audio_encoder
+    assert set(seen) == {"cpu"}
+    assert {p.device.type for network in networks for p in network.parameters()} == {"meta"}
