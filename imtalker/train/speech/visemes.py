@@ -5,18 +5,19 @@ off around it, so that lips round before the rounded vowel is heard. Closures (m
 (f v) are separate pulses, because they must be reached, whatever the neighbours want.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from imtalker.config import FRAME_RATE
 from imtalker.train.puppet.controls import MOUTH_NAMES, VISEME_TARGETS
-from imtalker.train.speech.phonemes import SILENCE, Segment
+from imtalker.train.speech.phonemes import SILENCE, Segment, merge_silences
 
 # viseme class: (dominance, reach in seconds)
 _DOMINANCE: dict[str, tuple[float, float]] = {
-    "sil": (0.35, 0.10), "PBM": (1.6, 0.06), "FV": (1.5, 0.06), "TH": (1.0, 0.06), "TD": (0.6, 0.06),
+    "sil": (1.2, 0.10), "PAUSE": (0.8, 0.10),
+    "PBM": (1.6, 0.06), "FV": (1.5, 0.06), "TH": (1.0, 0.06), "TD": (0.6, 0.06),
     "L": (0.7, 0.06), "SZ": (1.2, 0.06), "SH": (1.2, 0.09), "KG": (0.5, 0.06), "R": (0.9, 0.09),
     "W": (1.4, 0.12),
     "HH": (0.25, 0.06), "Y": (0.7, 0.08), "AA": (1.1, 0.11), "AE": (1.1, 0.11), "AH": (0.9, 0.10),
@@ -50,11 +51,11 @@ VISEME_GROUPS: tuple[tuple[str, ...], ...] = (
 
 MOUTH_CONTROLS = (*MOUTH_NAMES, "close", "press", "fv")
 _LEAD = 0.015  # s by which lips are ahead of the sound
-# s by which the jaw follows the lips: in captured speech it is one frame late on the loudness, while rounding is one
-# to two frames early
-_JAW_LAG = 0.055
 _RAMP = 0.045  # s to close or open the lips for a consonant
-_LONG_PAUSE = 0.18  # s; in a longer silence the mouth comes to rest
+# In pauses of speech lips do not come to rest (five real clips): in short ones they go on to the next phoneme, in
+# others they stand parted, some 6 mm, and only in long ones they meet, until the next breath is taken.
+SHORT_PAUSE, LONG_PAUSE = 0.18, 1.0  # s
+BREATH = 0.3  # s before speech, lips part
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,39 @@ class _Pull:
     dominance: float
 
 
-def _pulls(segments: Iterable[Segment]) -> list[_Pull]:
+def _without_gaps(segments: Sequence[Segment], seconds: float) -> list[Segment]:
+    """The same speech, all that is no phoneme being one silence each, from 0 to its end or ``seconds``."""
+    out, last = [], 0.0
+    for segment in sorted(segments, key=lambda s: s.start):
+        out += [Segment(SILENCE, last, segment.start), segment]
+        last = max(last, segment.end)
+    return merge_silences([*out, Segment(SILENCE, last, seconds)])
+
+
+def _pulls(segments: Sequence[Segment]) -> list[_Pull]:
     out = []
-    for segment in segments:
+    for i, segment in enumerate(segments):
+        if segment.phoneme == SILENCE:
+            out += _silent_pulls(segment, first=i == 0, last=i == len(segments) - 1)
+            continue
         classes = VISEMES[segment.phoneme]
         middle = segment.start + 0.55 * segment.duration
         times = (segment.start, segment.end) if len(classes) == 1 else (segment.start, middle, segment.end)
-        for i, name in enumerate(classes):
-            dominance = _DOMINANCE[name][0]
-            if segment.phoneme == SILENCE and segment.duration > _LONG_PAUSE:
-                dominance = 1.2
-            out.append(_Pull(name, times[i] - _LEAD, times[i + 1] - _LEAD, dominance))
+        for name, start, end in zip(classes, times[:-1], times[1:], strict=True):
+            out.append(_Pull(name, start - _LEAD, end - _LEAD, _DOMINANCE[name][0]))
     return out
+
+
+def _silent_pulls(silence: Segment, first: bool, last: bool) -> list[_Pull]:
+    start, end = silence.start - _LEAD, silence.end - _LEAD
+    inside = not first and not last
+    if inside and silence.duration <= SHORT_PAUSE:
+        return []
+    if inside and silence.duration <= LONG_PAUSE:
+        return [_Pull("PAUSE", start, end, _DOMINANCE["PAUSE"][0])]
+    breath = end if last else max(end - BREATH, (start + end) / 2)
+    rest = _Pull("sil", start, breath, _DOMINANCE["sil"][0])
+    return [rest] if last else [rest, _Pull("PAUSE", breath, end, _DOMINANCE["PAUSE"][0])]
 
 
 def _pulse(segments: Sequence[Segment], phonemes: frozenset[str], time: np.ndarray) -> np.ndarray:
@@ -100,7 +122,7 @@ def mouth_track(segments: Sequence[Segment], num_frames: int, amplitude: float =
     ``amplitude`` scales the openings (0.6 mumbling, 1.3 clear speech); closures stay exact.
     """
     time = (np.arange(num_frames) + 0.5) / FRAME_RATE
-    pulls = _pulls(segments) or [_Pull("sil", 0.0, num_frames / FRAME_RATE, 1.0)]
+    pulls = _pulls(_without_gaps(segments, num_frames / FRAME_RATE))
     start = np.array([p.start for p in pulls])[:, None]
     end = np.array([p.end for p in pulls])[:, None]
     dominance = np.array([p.dominance for p in pulls])[:, None]
@@ -109,14 +131,9 @@ def mouth_track(segments: Sequence[Segment], num_frames: int, amplitude: float =
     targets[[p.viseme == "sil" for p in pulls]] = 0
     first, last = start + 0.25 * (end - start), end - 0.35 * (end - start)
 
-    def blended(time: np.ndarray) -> np.ndarray:
-        distance = np.maximum(np.maximum(first - time, time - last), 0)
-        weight = dominance * np.exp(-((distance / (0.42 * reach)) ** 1.5))
-        return weight.T @ targets / (weight.sum(0) + 1e-4)[:, None]
-
-    values = blended(time)
-    jaw = MOUTH_NAMES.index("jaw")
-    values[:, jaw] = blended(time - _JAW_LAG)[:, jaw]
+    distance = np.maximum(np.maximum(first - time, time - last), 0)
+    weight = dominance * np.exp(-((distance / (0.42 * reach)) ** 1.5))
+    values = weight.T @ targets / (weight.sum(0) + 1e-4)[:, None]
     values[:, :6] *= amplitude  # the tongue keeps its place
     track = {name: values[:, i] for i, name in enumerate(MOUTH_NAMES)}
     close = _pulse(segments, LIP_CLOSING, time)
