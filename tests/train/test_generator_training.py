@@ -122,7 +122,7 @@ def test_lips_meet_in_every_closure_and_rest_closed_in_silence():
     gap = space.mouth_gap(space.encode(puppet_controls(controls)))
     closed, asked = closures(gap, segments)
     assert (closed, asked) == (6, 6)
-    assert gap[3:11].max() < 0.1
+    assert gap[:6].max() < 0.1  # then a breath is taken
     assert gap.max() > 0.5
 
 

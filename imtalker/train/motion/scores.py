@@ -14,7 +14,7 @@ from imtalker.train.motion.control_tracks import puppet_controls
 from imtalker.train.puppet.motion_space import MotionSpace
 from imtalker.train.speech.corpus import Utterance
 from imtalker.train.speech.phonemes import SILENCE, Segment
-from imtalker.train.speech.visemes import BREATH, LIP_CLOSING, LONG_PAUSE, mouth_track
+from imtalker.train.speech.visemes import BREATH, HOLD, LIP_CLOSING, LONG_PAUSE, mouth_track
 
 CLOSED_GAP = 0.1  # cm between the lips that still look closed: about one pixel at 256x256
 _MAX_LAG = 5  # frames
@@ -81,12 +81,12 @@ def false_closures(gap: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
 
 
 def silence_gap(gap: np.ndarray, segments: Sequence[Segment]) -> np.ndarray:
-    """Openings (n,) cm in pauses so long that lips meet, apart from 0.3 s after speech and the breath before it."""
+    """Openings (n,) cm in silences while lips rest closed."""
     time = (np.arange(len(gap)) + 0.5) / FRAME_RATE
     quiet = np.zeros(len(gap), bool)
     for segment in segments:
         if segment.phoneme == SILENCE and segment.duration > LONG_PAUSE:
-            quiet |= (time > segment.start + 0.3) & (time < segment.end - BREATH - 0.1)
+            quiet |= (time > segment.start + HOLD + 0.1) & (time < segment.end - BREATH - 0.1)
     return gap[quiet]
 
 

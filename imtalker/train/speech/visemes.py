@@ -52,10 +52,10 @@ VISEME_GROUPS: tuple[tuple[str, ...], ...] = (
 MOUTH_CONTROLS = (*MOUTH_NAMES, "close", "press", "fv")
 _LEAD = 0.015  # s by which lips are ahead of the sound
 _RAMP = 0.045  # s to close or open the lips for a consonant
-# In pauses of speech lips do not come to rest (five real clips): in short ones they go on to the next phoneme, in
-# others they stand parted, some 6 mm, and only in long ones they meet, until the next breath is taken.
-SHORT_PAUSE, LONG_PAUSE = 0.18, 1.0  # s
-BREATH = 0.3  # s before speech, lips part
+# In pauses of speech lips do not come to rest at once (five real clips): in short ones they go on to the next phoneme,
+# else they stand parted, some 6 mm, for a while after speech and before it, and only between these they meet.
+SHORT_PAUSE, HOLD, BREATH = 0.18, 0.45, 0.3  # s
+LONG_PAUSE = HOLD + BREATH  # s
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _pulls(segments: Sequence[Segment]) -> list[_Pull]:
     out = []
     for i, segment in enumerate(segments):
         if segment.phoneme == SILENCE:
-            out += _silent_pulls(segment, first=i == 0, last=i == len(segments) - 1)
+            out += _silent_pulls(segment, after=i > 0, before=i < len(segments) - 1)
             continue
         classes = VISEMES[segment.phoneme]
         middle = segment.start + 0.55 * segment.duration
@@ -89,19 +89,18 @@ def _pulls(segments: Sequence[Segment]) -> list[_Pull]:
     return out
 
 
-def _silent_pulls(silence: Segment, first: bool, last: bool) -> list[_Pull]:
-    start, end = silence.start - _LEAD, silence.end - _LEAD
-    inside = not first and not last
-    if inside and silence.duration <= SHORT_PAUSE:
+def _silent_pulls(silence: Segment, after: bool, before: bool) -> list[_Pull]:
+    """Of a silence with speech ``after`` which or ``before`` which it is: parted, at rest, parted."""
+    if after and before and silence.duration <= SHORT_PAUSE:
         return []
-    if inside and silence.duration <= LONG_PAUSE:
-        return [_Pull("PAUSE", start, end, _DOMINANCE["PAUSE"][0])]
-    breath = end if last else max(end - BREATH, (start + end) / 2)
-    rest = _Pull("sil", start, breath, _DOMINANCE["sil"][0])
-    return [rest] if last else [rest, _Pull("PAUSE", breath, end, _DOMINANCE["PAUSE"][0])]
+    start, end = silence.start - _LEAD, silence.end - _LEAD
+    shut = min(start + HOLD * after, end)
+    parting = max(end - BREATH * before, shut)
+    parts = (("PAUSE", start, shut), ("sil", shut, parting), ("PAUSE", parting, end))
+    return [_Pull(name, a, b, _DOMINANCE[name][0]) for name, a, b in parts if b > a]
 
 
-def _pulse(segments: Sequence[Segment], phonemes: frozenset[str], time: np.ndarray) -> np.ndarray:
+def pulse(segments: Sequence[Segment], phonemes: frozenset[str], time: np.ndarray) -> np.ndarray:
     """1 during each of the phonemes, ramps beside it; at least the frame nearest its middle is fully 1."""
     pulse = np.zeros(len(time))
     for segment in segments:
@@ -116,29 +115,35 @@ def _pulse(segments: Sequence[Segment], phonemes: frozenset[str], time: np.ndarr
     return pulse
 
 
+def dominances(segments: Sequence[Segment], time: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """(T, names) how far each viseme rules the mouth at ``time`` (T,) s; of every moment the shares add up to 1."""
+    pulls = _pulls(_without_gaps(segments, float(time[-1] if len(time) else 0.0) + 0.5 / FRAME_RATE))
+    start = np.array([p.start for p in pulls])[:, None]
+    end = np.array([p.end for p in pulls])[:, None]
+    dominance = np.array([p.dominance for p in pulls])[:, None]
+    reach = np.array([_DOMINANCE[p.viseme][1] for p in pulls])[:, None]
+    first = start + np.minimum(0.25 * (end - start), 0.08)  # a silence holds the mouth nearly from end to end
+    last = end - np.minimum(0.35 * (end - start), 0.1)
+    distance = np.maximum(np.maximum(first - time, time - last), 0)
+    weight = dominance * np.exp(-((distance / (0.42 * reach)) ** 1.5))
+    shares = np.zeros((len(time), len(names)))
+    np.add.at(shares.T, [names.index(p.viseme) for p in pulls], weight / np.maximum(weight.sum(0), 1e-12))
+    return shares
+
+
 def mouth_track(segments: Sequence[Segment], num_frames: int, amplitude: float = 1.0) -> dict[str, np.ndarray]:
     """Mouth controls ``MOUTH_CONTROLS``, each (T,), for phonemes with times in seconds.
 
     ``amplitude`` scales the openings (0.6 mumbling, 1.3 clear speech); closures stay exact.
     """
     time = (np.arange(num_frames) + 0.5) / FRAME_RATE
-    pulls = _pulls(_without_gaps(segments, num_frames / FRAME_RATE))
-    start = np.array([p.start for p in pulls])[:, None]
-    end = np.array([p.end for p in pulls])[:, None]
-    dominance = np.array([p.dominance for p in pulls])[:, None]
-    reach = np.array([_DOMINANCE[p.viseme][1] for p in pulls])[:, None]
-    targets = np.array([VISEME_TARGETS[p.viseme] for p in pulls])
-    targets[[p.viseme == "sil" for p in pulls]] = 0
-    first, last = start + 0.25 * (end - start), end - 0.35 * (end - start)
-
-    distance = np.maximum(np.maximum(first - time, time - last), 0)
-    weight = dominance * np.exp(-((distance / (0.42 * reach)) ** 1.5))
-    values = weight.T @ targets / (weight.sum(0) + 1e-4)[:, None]
+    targets = np.array([np.zeros(len(MOUTH_NAMES)) if n == "sil" else t for n, t in VISEME_TARGETS.items()])
+    values = dominances(segments, time, tuple(VISEME_TARGETS)) @ targets
     values[:, :6] *= amplitude  # the tongue keeps its place
     track = {name: values[:, i] for i, name in enumerate(MOUTH_NAMES)}
-    close = _pulse(segments, LIP_CLOSING, time)
+    close = pulse(segments, LIP_CLOSING, time)
     track["close"], track["press"] = close, 0.45 * close
-    track["fv"] = _pulse(segments, LIP_TEETH, time) * (1 - close)
+    track["fv"] = pulse(segments, LIP_TEETH, time) * (1 - close)
     for name in ("ulr", "lld", "funnel"):
         track[name] = track[name] * (1 - 0.8 * close)
     return track
