@@ -244,7 +244,8 @@ def test_frames_drawn_together_and_alone_are_equal(clip, engine: CompletionEngin
     for i, patch in enumerate(together):
         (alone,) = engine.draw([frames[i]], track.take(np.array([i])), motion[i : i + 1], references)
         assert (alone.left, alone.top) == (patch.left, patch.top)
-        np.testing.assert_allclose(alone.pixels, patch.pixels, atol=0.1)  # grey levels
+        difference = np.abs(alone.pixels - patch.pixels)  # grey levels; where one is rounded, a last bit decides
+        assert difference.max() < 1.1 and (difference > 0.1).mean() < 1e-3
         np.testing.assert_array_equal(patch.pixels, again[i].pixels)
 
 

@@ -114,7 +114,7 @@ def one_at_a_time(network: Callable[..., Tensor]) -> Callable[..., Tensor]:
 )
 def test_whole_samples(name: str, options: SamplingOptions, controlled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     model, expected = network("v2"), golden("generator_v2")
-    if not torch.equal(calls(model)["velocity"], expected["velocity"][:, 10:]):
+    if not all(torch.equal(value, expected[key][:, 10:]) for key, value in calls(model).items()):
         pytest.skip("this machine rounds differently from the recording one, which the random state amplifies")
     monkeypatch.setattr(model.transformer, "forward", one_at_a_time(model.transformer.forward))
     tracks = [expected[key].numpy() for key in ("in_pose", "in_cam", "in_gaze")]
