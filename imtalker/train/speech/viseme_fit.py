@@ -21,7 +21,7 @@ from imtalker.media.audio import load_waveform
 from imtalker.media.crop import crop_and_resize
 from imtalker.media.video import read_frames
 from imtalker.pipeline.landmark_motion import read_clip
-from imtalker.pipeline.talking_head import load_pipeline
+from imtalker.pipeline.talking_head import TalkingHeadPipeline, load_pipeline
 from imtalker.pipeline.timing import Timings
 from imtalker.train.options import configure_logging
 from imtalker.train.puppet.controls import MOUTH_NAMES, VISEME_TARGETS
@@ -100,14 +100,13 @@ def _rows(clip: SpokenClip, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return max(found, key=lambda item: item[0])[1:]
 
 
-def read_spoken_clip(path: Path, transcribe: Transcriber) -> SpokenClip:
+def read_spoken_clip(path: Path, pipeline: TalkingHeadPipeline, transcribe: Transcriber) -> SpokenClip:
     """Track the lips of a clip and align what Whisper hears in it.
 
     Raises
     ------
     InputError: no face, no sound, or nothing that can be aligned.
     """
-    pipeline = load_pipeline("tiny", "cpu")
     driver, basis = pipeline.encode_driver(path, crop="auto"), bundled_basis()
     squares = (crop_and_resize(frame, driver.box, SQUARE) for frame in read_frames(path))
     lost = np.full((len(basis.face), 3), np.nan)
@@ -147,8 +146,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of a CTranslate2 Whisper model")
     options = parser.parse_args(argv)
     configure_logging()
-    transcribe, prior = Transcriber(options.model), present_targets()
-    fitted, own, frames = fit_visemes([read_spoken_clip(path, transcribe) for path in options.clips], prior)
+    pipeline, transcribe, prior = load_pipeline("tiny", "cpu"), Transcriber(options.model), present_targets()
+    clips = [read_spoken_clip(path, pipeline, transcribe) for path in options.clips]
+    fitted, own, frames = fit_visemes(clips, prior)
     for path, (opening, width) in zip(options.clips, own, strict=True):
         logger.info("%s: own opening %.1f mm, width %.1f mm", path.name, opening, width)
     for name, count, now, there in zip(NAMES, frames, prior, fitted, strict=True):
