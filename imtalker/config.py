@@ -14,7 +14,7 @@ SAMPLE_RATE = 16_000  # Hz, of all speech inside the package
 FRAME_RATE = 25  # video frames per second, of all motion and all output
 SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE  # of speech in one video frame
 MOTION_DIM = 32  # numbers in one motion latent
-BODY_CELLS = 12  # to each side, of a lattice that tells how hair and shoulders of a driving clip move
+BODY_CELLS = 16  # to each side, of a lattice that tells how hair and shoulders of a driving clip move
 BODY_DIM = 2 * BODY_CELLS**2  # numbers of it, that may follow the latent; no network sees them
 LIP_CHANNELS = 2  # log-odds that the sound tells of the lips, after the audio features: closed for m, b, p; silence
 

@@ -3,7 +3,7 @@
 The generator moves opening and width of the mouth as all people do. One person opens further or less, is wider or
 narrower at rest, and shows lips of its own at each: so both numbers are brought to where this person's are, and the
 lips are those that go with them in this person (``OwnMouth``). With more of the clip seen, what the person does for
-certain sounds joins in (``SpeechFit``). What is generated closed, for m, b, p, stays so, and in pauses the lips rest.
+certain sounds joins in (``SpeechFit``). What is generated closed, for m, b, p, stays so.
 """
 
 from collections.abc import Iterator
@@ -13,20 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.dubbing.lips import SpokenWindow
 from imtalker.dubbing.mouth_space import lip_gap, opening_direction, scale_mouth
 from imtalker.dubbing.own_mouth import OwnMouth, Spread, opening_and_width
 from imtalker.dubbing.references import References
 from imtalker.dubbing.speech_fit import REACH, SpeechFit
-from imtalker.dubbing.timing import pauses
 from imtalker.faces.smooth import smoothstep
 from imtalker.generator.motion_parts import EXPRESSION_CHANNELS
 
 # cm, from which on generated lips count as open. Closures made once more after the person's way, by what is heard of
 # them, are deeper and wider than those that are generated: lips followed the phonemes by 0.37 instead of 0.42 then.
 CLOSED = 0.15
-REST_FRAMES = 3.0  # deviation over which lips come to rest in a pause
 LEAST_AMOUNT = 0.6
 
 
@@ -40,12 +37,8 @@ class Articulation:
     fit: SpeechFit | None = None
     amount: float = 1.0  # of the way from the mean, so that with the closures the lips move as much as the person's
 
-    def apply(self, windows: Iterator[SpokenWindow], references: References, waveform: np.ndarray) -> Iterator[Tensor]:
-        """Motion windows ``(1, n, 32)`` as the person articulates them.
-
-        Args:
-            waveform: the speech, ``(N,)`` at 16 kHz.
-        """
+    def apply(self, windows: Iterator[SpokenWindow], references: References) -> Iterator[Tensor]:
+        """Motion windows ``(1, n, 32)`` as the person articulates them."""
         if self.own is None or self.generated is None:
             for window in windows:
                 motion = window.motion
@@ -53,8 +46,6 @@ class Articulation:
                     motion = scale_mouth(motion, torch.from_numpy(references.motion), self.factor)
                 yield motion[None]
             return
-        resting = _resting(waveform)
-        start = 0
         for window, around in with_context(windows, REACH):
             numbers = self.generated.standard(opening_and_width(around.motion))
             if self.fit is not None:
@@ -62,16 +53,13 @@ class Articulation:
             else:
                 numbers = numbers[REACH : REACH + len(window.motion)]
             motion = self.own.lips(self.amount * numbers, window.motion)
-            stop = start + len(motion)
-            share = torch.from_numpy((1 - resting[start:stop]).astype(np.float32))[:, None]
-            yield torch.lerp(window.motion, _as_closed(motion, lip_gap(window.motion)), share)[None]
-            start = stop
+            yield _as_closed(motion, lip_gap(window.motion))[None]
 
-    def steadied(self, spoken: SpokenWindow, references: References, waveform: np.ndarray) -> "Articulation":
+    def steadied(self, spoken: SpokenWindow, references: References) -> "Articulation":
         """The same with the amount that lets lips open as differently as the person's, on some speech."""
         if self.own is None:
             return self
-        full = next(replace(self, amount=1.0).apply(iter([spoken]), references, waveform))[0]
+        full = next(replace(self, amount=1.0).apply(iter([spoken]), references))[0]
         moved = max(float(lip_gap(full).std()), 1e-3)
         return replace(self, amount=float(np.clip(self.own.spread.deviation[0] / moved, LEAST_AMOUNT, 1.0)))
 
@@ -113,12 +101,3 @@ def _filled(values: Tensor, count: int, side: int) -> Tensor:
     if side < 0:
         return torch.cat([values[:1].expand(missing, -1), values[-count:]])
     return torch.cat([values[:count], values[-1:].expand(missing, -1)])
-
-
-def _resting(waveform: np.ndarray) -> np.ndarray:
-    """How much the lips rest in every frame of a speech, 0..1."""
-    frames = -(-len(waveform) * FRAME_RATE // SAMPLE_RATE)
-    silent = pauses(waveform, (np.arange(frames) + 0.5) / FRAME_RATE).astype(np.float64)
-    reach = round(3 * REST_FRAMES)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / REST_FRAMES) ** 2)
-    return np.convolve(np.pad(silent, reach, mode="edge"), kernel / kernel.sum(), mode="valid")

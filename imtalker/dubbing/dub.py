@@ -121,7 +121,7 @@ def dub_in_steps(
     windows: list[Tensor] = []
     late: list[Remark] = []
     motion = speech_motion(pipeline, speech.waveform, found.references, sampling)
-    lips = record(way.apply(motion, found.references, speech.waveform), windows)
+    lips = record(way.apply(motion, found.references), windows)
     silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
     groups = _drawn(pipeline, engine, clip, plan, found, lips, silent, late)
     chunks = _finished(pipeline, groups, clip, plan, options.label, timings)

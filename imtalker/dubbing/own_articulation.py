@@ -62,7 +62,7 @@ def own_articulation(
     if spoken is None:
         spoken = _spoken(pipeline, heard, references, sampling)
     spread = Spread.of(opening_and_width(spoken.motion)).doubted(len(spoken.motion), own.spread)
-    return Articulation(own=own, generated=spread, fit=fit).steadied(spoken, references, heard)
+    return Articulation(own=own, generated=spread, fit=fit).steadied(spoken, references)
 
 
 def _spoken(

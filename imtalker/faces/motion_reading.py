@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from imtalker.config import BODY_DIM, MOTION_DIM
+from imtalker.config import MOTION_DIM
 from imtalker.errors import WeightsError
 from imtalker.faces.lids import lid_directions, lid_gaps, lid_readout, lid_shares
 from imtalker.faces.mesh import (
@@ -40,7 +40,7 @@ ANGLE_UNIT, TRANSLATION_UNIT, LOG_SCALE_UNIT = 10.0, 0.5, 0.06
 HEAD, GAZE, EXPRESSION = slice(0, 6), slice(6, 8), slice(8, 31)
 # After the networks' 32 numbers, in motion read from a clip: a lattice (12, 12, 2) in cm, row by row, of how hair and
 # shoulders move, see ``imtalker.renderer.body_tracker``.
-BODY = slice(MOTION_DIM, MOTION_DIM + BODY_DIM)
+BODY = slice(MOTION_DIM, None)
 
 
 @dataclass(frozen=True, eq=False)

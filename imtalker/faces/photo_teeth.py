@@ -15,6 +15,7 @@ _UPPER_EDGE = (-0.7, -0.05)  # cm above the lip line that the upper row's edge m
 _HIDDEN = 0.15  # cm of dark between the upper lip and the row
 _LEAST_SPAN, _UNEVEN = 1.5, 0.08  # cm: width of a row that is seen, mean deviation of its edge from a parabola
 _OFF_ARCH = 0.12  # cm, an edge that far from the arch is none: a gap, a glint, or the row below
+_SHADOW, _LIFT = 0.1, 1.6  # cm below the upper lip that lie in its shadow, and how far that is undone
 _DARK = 0.5  # of the teeth's usual brightness: what is darker is a gap, and drawn
 
 
@@ -39,20 +40,24 @@ def photo_teeth(
     seen = _seen_row(rgb, landmarks, to_photo, edge, middle)
     if seen is None:
         return None
-    photo, tooth, top, sure = seen.photo, seen.tooth, seen.top, seen.sure
-    usual = np.median(photo[tooth], 0)
+    photo, tooth, top, bottom, sure = seen.photo, seen.tooth, seen.top, seen.bottom, seen.sure
+    shown = photo[tooth]
+    usual = np.median(shown[shown.mean(-1) >= np.median(shown.mean(-1))], 0)  # the lip's shadow lies on the others
     tint = (usual / usual_colour(drawn)).clip(*TINTS)
     plate = drawn.copy()
     plate[..., :3] = np.clip(plate[..., :3] * tint, 0, 255)
     rows = np.arange(PLATE_HEIGHT)[:, None]
-    # above the visible part the top rows repeat up to the gum
-    source = np.maximum(rows, top[None] + 3).clip(0, PLATE_HEIGHT - 1).astype(np.float32)
-    columns = np.broadcast_to(np.arange(PLATE_WIDTH, dtype=np.float32), source.shape).copy()
-    crown = cv2.remap(photo, columns, source, cv2.INTER_LINEAR)
+    # Up to the gum everything looks as the middle of what is seen, once it is out of the lip's shadow.
+    middles = ((top + bottom) / 2).astype(np.float32)
+    columns = np.arange(PLATE_WIDTH, dtype=np.float32)
+    hidden = cv2.remap(photo, columns[None], middles[None], cv2.INTER_LINEAR)
+    hidden = hidden * (usual.mean() / np.maximum(hidden.mean(-1, keepdims=True), 1)).clip(1, _LIFT)
+    hidden = hidden * (1 - 0.10 * np.clip((top[None] - rows) / 20, 0, 1))[..., None]
+    lit = smoothstep(0.0, _SHADOW * PLATE_SCALE, rows - top[None])[..., None]
+    crown = hidden * (1 - lit) + photo * lit
     bright = smoothstep(_DARK, _DARK + 0.15, cv2.GaussianBlur(crown.mean(-1), (0, 0), 1.5) / usual.mean())
-    crown = crown * (1 - 0.10 * np.clip((top[None] - rows) / 20, 0, 1))[..., None]
     gum_row = PLATE_HEIGHT / 2 - 0.95 * PLATE_SCALE
-    alpha = smoothstep(-1.5, 1.0, seen.bottom[None] - rows) * smoothstep(gum_row - 6, gum_row + 2, rows)
+    alpha = smoothstep(-1.5, 1.0, bottom[None] - rows) * smoothstep(gum_row - 6, gum_row + 2, rows)
     known = cv2.GaussianBlur(cv2.erode(sure.astype(np.float32)[None], np.ones((1, 7))), (0, 0), 2.0)[0]
     alpha = (alpha * bright * known[None])[..., None]
     plate[..., :3] = plate[..., :3] * (1 - alpha) + crown.clip(0, 255) * alpha

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from imtalker.config import BODY_DIM, FRAME_RATE, MOTION_DIM
+from imtalker.config import FRAME_RATE, MOTION_DIM
 from imtalker.errors import InputError, OutputError
 from imtalker.media.atomic import atomic_file
 from imtalker.media.container import existing_file
@@ -24,13 +25,13 @@ FORMAT = "imtalker-motion-1"
 class MotionClip:
     """A motion sequence and how it came about."""
 
-    motion: Tensor  # (T, 32) float32, or (T, 320) with the body, on the CPU, 25 frames per second
+    motion: Tensor  # (T, 32) float32, or more with a body, see ``check_motion``, on the CPU, 25 frames per second
     recipe: dict[str, Any] = field(default_factory=dict)  # of the run it comes from
     file: dict[str, Any] | None = None  # name and SHA-256, where it was read from a file
 
 
 def save_motion(path: str | Path, motion: Tensor | MotionClip, recipe: Mapping | None = None) -> None:
-    """Write motion ``([1,] T, 32)`` or ``([1,] T, 320)`` with its recipe as ``.safetensors``.
+    """Write motion ``([1,] T, 32)``, or with a body, with its recipe as ``.safetensors``.
 
     Raises:
         InputError: wrong shape or numbers that are not finite.
@@ -77,16 +78,22 @@ def describe_motion(motion: object) -> dict[str, Any]:
 
 
 def check_motion(motion: Tensor, name: str) -> Tensor:
-    """Motion ``([1,] T, 32)``, or with a body ``([1,] T, 320)``, as ``(T, n)`` float32 on the CPU; raises InputError if
-    it is none."""
+    """Motion ``([1,] T, 32)`` as ``(T, 32)`` float32 on the CPU; with a body, any square lattice of two numbers each
+    (today's 16 x 16: 544 in all), that many more. Raises InputError if it is none."""
     motion = motion.detach().to("cpu", torch.float32)
     if motion.ndim == 3 and motion.shape[0] == 1:
         motion = motion[0]
-    if motion.ndim != 2 or not len(motion) or motion.shape[1] not in (MOTION_DIM, MOTION_DIM + BODY_DIM):
+    if motion.ndim != 2 or not len(motion) or not _is_width(motion.shape[1]):
         raise InputError(
-            f"{name} has shape {tuple(motion.shape)}; it must be (frames, {MOTION_DIM}), or with a body "
-            f"(frames, {MOTION_DIM + BODY_DIM})"
+            f"{name} has shape {tuple(motion.shape)}; it must be (frames, {MOTION_DIM}), or with a body of n x n "
+            f"points (frames, {MOTION_DIM} + 2 n n)"
         )
     if not torch.isfinite(motion).all():
         raise InputError(f"{name} has numbers that are not finite; generate it again")
     return motion.contiguous()
+
+
+def _is_width(numbers: int) -> bool:
+    """Whether a motion may have so many numbers a frame."""
+    nodes = isqrt(max(numbers - MOTION_DIM, 0) // 2)
+    return numbers == MOTION_DIM + 2 * nodes**2 and nodes != 1

@@ -3,21 +3,20 @@
 What no landmark tells is told by three motions of the plane. The crown follows forehead and temples; the outline of
 a head that turns stays where its centre stays, so hair goes with both (shares fitted to real clips). Below the
 chin everything goes a share of the head's way. Where a clip drives, its own hair and shoulders tell what remains: the
-motion's numbers after the networks' 32 (``body_tracker``).
+motion's numbers after the networks' 32, a square lattice of ways (``body_tracker``).
 """
 
 from dataclasses import dataclass
+from math import isqrt
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imtalker.config import BODY_CELLS
 from imtalker.faces.mesh import CHIN, NUM_FACE, OVAL
 from imtalker.faces.motion_reading import ANGLE_UNIT, BODY, MEAN_PIVOT, TRANSLATION_UNIT
 from imtalker.renderer.bands import smoothstep
+from imtalker.renderer.face_outline import depth
 from imtalker.renderer.landmark_guide import FaceGeometry, residual_field, sample_coordinates
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.portrait_part import face_unit
@@ -94,20 +93,10 @@ def sway(motion: Tensor, side: int) -> Tensor:
         return motion.new_zeros(len(motion), side, side, 2)
     unit = face_unit(motion)[:, None, None, None]
     at = (_grid(motion, side) - head_place(motion)[:, None, None]) / (unit * BODY_REACH)
-    cells = body.view(-1, BODY_CELLS, BODY_CELLS, 2).permute(0, 3, 1, 2)
+    nodes = isqrt(body.shape[1] // 2)
+    cells = body.view(-1, nodes, nodes, 2).permute(0, 3, 1, 2)
     found = F.grid_sample(cells, at, padding_mode="border", align_corners=True)
     return found.permute(0, 2, 3, 1) * unit
-
-
-def depth(targets: Tensor, side: int) -> Tensor:
-    """How far inside a face of landmarks ``(B, N, 2)`` each pixel lies, half sides, below 0 outside: ``(B, side,
-    side)``."""
-    depths = []
-    for points in ((targets[:, :NUM_FACE] + 1) * (side / 2)).round().int().cpu().numpy():
-        face = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), cv2.convexHull(points), (1,))
-        inside, outside = (cv2.distanceTransform(part, cv2.DIST_L2, 3) for part in (face, 1 - face))
-        depths.append(inside - outside)
-    return torch.from_numpy(np.stack(depths)).to(targets.device) / (side / 2)
 
 
 def _upper_half(rim: Tensor) -> Tensor:

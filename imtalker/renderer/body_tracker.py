@@ -14,7 +14,8 @@ import torch
 from imtalker.config import BODY_CELLS, BODY_DIM, MOTION_DIM
 from imtalker.faces.motion_reading import SQUARE, HeadReading, MotionBasis
 from imtalker.faces.smooth import smoothstep
-from imtalker.renderer.body import BODY_REACH, CORE, around_face, depth, head_place
+from imtalker.renderer.body import BODY_REACH, CORE, around_face, head_place
+from imtalker.renderer.face_outline import depth
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.motion_transfer import remap
 from imtalker.renderer.portrait_part import face_unit
@@ -39,7 +40,7 @@ class BodyTracker:
     def __init__(self, person_matte: Callable[[np.ndarray], np.ndarray], basis: MotionBasis) -> None:
         self._person_matte = person_matte
         self._basis = basis
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._geometry: FaceGeometry | None = None  # of the first face
         self._key = np.zeros((SIDE, SIDE), np.uint8)
         self._person = np.zeros((SIDE, SIDE), np.float32)  # 1 on the person in the key frame

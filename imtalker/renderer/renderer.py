@@ -1,6 +1,6 @@
 """The renderer: portrait + motion latents -> frames (paper section 3.2, eq. 3)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from imtalker.renderer.backdrop import Backdrop
 from imtalker.renderer.body import follow_head_and_torso
 from imtalker.renderer.compose import Layers, compose
 from imtalker.renderer.eyes import Eyes
+from imtalker.renderer.face_outline import FaceOutline
 from imtalker.renderer.identity_adapter import IdentityAdapter
 from imtalker.renderer.identity_encoder import IdentityEncoder
 from imtalker.renderer.landmark_guide import FaceGeometry, follow_landmarks
@@ -25,7 +26,19 @@ from imtalker.renderer.source import SourceFeatures, magnify, widen
 from imtalker.renderer.synthesis import GatedSynthesis, Synthesis, synthesis_network
 from imtalker.renderer.teeth import TeethLayer
 
-Landmarks = tuple[Tensor, Tensor, Tensor]
+
+@dataclass(frozen=True, eq=False)
+class PlacedFace:
+    """The landmarks of a portrait in some frames, see ``FaceGeometry.place``."""
+
+    targets: Tensor  # (B, N, 2)
+    weights: Tensor  # (B, N)
+    geometry: FaceGeometry
+    outline: FaceOutline
+
+    def follow(self, coordinates: Tensor) -> Tensor:
+        """See ``follow_landmarks``."""
+        return follow_landmarks(coordinates, self.targets, self.weights, self.geometry.landmarks)
 
 
 class Renderer(nn.Module):
@@ -108,24 +121,27 @@ class Renderer(nn.Module):
         assert isinstance(self.synthesis, GatedSynthesis)
         logits, coordinates = self.synthesis.draw(aligned, motion_maps, guide, source)
         if placed is not None:
-            coordinates[-1] = follow_landmarks(coordinates[-1], *placed)
+            coordinates[-1] = placed.follow(coordinates[-1])
         placement = None if self.teeth is None else self.teeth.place(adapted)
         layers = self.synthesis.layers(logits, coordinates)
-        if placed is not None and self.moves_body and source.backdrop is not None and source.geometry is not None:
-            body = follow_head_and_torso(layers.coordinates, motion, placed[0], source.geometry)
+        if placed is not None and self.moves_body and source.backdrop is not None:
+            body = follow_head_and_torso(layers.coordinates, motion, placed.targets, placed.geometry)
+            kept = placed.outline.keep(body.coordinates)
             layers = replace(
                 layers,
                 gate=1 - (1 - layers.gate) * body.face,  # there is nothing to draw outside the face
-                coordinates=body.coordinates,
-                person=source.backdrop.seen(body.coordinates, body.core),
+                coordinates=kept,
+                person=source.backdrop.seen(kept, body.core),
                 plate=source.backdrop.behind(body.moved),
             )
-        if placed is not None and self.paints_mouth and source.mouth is not None and source.geometry is not None:
-            mouth = source.mouth.place(motion, placed[0], source.geometry)
+        elif placed is not None:
+            layers = replace(layers, coordinates=placed.outline.keep(layers.coordinates))
+        if placed is not None and self.paints_mouth and source.mouth is not None:
+            mouth = source.mouth.place(motion, placed.targets, placed.geometry)
             gate, moved = keep_lips(layers.gate, layers.coordinates, mouth.lips, source.mouth.lips)
             layers = replace(layers, gate=gate, coordinates=moved, mouth=mouth)
         if placed is not None and self.paints_eyes and source.eyes is not None:
-            layers = replace(layers, eyes=source.eyes.place(motion, placed[0]))
+            layers = replace(layers, eyes=source.eyes.place(motion, placed.targets))
         return layers, placement
 
     def guide(self, motion: Tensor, source: SourceFeatures) -> Guide:
@@ -139,7 +155,7 @@ class Renderer(nn.Module):
         return self.synthesis(aligned, motion_maps, guide, source, teeth), guide
 
     def _transferred(
-        self, motion: Tensor, source: SourceFeatures, placed: Landmarks | None
+        self, motion: Tensor, source: SourceFeatures, placed: PlacedFace | None
     ) -> tuple[Tensor, list[Tensor], list[Tensor], Guide]:
         """Adapted motion, its maps, source features aligned to them, and the guide for the finer ones."""
         motion = motion[:, : self.config.motion_dim]
@@ -147,18 +163,18 @@ class Renderer(nn.Module):
         motion_maps = self.motion_decoder(adapted)
         aligned, guide = self.transfer(motion_maps, list(source.keys), list(source.values))
         if guide.coordinates is not None and placed is not None:
-            guide = replace(guide, coordinates=follow_landmarks(guide.coordinates, *placed))
+            guide = replace(guide, coordinates=placed.outline.keep(placed.follow(guide.coordinates)))
         return adapted, motion_maps, aligned, guide
 
-    def _placed(self, motion: Tensor, source: SourceFeatures) -> Landmarks | None:
-        """Targets, weights and landmarks for ``follow_landmarks``; None where the portrait's are not known."""
+    def _placed(self, motion: Tensor, source: SourceFeatures) -> PlacedFace | None:
+        """Where the face lies in the frames; None where the portrait's landmarks are not known."""
         geometry = source.geometry if self.follows_landmarks else None
         if geometry is None:
             return None
         targets, weights = geometry.place(motion)
         if self.paints_eyes and source.eyes is not None:  # irises turn behind the lids and drag nothing along
             weights = torch.cat([weights[:, :NUM_FACE], torch.zeros_like(weights[:, NUM_FACE:])], 1)
-        return targets, weights, geometry.landmarks
+        return PlacedFace(targets, weights, geometry, FaceOutline.of(targets, geometry.landmarks))
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""

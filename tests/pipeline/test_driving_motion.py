@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from imtalker import CropBox
+from imtalker.config import BODY_CELLS, BODY_DIM, MOTION_DIM
 from imtalker.errors import InputError
 from imtalker.faces.motion_reading import BODY, EXPRESSION, GAZE, HEAD
 from imtalker.media.video import read_frames
@@ -51,7 +52,7 @@ def test_a_clip_that_shows_the_portrait_moves_like_the_portrait(pipeline, tmp_pa
     portrait = pipeline.encode_source(next(read_frames(path)), crop=BOX)
     own = portrait.features.motion.numpy()
     motion = motion_of(pipeline, path)
-    assert motion.shape == (12, BODY.stop)
+    assert motion.shape == (12, MOTION_DIM + BODY_DIM)
     assert np.abs(motion[:, :32] - own).max() < 0.25  # compression makes the frames differ a little
     assert np.abs(motion[:, BODY]).max() < 0.25
 
@@ -126,9 +127,11 @@ def test_parts_that_cannot_be_are_refused_before_anything_runs(pipeline, tmp_pat
         learned.animate_from_video(draw_face(), path, crop=BOX, parts="lips")
 
 
-def test_a_body_is_kept_in_motion_files(tmp_path) -> None:
-    motion = torch.randn(5, BODY.stop, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize("nodes", [BODY_CELLS, 12])  # of today and of before
+def test_a_body_is_kept_in_motion_files(tmp_path, nodes: int) -> None:
+    motion = torch.randn(5, MOTION_DIM + 2 * nodes**2, generator=torch.Generator().manual_seed(0))
     save_motion(tmp_path / "m.safetensors", motion)
     assert torch.equal(load_motion(tmp_path / "m.safetensors").motion, motion)
-    with pytest.raises(InputError, match="320"):
-        save_motion(tmp_path / "m.safetensors", motion[:, :33])
+    for wrong in (33, 34, MOTION_DIM + 2 * nodes**2 - 2):
+        with pytest.raises(InputError, match=rf"shape \(5, {wrong}\)"):
+            save_motion(tmp_path / "m.safetensors", motion[:, :wrong])

@@ -1,0 +1,61 @@
+"""The outline of a face, inside which nothing is shown that lies beyond it in the portrait.
+
+Where a head turns back from the side, the cheek that comes into view is hidden or a few pixels wide in the portrait;
+what lies next to it there, ear, ear-ring and hair, would be drawn onto it. Its skin is stretched over it instead.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imtalker.faces.mesh import NUM_FACE
+
+SIDE = 128  # cells of the maps of depth
+STRIP = 10 / 256  # half sides inside the portrait's outline that are stretched, where its inside has to be shown
+SMOOTHING = 5  # cells over which the way inwards is averaged
+
+
+def depth(targets: Tensor, side: int) -> Tensor:
+    """How far inside a face of landmarks ``(B, N, 2)`` each pixel lies, half sides, below 0 outside: ``(B, side,
+    side)``."""
+    depths = []
+    for points in ((targets[:, :NUM_FACE] + 1) * (side / 2)).round().int().cpu().numpy():
+        face = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), cv2.convexHull(points), (1,))
+        inside, outside = (cv2.distanceTransform(part, cv2.DIST_L2, 3) for part in (face, 1 - face))
+        depths.append(inside - outside)
+    return torch.from_numpy(np.stack(depths)).to(targets.device) / (side / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class FaceOutline:
+    """That of a face in some frames, and in the portrait."""
+
+    inside: Tensor  # (B, 1, SIDE, SIDE) depth in the frames
+    own: Tensor  # (1, 3, SIDE, SIDE) depth in the portrait, and how it grows to the right and down
+
+    @classmethod
+    def of(cls, targets: Tensor, landmarks: Tensor) -> "FaceOutline":
+        """Of landmarks in the frames, ``(B, N, 2)`` in [-1, 1], and in the portrait, ``(N, 2)``."""
+        own = depth(landmarks[None], SIDE)
+        even = F.avg_pool2d(own[:, None], SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False)[0, 0]
+        down, right = torch.gradient(even)
+        return cls(depth(targets, SIDE)[:, None], torch.stack([own[0], right, down])[None])
+
+    def keep(self, coordinates: Tensor) -> Tensor:
+        """Coordinates ``(B, n, n, 2)`` in [-1, 1] that lead inside the portrait's face where a frame's face is.
+
+        So far inside the frame's outline that it does not matter, they lead ``STRIP`` inside the portrait's or
+        further; nearer to it less far, never further than they lie inside the frame's. The portrait's own landmarks
+        leave a still picture as it is.
+        """
+        side = coordinates.shape[1]
+        inside = F.interpolate(self.inside, size=(side, side), mode="area" if side < SIDE else "bilinear")
+        maps = self.own.expand(len(coordinates), -1, -1, -1).to(coordinates)
+        there = F.grid_sample(maps, coordinates, padding_mode="border", align_corners=False)
+        asked = STRIP * (1 - (-inside.clamp(min=0) / STRIP).exp())
+        lacking = (asked - there[:, :1]).clamp(min=0) * (inside > 0)
+        return coordinates + (lacking * F.normalize(there[:, 1:], dim=1)).permute(0, 2, 3, 1)
