@@ -7,24 +7,30 @@ import cv2
 import numpy as np
 
 from imtalker.dubbing.blending import soft_mask
+from imtalker.evaluate.lip_sync import without_trend
 
 LEAST_FRAMES = 8  # that tell a correlation
 LIP_MARGIN_CM = 0.5  # round the lips that belongs to the mouth, not to the skin
 
 
-def leak(dubbed: np.ndarray, old: np.ndarray, asked: np.ndarray) -> float:
+def leak(dubbed: np.ndarray, old: np.ndarray, asked: np.ndarray, fps: float) -> float:
     """Partial correlation of the dubbed lip opening with the old one, the asked one being known: -1..1, 0 is right.
 
-    A curve of some seconds agrees with any other by chance up to about .15, and where lips follow the asked opening in
-    a curve, what a straight line leaves of it may agree too; ``paired_leak`` knows neither.
+    Changes slower than a second are left out, as in ``lip_sync``: with them the pose of the head, which both clips have
+    in common and measuring is not quite free of, would count. A curve of some seconds agrees with any other by chance
+    up to about .15, and where lips follow the asked opening in a curve, what a straight line leaves of it may agree
+    too; ``paired_leak`` knows neither.
 
     Args:
         dubbed, old, asked: (T,) openings of the mouth, any unit; frames with NaN are left out.
+        fps: frames per second.
     """
     known = np.isfinite(dubbed) & np.isfinite(old) & np.isfinite(asked)
     if known.sum() < LEAST_FRAMES:
         return float("nan")
-    rest = [_unexplained(curve[known], asked[known]) for curve in (dubbed, old)]
+    times = np.arange(len(known))
+    moves = [without_trend(np.interp(times, times[known], curve[known]), fps)[known] for curve in (dubbed, old, asked)]
+    rest = [_unexplained(curve, moves[2]) for curve in moves[:2]]
     norm = np.sqrt((rest[0] @ rest[0]) * (rest[1] @ rest[1]))
     return float(rest[0] @ rest[1] / norm) if norm > 1e-9 else 0.0
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from imtalker.evaluate.face_metrics import finite_mean
 
-ENGINES = ("dubbed", "old mouth", "frozen shut")  # the last two are baselines
+COLUMNS = ("dubbed", "audio mode", "old mouth", "frozen shut")  # all but the first are baselines
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class DubReport:
                     "unit": bar.unit,
                     "goal": bar.goal,
                     "paper": bar.paper,
-                    **{kind: _number(self.mean(kind, bar.key)) for kind in ENGINES},
+                    **{kind: _number(self.mean(kind, bar.key)) for kind in COLUMNS},
                 }
                 for bar in BARS
             ],
@@ -87,12 +87,16 @@ class DubReport:
         lines = [
             f"dubbing, {len(self.values)} clips of '{self.dataset}', {self.seconds:.0f} s",
             "",
-            f"{'metric':<38}{'unit':<9}" + "".join(f"{kind:>13}" for kind in ENGINES) + f"{'goal':>13}{'IMGTalk':>9}",
+            f"{'metric':<38}{'unit':<9}" + "".join(f"{kind:>13}" for kind in COLUMNS) + f"{'goal':>13}{'IMGTalk':>9}",
         ]
         for bar in BARS:
-            cells = "".join(f"{_text(self.mean(kind, bar.key)):>13}" for kind in ENGINES)
+            cells = "".join(f"{_text(self.mean(kind, bar.key)):>13}" for kind in COLUMNS)
             lines.append(f"{bar.title:<38}{bar.unit:<9}{cells}{bar.goal:>13}{_text(bar.paper or math.nan):>9}")
-        lines += ["", "old mouth: the clip as it is, with the new sound; frozen shut: the lips of its neutral frame."]
+        lines += [
+            "",
+            "audio mode: the clip's first frame as a portrait that says the new sound; old mouth: the clip as it is,",
+            "with the new sound; frozen shut: the lips of its neutral frame.",
+        ]
         lines += [f"skipped {reason}" for reason in self.skipped]
         return "\n".join(lines)
 

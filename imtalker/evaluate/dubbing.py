@@ -4,7 +4,8 @@ The protocol of IMGTalk's Table 1 dubs a clip with its own sound and compares wh
 would reward leaving the old mouth in. So each clip is also dubbed with another clip's sound, where what is left of the
 old mouth can be seen (leak); and where a clip ``NAME.mp4`` has a counterfactual ``NAME-other.mp4`` beside it (same
 head and eyes, other sentence; ``python -m tools.synthetic_people clips --set counterfactual`` makes some), it is dubbed
-with that one's sound and compared with it. Two baselines stand beside: the old mouth left in, and one frozen shut.
+with that one's sound and compared with it. Two baselines stand beside: the old mouth left in, and one frozen shut; and
+what the audio-driven mode makes of the clip's first frame and the same sound.
 """
 
 import logging
@@ -13,13 +14,14 @@ import time
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.config import SAMPLE_RATE
+from imtalker.config import FRAME_RATE, SAMPLE_RATE
 from imtalker.dubbing.dub import dub
 from imtalker.dubbing.engine import MouthEngine, Patch
 from imtalker.dubbing.engines import engine_name, make_engine
@@ -34,7 +36,7 @@ from imtalker.evaluate.av_offset import shift_sound
 from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
 from imtalker.evaluate.dataset import Clip, Dataset
 from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, paired_leak, patch_masks, unrest
-from imtalker.evaluate.dub_report import ENGINES, DubReport
+from imtalker.evaluate.dub_report import COLUMNS, DubReport
 from imtalker.evaluate.face_metrics import csim, finite_mean, lip_distance
 from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
 from imtalker.evaluate.phonemes import recognise_phonemes
@@ -101,6 +103,23 @@ class _Result:
         return [(at, part.take(np.array([i])), self.watched.lower[at]) for at, (part, i) in enumerate(rows)]
 
 
+class _Recording(NamedTuple):
+    """A clip as it is, its first ``max_seconds``."""
+
+    clip: Clip
+    fps: float
+    measures: ClipMeasures
+    sound: np.ndarray  # (N,) at 16 kHz, in step with its picture
+
+    @classmethod
+    def of(cls, clip: Clip, seconds: float) -> "_Recording":
+        """Read and measure."""
+        fps = float(native_rate(clip.path))
+        measures = measure_clip(_frames(clip.path, fps, seconds), fps)
+        sound = _sound(clip.path, seconds, recording_offset(clip, measures, fps).seconds)
+        return cls(clip, fps, measures, sound)
+
+
 @dataclass(frozen=True, eq=False)
 class _Truth:
     """What a perfect dubbing of a clip would show: its counterfactual."""
@@ -129,27 +148,33 @@ def evaluate_dubbing(
     clips = [clip for clip in dataset.clips if not clip.name.endswith(OTHER)]
     values: dict[str, dict[str, dict[str, float]]] = {}
     skipped = [f"{skip.name}: {skip.reason}" for skip in dataset.skipped]
-    for clip, other in zip(clips, [*clips[1:], *clips[:1]], strict=True):
-        progress(f"dubbing {clip.name}")
+    recordings: list[_Recording] = []
+    for clip in clips:
+        progress(f"measuring {clip.name}")
         try:
-            values[clip.name] = _evaluate_clip(pipeline, drawing, clip, other, max_seconds)
+            recordings.append(_Recording.of(clip, max_seconds))
         except InputError as error:
             skipped.append(f"{clip.name}: {error}")
+    for recording, other in zip(recordings, [*recordings[1:], *recordings[:1]], strict=True):
+        name = recording.clip.name
+        progress(f"dubbing {name}")
+        try:
+            values[name] = _evaluate_clip(pipeline, drawing, recording, other.sound, max_seconds)
+        except InputError as error:
+            skipped.append(f"{name}: {error}")
     if not values:
         raise InputError(f"no clip of {dataset.name} can be dubbed: {'; '.join(skipped) or 'add clips with sound'}")
     return DubReport(dataset.name, values, tuple(skipped), time.perf_counter() - start)
 
 
 def _evaluate_clip(
-    pipeline: TalkingHeadPipeline, engine: MouthEngine, clip: Clip, other: Clip, seconds: float
+    pipeline: TalkingHeadPipeline, engine: MouthEngine, recording: _Recording, new_sound: np.ndarray, seconds: float
 ) -> dict[str, dict[str, float]]:
-    fps = float(native_rate(clip.path))
-    frames = np.stack(list(islice(read_frames(clip.path, fps), max(3, int(seconds * fps)))))
-    recorded = measure_clip(frames, fps)
+    clip, fps, recorded, own_sound = recording
+    frames = _frames(clip.path, fps, seconds)
     length = min(seconds, len(frames) / fps)
-    own_sound = _sound(clip.path, length, recording_offset(clip, recorded, fps).seconds)
-    new_sound = _sound(other.path, length)
-    rows: dict[str, dict[str, float]] = {kind: {} for kind in ENGINES}
+    own_sound, new_sound = (sound[: int(length * SAMPLE_RATE)] for sound in (own_sound, new_sound))
+    rows: dict[str, dict[str, float]] = {kind: {} for kind in COLUMNS}
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))
         rows[kind] |= _against(result, frames, recorded, "self")
@@ -157,7 +182,7 @@ def _evaluate_clip(
     truth = None
     if counterfactual.is_file():
         new_sound = _sound(counterfactual, length)
-        true_frames = np.stack(list(islice(read_frames(counterfactual, fps), len(frames))))
+        true_frames = _frames(counterfactual, fps, len(frames) / fps)
         truth = _Truth(true_frames, measure_clip(true_frames, fps, identity_every=0))
     cues = recognise_phonemes(new_sound)
     for kind in ("dubbed", "frozen shut"):
@@ -168,7 +193,7 @@ def _evaluate_clip(
         asked = lip_gap(_asked(result)).numpy()
         count = min(len(asked), recorded.num_frames, measures.num_frames)
         new, old = (clip.readings["mouth_opening"][:count] for clip in (measures, recorded))
-        rows[kind]["leak"] = leak(new, old, asked[:count]) if kind == "dubbed" else math.nan
+        rows[kind]["leak"] = leak(new, old, asked[:count], fps) if kind == "dubbed" else math.nan
         rows[kind]["identity"] = _identity(measures, recorded)
         rows[kind]["frames_per_second"] = result.frames_per_second
         if truth is not None:
@@ -178,10 +203,21 @@ def _evaluate_clip(
             rows[kind] |= _twin_leak(result, twin, (new, old), truth)
             rows[kind] |= _with_true_motion(pipeline, clip, new_sound, engine, twin, truth)
     rows["old mouth"] |= speech_scores(recorded, cues)
+    rows["audio mode"] |= speech_scores(_spoken_by_portrait(pipeline, frames[0], new_sound), cues)
     if truth is not None:
         as_it_is = _Result(frames, result.watched, fps, math.nan)
         rows["old mouth"] |= _against_truth(as_it_is, recorded, truth, "truth")
     return rows
+
+
+def _frames(path: Path, fps: float, seconds: float) -> np.ndarray:
+    return np.stack(list(islice(read_frames(path, fps), max(3, round(seconds * fps)))))
+
+
+def _spoken_by_portrait(pipeline: TalkingHeadPipeline, frame: np.ndarray, sound: np.ndarray) -> ClipMeasures:
+    """What the audio-driven mode shows when a frame is the portrait."""
+    spoken = pipeline.animate_from_audio(frame, sound)
+    return measure_clip(np.stack(list(spoken.frames())), FRAME_RATE, identity_every=0)
 
 
 def _sound(path: Path, seconds: float, delay: float = 0.0) -> np.ndarray:

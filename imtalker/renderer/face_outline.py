@@ -35,7 +35,7 @@ class FaceOutline:
     """That of a face in some frames, and in the portrait."""
 
     inside: Tensor  # (B, 1, SIDE, SIDE) depth in the frames
-    own: Tensor  # (1, 3, SIDE, SIDE) depth in the portrait, and how it grows to the right and down
+    own: Tensor  # (1, 3, SIDE, SIDE) depth in the portrait, and the way inwards: to the right and down, of length 1
 
     @classmethod
     def of(cls, targets: Tensor, landmarks: Tensor) -> "FaceOutline":
@@ -43,7 +43,8 @@ class FaceOutline:
         own = depth(landmarks[None], SIDE)
         even = F.avg_pool2d(own[:, None], SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False)[0, 0]
         down, right = torch.gradient(even)
-        return cls(depth(targets, SIDE)[:, None], torch.stack([own[0], right, down])[None])
+        way = F.normalize(torch.stack([right, down]), dim=0)
+        return cls(depth(targets, SIDE)[:, None], torch.cat([own, way])[None])
 
     def keep(self, coordinates: Tensor) -> Tensor:
         """Coordinates ``(B, n, n, 2)`` in [-1, 1] that lead inside the portrait's face where a frame's face is.
@@ -58,4 +59,4 @@ class FaceOutline:
         there = F.grid_sample(maps, coordinates, padding_mode="border", align_corners=False)
         asked = STRIP * (1 - (-inside.clamp(min=0) / STRIP).exp())
         lacking = (asked - there[:, :1]).clamp(min=0) * (inside > 0)
-        return coordinates + (lacking * F.normalize(there[:, 1:], dim=1)).permute(0, 2, 3, 1)
+        return coordinates + (lacking * there[:, 1:]).permute(0, 2, 3, 1)
