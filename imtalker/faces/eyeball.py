@@ -22,8 +22,14 @@ LID_CONTRAST = 50.0  # levels that its colour must differ from the iris's to be 
 # that gains so many levels.
 LARGE, LEVEL, RING, CLEARER = (1.15, 1.5), 35.0, 0.16, 6.0
 _CHEEKS = [50, 280, 117, 346]
-# Of an iris that nobody has seen, from its middle outwards in tenths of the radius: pupil, brown, dark rim.
-_UNSEEN_IRIS = np.array([[16, 12, 11]] * 4 + [[74, 50, 34]] * 4 + [[62, 42, 29]] + [[34, 24, 18]] * 5, np.float64)
+# Of an iris that nobody has seen, from its middle outwards in tenths of the radius: pupil, brown, dark rim. Lit as
+# cheeks of that level are; a catch-light of that size at that place, in radii, and level.
+_UNSEEN_IRIS = np.array(
+    [[14, 11, 10]] * 3 + [[26, 18, 14], [44, 31, 22], [56, 39, 27], [56, 39, 27], [50, 35, 25], [38, 27, 20]]
+    + [[26, 19, 15]] * 5, np.float64
+)  # fmt: skip
+_UNSEEN_SKIN, _UNSEEN_LIGHT = 170.0, (0.6, 1.2)
+CATCH_LIGHT_SIZE, CATCH_LIGHT_AT, CATCH_LIGHT = 0.1, (-0.26, -0.34), 190.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,19 @@ def _iris_disc(
     return np.concatenate([iris, alpha[..., None]], -1).clip(0, 255)
 
 
+def _unseen_disc(skin: float) -> np.ndarray:
+    """(64,64,4): an iris that nobody has seen, with a reflection of the light; dead without one."""
+    g = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
+    gx, gy = np.meshgrid(g, g)
+    distance = np.hypot(gx, gy)
+    light = float(np.clip(skin / _UNSEEN_SKIN, *_UNSEEN_LIGHT))
+    x, y = CATCH_LIGHT_AT
+    reflection = CATCH_LIGHT * np.exp(-0.5 * ((gx - x) ** 2 + (gy - y) ** 2) / CATCH_LIGHT_SIZE**2)
+    colour = light * (_coloured(_UNSEEN_IRIS, distance) + reflection[..., None])
+    alpha = 255 * (1 - smoothstep(0.97, 1.13, distance))
+    return np.concatenate([colour, alpha[..., None]], -1).clip(0, 255)
+
+
 def _without_lid(
     patch: np.ndarray, opening: np.ndarray, offset: np.ndarray, profile: np.ndarray, skin: np.ndarray, near: float
 ) -> np.ndarray:
@@ -187,5 +206,6 @@ def build_eye(
     part = opening[y0:y1, x0:x1]
     part[:] = _without_lid(patch, part.copy(), offset, profile, skin, LID_NEAR * radius)
     seen = cv2.GaussianBlur(opening[y0:y1, x0:x1].astype(np.float32), (0, 0), 0.8)
-    iris_disc = _iris_disc(rgb, opening, centre, radius, profile)
+    unseen = unseen_at is not None
+    iris_disc = _unseen_disc(float(skin.mean())) if unseen else _iris_disc(rgb, opening, centre, radius, profile)
     return EyeLayer(plate, seen, np.array([x0, y0], np.float64), iris_disc, centre, radius)

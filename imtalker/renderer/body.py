@@ -39,6 +39,10 @@ FARTHEST, MUCH = (0.2, 1.0), (0.1, 0.3)
 LIMIT = 0.6  # half sides that the rim may pull
 UNCOVERED = 4 / 128  # half sides that a landmark's source must lie further out than what is next to it, to count fully
 FEATHER = 16 / 128  # half sides outside the face's outline in which its own coordinates end
+SWAY_ENDS = (
+    -5 / 128,
+    2 / 128,
+)  # half sides inside the outline, between which what the body adds ends: a face keeps its own
 CORE = 10 / 128  # half sides inside the outline from which on a pixel is the person's, whatever the matte says
 
 
@@ -67,7 +71,7 @@ def follow_head_and_torso(coordinates: Tensor, motion: Tensor, targets: Tensor, 
     inside = depth(targets, side)
     face, core = smoothstep(-FEATHER, 0.0, inside), smoothstep(0.0, CORE, inside)
     mixed = torch.lerp(around, coordinates, face[..., None])
-    mixed = mixed + (1 - core)[..., None] * resize_coordinates(own_way, side)
+    mixed = mixed + (1 - smoothstep(*SWAY_ENDS, inside))[..., None] * resize_coordinates(own_way, side)
     return Body(mixed, face[:, None], core[:, None], moved)
 
 
