@@ -16,7 +16,6 @@ from torch import Tensor
 from imtalker.faces.mesh import CHIN, NUM_FACE, OVAL
 from imtalker.faces.motion_reading import ANGLE_UNIT, BODY, MEAN_PIVOT, TRANSLATION_UNIT
 from imtalker.renderer.bands import smoothstep
-from imtalker.renderer.face_outline import depth
 from imtalker.renderer.landmark_guide import FaceGeometry, residual_field, sample_coordinates
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.portrait_part import face_unit
@@ -56,19 +55,21 @@ class Body:
     moved: Tensor  # (B,) half sides that hair and torso have moved, on average
 
 
-def follow_head_and_torso(coordinates: Tensor, motion: Tensor, targets: Tensor, geometry: FaceGeometry) -> Body:
+def follow_head_and_torso(
+    coordinates: Tensor, motion: Tensor, targets: Tensor, geometry: FaceGeometry, inside: Tensor
+) -> Body:
     """Coordinates ``(B, n, n, 2)`` of the face, and those of hair, neck and shoulders round it.
 
     Args:
         motion: ``(B, 32)``, or with the body of a driving clip after it.
         targets: ``(B, N, 2)`` landmarks of the frames, see ``FaceGeometry.place``.
+        inside: ``(B, n, n)`` how far inside the face a pixel lies, see ``face_outline.depth``.
     """
     side = coordinates.shape[1]
     motion = motion.float()
     around, far_off = around_face(motion, targets, geometry, side)
     own_way = sway(motion, CELLS)
     moved = (far_off + own_way - _grid(motion)).norm(dim=-1).mean((1, 2))
-    inside = depth(targets, side)
     face, core = smoothstep(-FEATHER, 0.0, inside), smoothstep(0.0, CORE, inside)
     mixed = torch.lerp(around, coordinates, face[..., None])
     mixed = mixed + (1 - smoothstep(*SWAY_ENDS, inside))[..., None] * resize_coordinates(own_way, side)

@@ -14,19 +14,22 @@ from torch import Tensor
 
 from imtalker.faces.mesh import NUM_FACE
 
-SIDE = 128  # cells of the maps of depth
+SIDE = 256  # cells of the maps of depth
 STRIP = 10 / 256  # half sides inside the portrait's outline that are stretched, where its inside has to be shown
-SMOOTHING = 5  # cells over which the way inwards is averaged
+FRACTION = 4  # bits of a cell to which corners are told
+EVEN = 1.5  # cells, deviation of a blur: steps of cells would show as a jagged outline
+SMOOTHING = 9  # cells over which the way inwards is averaged
 
 
 def depth(targets: Tensor, side: int) -> Tensor:
     """How far inside a face of landmarks ``(B, N, 2)`` each pixel lies, half sides, below 0 outside: ``(B, side,
     side)``."""
     depths = []
-    for points in ((targets[:, :NUM_FACE] + 1) * (side / 2)).round().int().cpu().numpy():
-        face = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), cv2.convexHull(points), (1,))
+    for points in ((targets[:, :NUM_FACE] + 1) * (side / 2) - 0.5).float().cpu().numpy():
+        corners = np.rint(cv2.convexHull(points) * 2**FRACTION).astype(np.int32)
+        face = cv2.fillConvexPoly(np.zeros((side, side), np.uint8), corners, (1,), shift=FRACTION)
         inside, outside = (cv2.distanceTransform(part, cv2.DIST_L2, 3) for part in (face, 1 - face))
-        depths.append(inside - outside)
+        depths.append(cv2.GaussianBlur(inside - outside, (0, 0), EVEN))
     return torch.from_numpy(np.stack(depths)).to(targets.device) / (side / 2)
 
 
@@ -46,6 +49,12 @@ class FaceOutline:
         way = F.normalize(torch.stack([right, down]), dim=0)
         return cls(depth(targets, SIDE)[:, None], torch.cat([own, way])[None])
 
+    def inside_at(self, side: int) -> Tensor:
+        """``inside`` for a frame of so many pixels a side, ``(B, 1, side, side)``."""
+        if side == SIDE:
+            return self.inside
+        return F.interpolate(self.inside, size=(side, side), mode="area" if side < SIDE else "bilinear")
+
     def keep(self, coordinates: Tensor) -> Tensor:
         """Coordinates ``(B, n, n, 2)`` in [-1, 1] that lead inside the portrait's face where a frame's face is.
 
@@ -53,8 +62,7 @@ class FaceOutline:
         further; nearer to it less far, never further than they lie inside the frame's. The portrait's own landmarks
         leave a still picture as it is.
         """
-        side = coordinates.shape[1]
-        inside = F.interpolate(self.inside, size=(side, side), mode="area" if side < SIDE else "bilinear")
+        inside = self.inside_at(coordinates.shape[1])
         maps = self.own.expand(len(coordinates), -1, -1, -1).to(coordinates)
         there = F.grid_sample(maps, coordinates, padding_mode="border", align_corners=False)
         asked = STRIP * (1 - (-inside.clamp(min=0) / STRIP).exp())

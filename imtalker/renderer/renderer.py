@@ -125,7 +125,8 @@ class Renderer(nn.Module):
         placement = None if self.teeth is None else self.teeth.place(adapted)
         layers = self.synthesis.layers(logits, coordinates)
         if placed is not None and self.moves_body and source.backdrop is not None:
-            body = follow_head_and_torso(layers.coordinates, motion, placed.targets, placed.geometry)
+            inside = placed.outline.inside_at(layers.coordinates.shape[1])[:, 0]
+            body = follow_head_and_torso(layers.coordinates, motion, placed.targets, placed.geometry, inside)
             kept = placed.outline.keep(body.coordinates)
             layers = replace(
                 layers,

@@ -17,6 +17,7 @@ from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.renderer import Painter
 from imtalker.renderer.backdrop import FRINGE, SIDE, Backdrop, middle
 from imtalker.renderer.body import BODY_REACH, follow_head_and_torso, head_place, sway
+from imtalker.renderer.face_outline import depth
 from imtalker.renderer.landmark_guide import FaceGeometry, follow_landmarks, sample_coordinates
 from imtalker.renderer.portrait_part import face_unit
 from imtalker.weights.load import bundled_basis
@@ -80,7 +81,8 @@ def shifted_body(x: float, y: float, first_row: int = 0) -> torch.Tensor:
 
 
 def follow(geometry: FaceGeometry, motion: torch.Tensor):
-    return follow_head_and_torso(identity(len(motion)), motion, geometry.place(motion)[0], geometry)
+    targets, _ = geometry.place(motion)
+    return follow_head_and_torso(identity(len(motion)), motion, targets, geometry, depth(targets, N))
 
 
 def crown_and_shoulder(geometry: FaceGeometry) -> torch.Tensor:
@@ -146,7 +148,7 @@ def test_a_chin_that_rises_shows_the_neck_and_no_second_chin(geometry: FaceGeome
     face = follow_landmarks(identity(), *placed, geometry.landmarks)
     chin = placed[0][0, CHIN]
     below = chin + torch.tensor([[0.0, y] for y in np.linspace(0.02, 0.5, 20)], dtype=torch.float32)
-    body = follow_head_and_torso(face, motion, placed[0], geometry)
+    body = follow_head_and_torso(face, motion, placed[0], geometry, depth(placed[0], N))
     source = sample_coordinates(body.coordinates, below[None])[0, :, 1]
     assert (source.diff() > -1e-3).all()
     way = geometry.landmarks[CHIN, 1] - chin[1]

@@ -9,6 +9,7 @@ from imtalker.config import BODY_CELLS, BODY_DIM, MOTION_DIM
 from imtalker.faces.motion_reading import HeadReading, read_head
 from imtalker.renderer.body import follow_head_and_torso
 from imtalker.renderer.body_tracker import BodyTracker
+from imtalker.renderer.face_outline import depth
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.motion_transfer import remap
 from imtalker.renderer.portrait_part import face_unit
@@ -67,7 +68,7 @@ def test_frames_drawn_after_it_look_like_the_clip(tracker: BodyTracker) -> None:
     still = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)[None]
 
     def error(body: np.ndarray) -> float:
-        found = follow_head_and_torso(still, whole_motion(reading, body), targets, geometry)
+        found = follow_head_and_torso(still, whole_motion(reading, body), targets, geometry, depth(targets, 512))
         drawn = remap(cloth(), ((found.coordinates[0] + 1) * 256 - 0.5).numpy())
         outside = found.face[0, 0].numpy() == 0
         outside[:, :40] = outside[:, -40:] = outside[:40] = outside[-40:] = False
