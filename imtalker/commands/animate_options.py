@@ -82,7 +82,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--head", type=float, metavar="X", help="amount of the head's motion, 0 to 3")
     add("--mouth", type=float, metavar="X", help="how far the mouth opens, 0.25 to 2")
     add("--brows", type=float, metavar="X", help="liveliness of the brows, 0 to 3")
-    add("--smile", type=float, metavar="X", help="kept during speech, 0 to 1; by default half of the portrait's")
+    add("--smile", type=float, metavar="X", help="kept during speech, 0 to 1; by default the portrait's")
     add("--blinks", type=float, metavar="N", help="a minute, 2 to 60; 17 by default")
     add("--style-from", metavar="CLIP", help="speak in the manner of this clip; the options above override it")
 

@@ -11,7 +11,6 @@ STYLE_NAMES = ("yaw", "pitch", "roll", "place", "gaze", "brows", "mouth", "blink
 STYLE_DIM = len(STYLE_NAMES)
 HEAD_AMOUNTS = [0, 1, 2, 3, 3, 3]  # which amount belongs to each of the six head channels
 TYPICAL_BLINKS = 17.0  # a minute
-SMILE_KEPT = 0.5  # share of the portrait's smile that speech keeps
 MIN_AMOUNT, MAX_AMOUNT = 0.1, 4.0  # of the typical: what a network can be asked for
 LIMITS = {
     "expressiveness": (0.0, 3.0), "head": (0.0, 3.0), "mouth": (0.25, 2.0),
@@ -25,7 +24,7 @@ class MotionStyle:
 
     ``head``, ``mouth``, ``brows`` scale the amount of that motion (0 to 3, ``mouth`` 0.25 to 2);
     ``expressiveness`` (0 to 3) scales all three together, the mouth by its square root. ``smile`` (0 to 1) is kept
-    during speech; None keeps half of the portrait's. ``blinks`` (2 to 60) are counted per minute.
+    during speech; None keeps the portrait's. ``blinks`` (2 to 60) are counted per minute.
 
     Raises:
         InputError: a value that is no number or out of range.
@@ -62,7 +61,7 @@ class MotionStyle:
         """Nine amounts in the order of ``STYLE_NAMES``, relative to the typical; the smile as its level."""
         lively = self.expressiveness
         head, brows = self.head * lively, self.brows * lively
-        smile = SMILE_KEPT * portrait_smile if self.smile is None else self.smile
+        smile = portrait_smile if self.smile is None else self.smile
         mouth = self.mouth * math.sqrt(lively)
         blinks = self.blinks / TYPICAL_BLINKS
         gaze = 1.0  # known to the network, but it hardly follows: no option

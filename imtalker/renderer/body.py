@@ -38,10 +38,8 @@ FARTHEST, MUCH = (0.2, 1.0), (0.1, 0.3)
 LIMIT = 0.6  # half sides that the rim may pull
 UNCOVERED = 4 / 128  # half sides that a landmark's source must lie further out than what is next to it, to count fully
 FEATHER = 16 / 128  # half sides outside the face's outline in which its own coordinates end
-SWAY_ENDS = (
-    -5 / 128,
-    2 / 128,
-)  # half sides inside the outline, between which what the body adds ends: a face keeps its own
+# Half sides inside the outline, between which what the body adds ends: a face keeps its own outline.
+SWAY_ENDS = -5 / 128, 2 / 128
 CORE = 10 / 128  # half sides inside the outline from which on a pixel is the person's, whatever the matte says
 
 

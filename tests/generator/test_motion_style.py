@@ -61,6 +61,11 @@ def test_expressiveness_scales_everything_together() -> None:
     np.testing.assert_allclose(lively[7:], calm[7:])
 
 
+def test_a_smile_is_kept_unless_another_is_asked_for() -> None:
+    assert MotionStyle().amounts(0.4)[-1] == 0.4 and MotionStyle(smile=0.1).amounts(0.4)[-1] == 0.1
+    assert MotionStyle().amounts(-0.2)[-1] == 0  # who frowns is asked for no smile
+
+
 def test_the_condition_keeps_the_amount() -> None:
     amounts = torch.tensor([[0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.0], [3.0] * 8 + [1.0]])
     difference = style_condition(amounts).diff(dim=0)[0]

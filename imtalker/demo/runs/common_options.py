@@ -125,7 +125,7 @@ EXPRESSIVENESS = _amount(
 HEAD = _amount("head", "Head", "How much the head moves", "how much the head moves")
 MOUTH = _amount("mouth", "Mouth", "How far it opens", "how far the mouth opens")
 BROWS = _amount("brows", "Brows", "How lively they are", "how lively the brows are")
-SMILE = _amount("smile", "Smile", "Kept during speech", "smile kept during speech; empty keeps half of the portrait's")
+SMILE = _amount("smile", "Smile", "Kept during speech", "smile kept during speech; empty keeps the portrait's")
 BLINKS = Option(
     "blinks a minute, {:g} to {:g}.".format(*STYLE_LIMITS["blinks"]),
     label="Blinks a minute",

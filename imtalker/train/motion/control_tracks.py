@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from imtalker.config import SAMPLE_RATE, SAMPLES_PER_FRAME
-from imtalker.generator.motion_style import SMILE_KEPT
 from imtalker.train.motion.head_and_eyes import Style, head_and_eyes
 from imtalker.train.speech.phonemes import Segment
 from imtalker.train.speech.visemes import mouth_track
 
+PHOTO_SMILE = 2.0  # the smile of most portraits, of that kept in speech
 _READ_ONLY = ("gaze_x", "gaze_y")  # not controls of the puppet
 
 
@@ -41,8 +41,8 @@ def portrait_controls(rng: np.random.Generator, style: Style) -> dict[str, np.nd
     """
     controls = {name: np.array([value]) for name, value in zip(("yaw", "pitch", "roll"), style.pose, strict=True)}
     controls |= {"tx": np.array([style.offset[0]]), "ty": np.array([style.offset[1]])}
-    # mostly twice the smile that speech keeps, as a user's portrait is read; a style may ask for another
-    smile = min(1.0, style.smile / SMILE_KEPT) if rng.random() < 0.7 else rng.uniform(0, 1) * (rng.random() < 0.6)
+    # People who are photographed mostly smile more than those who speak; what speech keeps is told by the style.
+    smile = min(1.0, PHOTO_SMILE * style.smile) if rng.random() < 0.7 else rng.uniform(0, 1) * (rng.random() < 0.6)
     controls |= {"scale": np.array([style.scale]), "smile": np.array([smile])}
     open_mouth = rng.random() < 0.5
     controls["jaw"] = np.array([rng.uniform(0, 0.2) if open_mouth else 0.0])
