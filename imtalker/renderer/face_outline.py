@@ -33,21 +33,25 @@ def depth(targets: Tensor, side: int) -> Tensor:
     return torch.from_numpy(np.stack(depths)).to(targets.device) / (side / 2)
 
 
+def depth_and_way(landmarks: Tensor) -> Tensor:
+    """``(3, SIDE, SIDE)``: ``depth`` of one face ``(N, 2)``, and the way inwards of length 1: right, down."""
+    inside = depth(landmarks[None], SIDE)
+    even = F.avg_pool2d(inside[:, None], SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False)[0, 0]
+    down, right = torch.gradient(even)
+    return torch.cat([inside, F.normalize(torch.stack([right, down]), dim=0)])
+
+
 @dataclass(frozen=True, eq=False)
 class FaceOutline:
     """That of a face in some frames, and in the portrait."""
 
     inside: Tensor  # (B, 1, SIDE, SIDE) depth in the frames
-    own: Tensor  # (1, 3, SIDE, SIDE) depth in the portrait, and the way inwards: to the right and down, of length 1
+    own: Tensor  # (3, SIDE, SIDE) see ``depth_and_way``, of the portrait
 
     @classmethod
-    def of(cls, targets: Tensor, landmarks: Tensor) -> "FaceOutline":
-        """Of landmarks in the frames, ``(B, N, 2)`` in [-1, 1], and in the portrait, ``(N, 2)``."""
-        own = depth(landmarks[None], SIDE)
-        even = F.avg_pool2d(own[:, None], SMOOTHING, 1, SMOOTHING // 2, count_include_pad=False)[0, 0]
-        down, right = torch.gradient(even)
-        way = F.normalize(torch.stack([right, down]), dim=0)
-        return cls(depth(targets, SIDE)[:, None], torch.cat([own, way])[None])
+    def of(cls, targets: Tensor, own: Tensor) -> "FaceOutline":
+        """Of landmarks in the frames, ``(B, N, 2)`` in [-1, 1]."""
+        return cls(depth(targets, SIDE)[:, None], own)
 
     def inside_at(self, side: int) -> Tensor:
         """``inside`` for a frame of so many pixels a side, ``(B, 1, side, side)``."""
@@ -63,7 +67,7 @@ class FaceOutline:
         leave a still picture as it is.
         """
         inside = self.inside_at(coordinates.shape[1])
-        maps = self.own.expand(len(coordinates), -1, -1, -1).to(coordinates)
+        maps = self.own[None].expand(len(coordinates), -1, -1, -1).to(coordinates)
         there = F.grid_sample(maps, coordinates, padding_mode="border", align_corners=False)
         asked = STRIP * (1 - (-inside.clamp(min=0) / STRIP).exp())
         lacking = (asked - there[:, :1]).clamp(min=0) * (inside > 0)

@@ -29,6 +29,7 @@ from imtalker.faces.motion_reading import (
     head_points,
 )
 from imtalker.faces.rigid import CAMERA_DISTANCE
+from imtalker.renderer.face_outline import depth_and_way
 from imtalker.renderer.motion_transfer import resize_coordinates
 from imtalker.renderer.portrait_part import PortraitPart, face_unit, single
 
@@ -60,6 +61,7 @@ class FaceGeometry(PortraitPart):
     components: Tensor  # (23, 3 * 468) displacement of the face, cm, for one unit of each expression component
     lids: Tensor  # (23, 2) change of the lids' opening, in shares of it, for the same
     lid_gap: Tensor  # (2, 9) cm between the lids of the open eyes, the image's left one first
+    outline: Tensor  # (3, n, n) see ``face_outline.depth_and_way``
 
     @classmethod
     def of(cls, points: np.ndarray, motion: np.ndarray, basis: MotionBasis) -> "FaceGeometry":
@@ -67,7 +69,8 @@ class FaceGeometry(PortraitPart):
         square, head = points[:, :2] / (SQUARE / 2) - 1, head_points(points, basis)
         own, typical = (face[_UPPER_LIDS, 1] - face[_LOWER_LIDS, 1] for face in (head, basis.face))
         gap = typical + open_eyes(lid_gaps(head[:NUM_FACE]))[:, None] * (own - typical)
-        return cls(*map(single, (square, head, motion, basis.components, basis.lid_readout, gap)))
+        arrays = map(single, (square, head, motion, basis.components, basis.lid_readout, gap))
+        return cls(*arrays, depth_and_way(single(square)))
 
     def place(self, motion: Tensor) -> tuple[Tensor, Tensor]:
         """Where the landmarks lie, ``(B, N, 2)`` in [-1, 1], when the face moves by ``motion (B, 32)``; and how far

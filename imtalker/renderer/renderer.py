@@ -175,7 +175,7 @@ class Renderer(nn.Module):
         targets, weights = geometry.place(motion)
         if self.paints_eyes and source.eyes is not None:  # irises turn behind the lids and drag nothing along
             weights = torch.cat([weights[:, :NUM_FACE], torch.zeros_like(weights[:, NUM_FACE:])], 1)
-        return PlacedFace(targets, weights, geometry, FaceOutline.of(targets, geometry.landmarks))
+        return PlacedFace(targets, weights, geometry, FaceOutline.of(targets, geometry.outline))
 
     def motion_maps(self, motion: Tensor, identity: Tensor) -> list[Tensor]:
         """Motion as this person makes it, as maps of the coarse levels (paper eq. 5)."""

@@ -31,14 +31,14 @@ def depth_at(landmarks: torch.Tensor, coordinates: torch.Tensor) -> torch.Tensor
 
 @pytest.mark.parametrize("side", [32, 256])
 def test_a_still_face_stays(geometry: FaceGeometry, side: int):
-    outline = FaceOutline.of(geometry.landmarks[None], geometry.landmarks)
+    outline = FaceOutline.of(geometry.landmarks[None], geometry.outline)
     assert (outline.keep(still(side)) - still(side)).abs().max() < CELL
 
 
 def test_a_face_that_turns_shows_no_ear(geometry: FaceGeometry):
     """Coordinates shifted by a fifth of the face, as a cheek's may be that comes into view, are brought inside."""
     shifted = still(N) - torch.tensor([0.2, 0.0])
-    outline = FaceOutline.of(geometry.landmarks[None], geometry.landmarks)
+    outline = FaceOutline.of(geometry.landmarks[None], geometry.outline)
     kept = outline.keep(shifted)
     inside = depth(geometry.landmarks[None], N)[0]
     before, after = (depth_at(geometry.landmarks, x)[inside > 2 * STRIP] for x in (shifted, kept))
@@ -55,7 +55,7 @@ def test_a_head_turned_back_keeps_order(geometry: FaceGeometry):
     motion[0, 0] += 2.5  # 25 degrees
     targets, weights = geometry.place(motion)
     followed = follow_landmarks(still(N), targets, weights, geometry.landmarks)
-    kept = FaceOutline.of(targets, geometry.landmarks).keep(followed)
+    kept = FaceOutline.of(targets, geometry.outline).keep(followed)
     inside = depth(targets, N)[0]
     for row in range(100, 180, 10):
         line = kept[0, row][inside[row] > 0]
@@ -64,7 +64,7 @@ def test_a_head_turned_back_keeps_order(geometry: FaceGeometry):
 
 def test_each_frame_by_itself(geometry: FaceGeometry):
     targets = torch.stack([geometry.landmarks, geometry.landmarks + 0.1])
-    both = FaceOutline.of(targets, geometry.landmarks).keep(still(64).repeat(2, 1, 1, 1))
+    both = FaceOutline.of(targets, geometry.outline).keep(still(64).repeat(2, 1, 1, 1))
     for i in range(2):
-        alone = FaceOutline.of(targets[i : i + 1], geometry.landmarks).keep(still(64))
+        alone = FaceOutline.of(targets[i : i + 1], geometry.outline).keep(still(64))
         torch.testing.assert_close(both[i : i + 1], alone)
