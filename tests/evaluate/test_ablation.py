@@ -19,8 +19,8 @@ from imtalker.renderer import Painter
 from imtalker.renderer.backdrop import Backdrop
 from imtalker.renderer.compose import move_pixels
 from imtalker.renderer.eyes import Eyes
-from imtalker.renderer.fuse import fuse
 from imtalker.renderer.face_outline import depth_and_way
+from imtalker.renderer.fuse import fuse
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.lids import LidLines
 from imtalker.renderer.lips import LipLines
