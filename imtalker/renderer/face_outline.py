@@ -16,6 +16,7 @@ from imtalker.faces.mesh import NUM_FACE
 
 SIDE = 256  # cells of the maps of depth
 STRIP = 10 / 256  # half sides inside the portrait's outline that are stretched, where its inside has to be shown
+FURTHEST = 0.1  # half sides; coordinates that lie further off are an error that stays in one place
 FRACTION = 4  # bits of a cell to which corners are told
 EVEN = 1.5  # cells, deviation of a blur: steps of cells would show as a jagged outline
 SMOOTHING = 9  # cells over which the way inwards is averaged
@@ -70,5 +71,5 @@ class FaceOutline:
         maps = self.own[None].expand(len(coordinates), -1, -1, -1).to(coordinates)
         there = F.grid_sample(maps, coordinates, padding_mode="border", align_corners=False)
         asked = STRIP * (1 - (-inside.clamp(min=0) / STRIP).exp())
-        lacking = (asked - there[:, :1]).clamp(min=0) * (inside > 0)
+        lacking = (asked - there[:, :1]).clamp(0, FURTHEST) * (inside > 0)
         return coordinates + (lacking * there[:, 1:]).permute(0, 2, 3, 1)
