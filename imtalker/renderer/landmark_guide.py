@@ -70,7 +70,7 @@ class FaceGeometry(PortraitPart):
         own, typical = (face[_UPPER_LIDS, 1] - face[_LOWER_LIDS, 1] for face in (head, basis.face))
         gap = typical + open_eyes(lid_gaps(head[:NUM_FACE]))[:, None] * (own - typical)
         arrays = map(single, (square, head, motion, basis.components, basis.lid_readout, gap))
-        return cls(*arrays, depth_and_way(single(square)))
+        return cls(*arrays, outline=depth_and_way(single(square)))
 
     def place(self, motion: Tensor) -> tuple[Tensor, Tensor]:
         """Where the landmarks lie, ``(B, N, 2)`` in [-1, 1], when the face moves by ``motion (B, 32)``; and how far
