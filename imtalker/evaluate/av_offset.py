@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imtalker.config import SAMPLE_RATE
-from imtalker.evaluate.lip_sync import MAX_OFFSET, correlation, peak_shift, without_trend
+from imtalker.evaluate.lip_sync import MAX_OFFSET, correlation, known_without_trend, peak_shift, without_trend
 from imtalker.evaluate.phonemes import PhonemeTrack
 
 MIN_CONFIDENCE = 0.33  # of mouths with foreign sound, 8 s each, one in twenty reaches it
@@ -52,7 +52,7 @@ def av_offset(opening: np.ndarray, width: np.ndarray, cues: PhonemeTrack, fps: f
     if known.sum() < 2 * fps or not len(cues.openness):
         return UNKNOWN
     times = (np.arange(len(opening)) + 0.5) / fps
-    moves, widens = (without_trend(np.interp(times, times[known], x[known]), fps) for x in (opening, width))
+    moves, widens = (known_without_trend(curve, known, fps) for curve in (opening, width))
     step = 0.5 / fps
     offsets = np.arange(-int(MAX_OFFSET / step), int(MAX_OFFSET / step) + 1) * step
     curve = np.array([_agreement(moves, widens, cues, times - offset, known, fps) for offset in offsets])

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from imtalker.dubbing.blending import soft_mask
-from imtalker.evaluate.lip_sync import without_trend
+from imtalker.evaluate.lip_sync import known_without_trend
 
 LEAST_FRAMES = 8  # that tell a correlation
 LIP_MARGIN_CM = 0.5  # round the lips that belongs to the mouth, not to the skin
@@ -28,9 +28,8 @@ def leak(dubbed: np.ndarray, old: np.ndarray, asked: np.ndarray, fps: float) -> 
     known = np.isfinite(dubbed) & np.isfinite(old) & np.isfinite(asked)
     if known.sum() < LEAST_FRAMES:
         return float("nan")
-    times = np.arange(len(known))
-    moves = [without_trend(np.interp(times, times[known], curve[known]), fps)[known] for curve in (dubbed, old, asked)]
-    rest = [_unexplained(curve, moves[2]) for curve in moves[:2]]
+    dubbed, old, asked = (known_without_trend(curve, known, fps)[known] for curve in (dubbed, old, asked))
+    rest = [_unexplained(curve, asked) for curve in (dubbed, old)]
     norm = np.sqrt((rest[0] @ rest[0]) * (rest[1] @ rest[1]))
     return float(rest[0] @ rest[1] / norm) if norm > 1e-9 else 0.0
 

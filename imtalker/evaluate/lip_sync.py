@@ -44,7 +44,7 @@ def lip_sync(opening: np.ndarray, cues: PhonemeTrack, fps: float) -> LipSync | N
     if known.sum() < fps:
         return None
     times = (np.arange(len(opening)) + 0.5) / fps
-    moving = without_trend(np.interp(times, times[known], opening[known]), fps)
+    moving = known_without_trend(opening, known, fps)
     step = 0.5 / fps
     offsets = np.arange(-int(MAX_OFFSET / step), int(MAX_OFFSET / step) + 1) * step
     curve = np.zeros(len(offsets))
@@ -84,6 +84,11 @@ def closure_rate(opening: np.ndarray, cues: PhonemeTrack, fps: float, reach: flo
         return None
     closed = max(CLOSED_LIPS, CLOSED_SHARE * float(np.nanpercentile(opening, 95)))
     return float((np.array(narrowest) < closed).mean())
+
+
+def known_without_trend(curve: np.ndarray, known: np.ndarray, fps: float) -> np.ndarray:
+    """``without_trend``, once what is not ``known`` (T,) has been filled in by straight lines."""
+    return without_trend(np.interp(np.arange(len(curve)), np.flatnonzero(known), curve[known]), fps)
 
 
 def without_trend(curve: np.ndarray, fps: float) -> np.ndarray:

@@ -86,12 +86,18 @@ def _iris_profile(rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radi
     return profile * np.where(np.arange(14) >= 6, dim, 1)[:, None]
 
 
+def _iris_grid() -> tuple[np.ndarray, np.ndarray]:
+    """Right and down, (64,64) each, of an iris's texture from its middle, in radii."""
+    g = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
+    gx, gy = np.meshgrid(g, g)
+    return gx, gy
+
+
 def _iris_square(
     rgb: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The picture (64,64,3) round an iris, where it is seen between the lids, and distances in radii."""
-    g = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
-    gx, gy = np.meshgrid(g, g)
+    gx, gy = _iris_grid()
     map_x, map_y = (centre[0] + gx * radius).astype(np.float32), (centre[1] + gy * radius).astype(np.float32)
     texture = cv2.remap(rgb.astype(np.float32), map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     visible = cv2.remap(opening.astype(np.float32), map_x, map_y, cv2.INTER_LINEAR) > 0.9
@@ -131,22 +137,23 @@ def _iris_disc(
     texture, visible, distance = _iris_square(rgb, opening, centre, radius)
     depth = cv2.distanceTransform(np.pad(visible.astype(np.uint8), 1, mode="edge"), cv2.DIST_L2, 3)[1:-1, 1:-1]
     keep = np.clip(depth / 6, 0, 1)[..., None]
+    return _as_disc(texture * keep + _coloured(profile, distance) * (1 - keep), distance)
+
+
+def _as_disc(colour: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Colours (64,64,3), opaque within an iris: (64,64,4)."""
     alpha = 255 * (1 - smoothstep(0.97, 1.13, distance))
-    iris = texture * keep + _coloured(profile, distance) * (1 - keep)
-    return np.concatenate([iris, alpha[..., None]], -1).clip(0, 255)
+    return np.concatenate([colour, alpha[..., None]], -1).clip(0, 255)
 
 
 def _unseen_disc(skin: float) -> np.ndarray:
     """(64,64,4): an iris that nobody has seen, with a reflection of the light; dead without one."""
-    g = ((np.arange(IRIS_TEXTURE) + 0.5) / IRIS_TEXTURE * 2 - 1) * IRIS_EXTENT
-    gx, gy = np.meshgrid(g, g)
-    distance = np.hypot(gx, gy)
+    gx, gy = _iris_grid()
     light = float(np.clip(skin / _UNSEEN_SKIN, *_UNSEEN_LIGHT))
     x, y = CATCH_LIGHT_AT
     reflection = CATCH_LIGHT * np.exp(-0.5 * ((gx - x) ** 2 + (gy - y) ** 2) / CATCH_LIGHT_SIZE**2)
-    colour = light * (_coloured(_UNSEEN_IRIS, distance) + reflection[..., None])
-    alpha = 255 * (1 - smoothstep(0.97, 1.13, distance))
-    return np.concatenate([colour, alpha[..., None]], -1).clip(0, 255)
+    distance = np.hypot(gx, gy)
+    return _as_disc(light * (_coloured(_UNSEEN_IRIS, distance) + reflection[..., None]), distance)
 
 
 def _without_lid(

@@ -38,8 +38,8 @@ GAZE_ZERO = np.array([0.0, 0.166])  # cm, mean iris offset from the eye corners'
 MAX_GAZE_SINE = 0.6
 ANGLE_UNIT, TRANSLATION_UNIT, LOG_SCALE_UNIT = 10.0, 0.5, 0.06
 HEAD, GAZE, EXPRESSION = slice(0, 6), slice(6, 8), slice(8, 31)
-# After the networks' 32 numbers, in motion read from a clip: a lattice (12, 12, 2) in cm, row by row, of how hair and
-# shoulders move, see ``imtalker.renderer.body_tracker``.
+# After the networks' 32 numbers, in motion read from a clip: a square lattice (n, n, 2) in cm, row by row, of how
+# hair and shoulders move, see ``imtalker.renderer.body_tracker``.
 BODY = slice(MOTION_DIM, None)
 
 

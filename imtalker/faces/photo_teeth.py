@@ -42,7 +42,8 @@ def photo_teeth(
         return None
     photo, tooth, top, bottom, sure = seen.photo, seen.tooth, seen.top, seen.bottom, seen.sure
     shown = photo[tooth]
-    usual = np.median(shown[shown.mean(-1) >= np.median(shown.mean(-1))], 0)  # the lip's shadow lies on the others
+    light = shown.mean(-1)
+    usual = np.median(shown[light >= np.median(light)], 0)  # the lip's shadow lies on the others
     tint = (usual / usual_colour(drawn)).clip(*TINTS)
     plate = drawn.copy()
     plate[..., :3] = np.clip(plate[..., :3] * tint, 0, 255)

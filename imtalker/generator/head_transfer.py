@@ -45,7 +45,7 @@ def relative_motion(windows: Iterator[Tensor], source_motion: Tensor, layout: st
     """The portrait's own pose plus the driver's change since its first frame.
 
     Args:
-        windows: motion ``(1, n, 32)`` of the driver, or with a body ``(1, n, 544)``, which is relative already.
+        windows: motion ``(1, n, 32)`` of the driver, or with a body after it, which is relative already.
         source_motion: ``(1, 32)`` of the portrait.
         layout: "explicit": only head and camera are relative, gaze and expression stay the driver's;
             "learned": the whole latent is relative, since its parts have no names.

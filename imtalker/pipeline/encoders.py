@@ -146,8 +146,8 @@ class Encoders:
         crop: Crop | ClipFraming = "auto",
         timings: Timings | None = None,
     ) -> Iterator[Tensor]:
-        """Motion windows of a driving clip, resampled to 25 frames per second: ``(1, n, 32)``, or ``(1, n, 544)``
-        with the body (``imtalker.renderer.body_tracker``) where the preset's motion is read from landmarks.
+        """Motion windows of a driving clip, resampled to 25 frames per second: ``(1, n, 32)``, or wider
+        by the body (``imtalker.renderer.body_tracker``) where the preset's motion is read from landmarks.
 
         Where no face is seen the last pose is held. Arguments and errors as ``encode_driver``.
         """

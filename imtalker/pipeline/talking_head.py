@@ -173,7 +173,7 @@ class TalkingHeadPipeline(Encoders):
 
         Args:
             motion: from ``load_motion`` or ``Animation.motion``, a tensor ``([1,] T, 32)`` or, with a
-                body, ``([1,] T, 544)``, or windows.
+                body, wider (see ``check_motion``), or windows.
             total: frames, needed with windows only.
             audio: sound of the finished video.
             audio_offset: seconds by which it starts after the first frame.

@@ -7,6 +7,7 @@ wide to narrow, and fades out away from the face. Nothing of it is learned.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -61,7 +62,6 @@ class FaceGeometry(PortraitPart):
     components: Tensor  # (23, 3 * 468) displacement of the face, cm, for one unit of each expression component
     lids: Tensor  # (23, 2) change of the lids' opening, in shares of it, for the same
     lid_gap: Tensor  # (2, 9) cm between the lids of the open eyes, the image's left one first
-    outline: Tensor  # (3, n, n) see ``face_outline.depth_and_way``
 
     @classmethod
     def of(cls, points: np.ndarray, motion: np.ndarray, basis: MotionBasis) -> "FaceGeometry":
@@ -69,8 +69,12 @@ class FaceGeometry(PortraitPart):
         square, head = points[:, :2] / (SQUARE / 2) - 1, head_points(points, basis)
         own, typical = (face[_UPPER_LIDS, 1] - face[_LOWER_LIDS, 1] for face in (head, basis.face))
         gap = typical + open_eyes(lid_gaps(head[:NUM_FACE]))[:, None] * (own - typical)
-        arrays = map(single, (square, head, motion, basis.components, basis.lid_readout, gap))
-        return cls(*arrays, outline=depth_and_way(single(square)))
+        return cls(*map(single, (square, head, motion, basis.components, basis.lid_readout, gap)))
+
+    @cached_property
+    def outline(self) -> Tensor:
+        """(3, n, n) see ``face_outline.depth_and_way``."""
+        return depth_and_way(self.landmarks)
 
     def place(self, motion: Tensor) -> tuple[Tensor, Tensor]:
         """Where the landmarks lie, ``(B, N, 2)`` in [-1, 1], when the face moves by ``motion (B, 32)``; and how far

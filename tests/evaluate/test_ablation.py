@@ -19,7 +19,6 @@ from imtalker.renderer import Painter
 from imtalker.renderer.backdrop import Backdrop
 from imtalker.renderer.compose import move_pixels
 from imtalker.renderer.eyes import Eyes
-from imtalker.renderer.face_outline import depth_and_way
 from imtalker.renderer.fuse import fuse
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.lids import LidLines
@@ -61,8 +60,9 @@ def source_of(renderer, portrait, wide=None):
     generator = torch.Generator().manual_seed(6)
     head = 4 * torch.randn(478, 3, generator=generator)
     landmarks = torch.rand(478, 2, generator=generator) - 0.5
-    still = torch.zeros(32), torch.zeros(23, 3 * 468), torch.zeros(23, 2), torch.ones(2, 9)
-    geometry = FaceGeometry(landmarks, head, *still, depth_and_way(landmarks))
+    geometry = FaceGeometry(
+        landmarks, head, torch.zeros(32), torch.zeros(23, 3 * 468), torch.zeros(23, 2), torch.ones(2, 9)
+    )
     lips = LipLines.through(landmarks[None])
     corners = torch.tensor([[[0.0, -6, 4], [1, -6, 4], [0, -7, 4]]]).expand(2, -1, -1)
     mouth = MouthInterior(

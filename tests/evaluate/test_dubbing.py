@@ -19,7 +19,7 @@ def test_leak_is_what_is_left_of_the_old_mouth():
     rng = np.random.default_rng(0)
     old, asked, noise = rng.normal(size=(3, 2000))
     assert abs(leak(asked + 0.3 * noise, old, asked, FPS)) < 0.05
-    assert leak(asked + old, old, asked, FPS) == pytest.approx(1, abs=0.01)
+    assert leak(asked + old, old, asked, FPS) == pytest.approx(1, abs=1e-6)
     assert leak(asked + 0.5 * old + 0.5 * noise, old, asked, FPS) == pytest.approx(np.sqrt(0.5), abs=0.05)
     assert leak(old, old, old + 0.01 * noise, FPS) > 0.9  # nothing but the old mouth
     assert np.isnan(leak(old[:4], old[:4], old[:4], FPS))

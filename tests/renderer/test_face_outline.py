@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from imtalker.faces.motion_reading import read_portrait
-from imtalker.renderer.face_outline import STRIP, FaceOutline, depth
+from imtalker.renderer.face_outline import SIDE, STRIP, FaceOutline, depth
 from imtalker.renderer.landmark_guide import FaceGeometry, follow_landmarks
 from imtalker.weights.load import bundled_basis
 from tests.support.puppet_person import mean_landmarks
 
 N = 256
-CELL = 2 / 128  # half sides, of the maps of depth
+CELL = 2 / SIDE  # half sides, of the maps of depth
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_head_turned_back_keeps_order(geometry: FaceGeometry):
     inside = depth(targets, N)[0]
     for row in range(100, 180, 10):
         line = kept[0, row][inside[row] > 0]
-        assert (line[1:, 0] - line[:-1, 0]).min() > -CELL / 2
+        assert (line[1:, 0] - line[:-1, 0]).min() > -CELL
 
 
 def test_each_frame_by_itself(geometry: FaceGeometry):
