@@ -27,7 +27,7 @@ from imtalker.dubbing.looking import ADAPTING, Look, Looked, covered_rows
 from imtalker.dubbing.mouth_reading import read_motion
 from imtalker.dubbing.own_mouth import SeenMouths
 from imtalker.dubbing.tracking import watch
-from imtalker.media.ahead import ahead
+from imtalker.media.ahead import Ahead
 from imtalker.media.video import read_frames_from, reliable_times
 from imtalker.pipeline.timing import Timings
 
@@ -58,7 +58,7 @@ def adapt(
     kept, begun = found.kept, len(found.kept.rows)
     examples: list[tuple[int, np.ndarray]] = []  # row, patch
     frames = islice(read_frames_from(clip.path, fps, start, reliable_times(clip.path, fps)), count)
-    with closing(ahead(frames)) as pictures:
+    with closing(Ahead(frames)) as pictures:
         sightings = watch(pictures, None, f"clip {clip.path}", found.face)
         for number, sighting in enumerate(timings.iterate("adaptation", sightings), start):
             with timings.measure("adaptation"):

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from imtalker.dubbing.engine import Patch
+from imtalker.dubbing.planes import between, times
 from imtalker.dubbing.registration import pixels_per_cm
 from imtalker.faces.smooth import smoothstep
 
@@ -41,9 +42,9 @@ class Blender:
         )
         old = area.astype(np.float32)
         sharp = self._sharpened(patch.pixels, old, mask, fresh)
-        new = sharp if patch.painted is None else sharp + patch.painted * (patch.pixels - sharp)
+        new = sharp if patch.painted is None else between(sharp, patch.pixels, patch.painted[..., 0])
         new = new + self._colour_drift(old - new, mask, fresh)
-        mixed = old + (strength * mask)[..., None] * (new - old)
+        mixed = between(old, new, strength * mask)
         area[:] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
     def _sharpened(self, new: np.ndarray, old: np.ndarray, mask: np.ndarray, fresh: bool) -> np.ndarray:
@@ -61,7 +62,7 @@ class Blender:
         size = (MATCH_SIZE, MATCH_SIZE)
         rim = ((mask > 0) & (mask < 0.9)).astype(np.float32)
         weight = cv2.resize(rim, size, interpolation=cv2.INTER_AREA)
-        total = cv2.resize(difference * rim[..., None], size, interpolation=cv2.INTER_AREA)
+        total = cv2.resize(times(difference, rim), size, interpolation=cv2.INTER_AREA)
         spread = MATCH_SIZE / 6
         amount = cv2.GaussianBlur(weight, (0, 0), spread)[..., None]
         drift = (cv2.GaussianBlur(total, (0, 0), spread) / (amount + 0.02)).clip(-MAX_DRIFT, MAX_DRIFT)

@@ -1,7 +1,7 @@
 """``dub``: a video and new speech -> the same video with a new mouth, frame by frame."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -23,12 +23,13 @@ from imtalker.dubbing.lips import onto_clip, resampled, speech_motion
 from imtalker.dubbing.looking import Look, Looked, look
 from imtalker.dubbing.options import DubOptions
 from imtalker.dubbing.own_articulation import own_articulation
+from imtalker.dubbing.references import References
 from imtalker.dubbing.remarks import lost_remarks, plan_remarks
 from imtalker.dubbing.timing import Fading, Plan, make_plan, pauses
 from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 from imtalker.generator.voice_activity import sound_remarks
-from imtalker.media.ahead import ahead
+from imtalker.media.ahead import Ahead
 from imtalker.media.audio import Audio, load_clip_sound
 from imtalker.media.frame_order import frames_in_order
 from imtalker.media.labels import AI_LABEL, Label
@@ -42,7 +43,7 @@ from imtalker.pipeline.recipe import make_recipe
 from imtalker.pipeline.rendering import record
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
 from imtalker.pipeline.timing import Timings
-from imtalker.pipeline.workers import by_one_thread
+from imtalker.pipeline.workers import Workers, by_one_thread
 
 Progress = Callable[[int, int, str], None]  # see ``Looked``
 
@@ -116,15 +117,12 @@ def dub_in_steps(
     found = yield from look(pipeline, clip, plan, options, timings)
     if options.adapt:
         found, engine = yield from adapt(clip, found, engine, options.adapt, timings)
-    with timings.measure("motion_generation"):
-        way = _articulation(pipeline, clip, found, speech, options, sampling)
     windows: list[Tensor] = []
     late: list[Remark] = []
-    motion = speech_motion(pipeline, speech.waveform, found.references, sampling)
-    lips = record(way.apply(motion, found.references), windows)
+    lips = record(_lips(pipeline, found, _own_sound(clip, found, options), speech, options, sampling), windows)
     silent = pauses(speech.waveform, plan.times) if options.keep_pauses else np.zeros(plan.total, bool)
-    groups = _drawn(pipeline, engine, clip, plan, found, lips, silent, late)
-    chunks = _finished(pipeline, groups, clip, plan, options.label, timings)
+    groups = _groups(pipeline, clip, plan, found, lips, silent, late)
+    chunks = _finished(pipeline, engine, groups, found.references, clip, plan, options.label, timings)
     recipe = make_recipe(
         pipeline.models,
         pipeline.precision,
@@ -179,36 +177,44 @@ def check_can_dub(pipeline: TalkingHeadPipeline) -> None:
         )
 
 
-def _articulation(
+def _own_sound(clip: DubClip, found: Look, options: DubOptions) -> np.ndarray | None:
+    """What is heard in the part of a clip that has been looked at, where that matters and there is something."""
+    if options.articulation != "own" or not clip.info.has_audio:
+        return None
+    return load_clip_sound(clip.path, clip.info.audio_offset, found.until)
+
+
+def _lips(
     pipeline: TalkingHeadPipeline,
-    clip: DubClip,
     found: Look,
+    own_sound: np.ndarray | None,
     speech: Speech,
     options: DubOptions,
     sampling: SamplingOptions,
-) -> Articulation:
-    """What becomes of the mouth that the generator gives."""
-    if options.articulation != "own":
-        return Articulation(float(options.articulation))
-    sound = load_clip_sound(clip.path, clip.info.audio_offset, found.until) if clip.info.has_audio else None
-    fitted = options.adapt > 0
-    return own_articulation(pipeline, found.seen, sound, speech.waveform, found.references, sampling, fitted)
+) -> Iterator[Tensor]:
+    """Windows of motion ``(1, n, 32)`` for the speech, as the clip's person articulates."""
+    if options.articulation == "own":
+        fitted, references = options.adapt > 0, found.references
+        way = own_articulation(pipeline, found.seen, own_sound, speech.waveform, references, sampling, fitted)
+    else:
+        way = Articulation(float(options.articulation))
+    motion = speech_motion(pipeline, speech.waveform, found.references, sampling)
+    yield from way.apply(motion, found.references)
 
 
 class _Group(NamedTuple):
-    """Some frames and their new mouths."""
+    """Some frames, and what their mouths shall do."""
 
     start: int  # number of the first one
     frames: np.ndarray  # uint8 RGB (n, H, W, 3)
     active: list[int]  # those of them that get a new mouth
     strength: np.ndarray  # (n,) how much of it is shown
     rows: FaceTrack  # of the active ones
-    patches: list[Patch]  # of the active ones
+    motion: Tensor  # (m, 32) of the active ones
 
 
-def _drawn(
+def _groups(
     pipeline: TalkingHeadPipeline,
-    engine: MouthEngine,
     clip: DubClip,
     plan: Plan,
     found: Look,
@@ -216,14 +222,17 @@ def _drawn(
     silent: np.ndarray,
     late: list[Remark],
 ) -> Iterator[_Group]:
-    """Read, follow and draw, a few frames at a time; ``late`` gets what is to be said once all has been followed."""
+    """Read and follow a few frames at a time, while the speech is heard; ``late`` gets what is to be said once all has
+    been followed."""
     height, width = clip.size
     fps = float(plan.fps)
     step = max(1, min(pipeline.batch_size, CHUNK_BYTES // (3 * height * width)))
     fading, followed = Fading(plan, silent), False
-    pictures = ahead(frames_in_order(clip.path, fps, plan.index))
-    with closing(pictures), following(clip, found, plan.used) as follower:
-        lips = resampled(windows, fps, plan.speech_frames)
+    with ExitStack() as threads:
+        follower = threads.enter_context(following(clip, found, plan.used))
+        heard = threads.enter_context(closing(Ahead(by_one_thread(windows))))
+        pictures = threads.enter_context(closing(Ahead(frames_in_order(clip.path, fps, plan.index))))
+        lips = resampled(heard, fps, plan.speech_frames)
         start = 0
         while group := list(islice(pictures, step)):
             stop = start + len(group)
@@ -231,34 +240,43 @@ def _drawn(
             mouths = list(islice(lips, len(group)))
             active = [i for i in range(len(mouths)) if strength[i] > 0]
             rows = follower.take(plan.index[[start + i for i in active]])
-            patches: list[Patch] = []
+            motion = torch.from_numpy(rows.motion)
             if active:
-                motion = onto_clip(torch.stack([mouths[i] for i in active]), torch.from_numpy(rows.motion))
-                patches = engine.draw([group[i] for i in active], rows, motion, found.references)
+                motion = onto_clip(torch.stack([mouths[i] for i in active]), motion)
             if follower.ended and not followed:
                 followed = True
                 late += lost_remarks(follower.until(plan.used), plan.fps)
-            yield _Group(start, np.stack(group), active, strength, rows, patches)
+            yield _Group(start, np.stack(group), active, strength, rows, motion)
             start = stop
 
 
 def _finished(
     pipeline: TalkingHeadPipeline,
+    engine: MouthEngine,
     groups: Iterable[_Group],
+    references: References,
     clip: DubClip,
     plan: Plan,
     labelled: bool,
     timings: Timings,
 ) -> Iterator[FrameChunk]:
-    """Mouths blended into their frames, while the next ones are drawn in a thread of its own.
+    """New mouths in their frames; several groups are drawn at the same time.
 
     "rendering" in the timings is the time that is waited for them.
     """
     blender = Blender()
     label = Label(AI_LABEL, clip.size[0], "lower right") if labelled else None
-    drawn = ahead(by_one_thread(groups), 1)
-    with closing(drawn):
-        for start, frames, active, strength, rows, patches in timings.iterate("rendering", drawn):
+
+    def drawn(group: _Group) -> tuple[_Group, list[Patch]]:
+        if not group.active:
+            return group, []
+        frames = [group.frames[i] for i in group.active]
+        return group, engine.draw(frames, group.rows, group.motion, references)
+
+    # Half of the drawing is the CPU's, whatever computes the networks.
+    workers = pipeline.workers if pipeline.workers.count else Workers(torch.get_num_threads())
+    with closing(workers.map(drawn, groups)) as results:
+        for (start, frames, active, strength, rows, _), patches in timings.iterate("rendering", results):
             with timings.measure("blending"):
                 for row, (i, patch) in enumerate(zip(active, patches, strict=True)):
                     blender(frames[i], patch, rows.lower[row], rows.to_image[row], strength[i], rows.first[row])

@@ -13,7 +13,7 @@ from imtalker.dubbing.looking import Look
 from imtalker.dubbing.mouth_reading import HEAD_SMOOTHING, read_motion
 from imtalker.dubbing.references import References
 from imtalker.dubbing.tracking import BRIDGE, FaceRow, FaceTrack, measure, smoothing_reach, watch
-from imtalker.media.ahead import ahead
+from imtalker.media.ahead import Ahead
 from imtalker.media.video import read_frames
 
 BLOCK = 8  # frames that become known together
@@ -88,7 +88,7 @@ def following(clip: DubClip, found: Look, count: int) -> Iterator[Follower]:
     fps = float(clip.fps)
     frames = islice(read_frames(clip.path, fps), count)
     sightings = watch(frames, None, f"clip {clip.path}", found.face)
-    rows = ahead((measure(sighting) for sighting in sightings), max(1, round(AHEAD_SECONDS * fps)))
+    rows = Ahead((measure(sighting) for sighting in sightings), max(1, round(AHEAD_SECONDS * fps)))
     try:
         yield Follower(rows, count, found.references, found.neutral, found.clear)
     finally:

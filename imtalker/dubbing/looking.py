@@ -24,7 +24,7 @@ from imtalker.dubbing.timing import MAX_YAW, Plan
 from imtalker.dubbing.tracking import FaceRow, FaceTrack, Sighting, measure, watch
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks
-from imtalker.media.ahead import ahead
+from imtalker.media.ahead import Ahead
 from imtalker.media.remark import Remark
 from imtalker.media.video import read_every, read_frames_from, reliable_times
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
@@ -74,9 +74,12 @@ def look(
     notes = KeptFrames(pipeline.models.renderer.config.input_size)
     at: list[int] = []
     limit, people, usable = max(plan.used, span), 0, False
-    with closing(ahead(read_every(clip.path, fps, step))) as pictures:
-        for sighting in timings.iterate("tracking", watch(_numbered(pictures, at), options.face, what)):
-            number = at[-1]
+    with (
+        closing(Ahead(read_every(clip.path, fps, step))) as pictures,
+        closing(Ahead(watch(_numbered(pictures, at), options.face, what))) as sightings,
+    ):
+        for glance, sighting in enumerate(timings.iterate("tracking", sightings)):
+            number = at[glance]
             faces_ahead = notes.add(number, sighting)
             people = max(people, sighting.people)
             if faces_ahead and not usable:

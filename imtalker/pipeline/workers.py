@@ -48,10 +48,12 @@ class Workers:
             yield from map(call, items)
             return
         waiting: deque[Future[Result]] = deque()
+        begun = False
         try:
             for item in by_one_thread(items):
                 waiting.append(self._pool.submit(call, item))
-                if len(waiting) > self.count:
+                if len(waiting) > self.count or (not begun and waiting[0].done()):  # somebody waits for the first one
+                    begun = True
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

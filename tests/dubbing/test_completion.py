@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from imtalker.dubbing.completion.alignment import INNER_LIPS, Reference, alignment
+from imtalker.dubbing.completion.alignment import INNER_LIPS, Reference, alignments
 from imtalker.dubbing.completion.completion_engine import CompletionEngine
 from imtalker.dubbing.completion.mouth_patch import (
     CENTRE,
@@ -149,22 +149,25 @@ def test_alignment_takes_landmarks_to_where_they_are_asked() -> None:
     rng = np.random.default_rng(0)
     there = rng.uniform(20, 76, (64, 2))
     wanted = there + 4 * np.sin(there / 15)
-    still = alignment(there, there, 96)
+    still = alignments(there, there[None], 96)[0]
     x, y = np.meshgrid(np.arange(96), np.arange(96))
     np.testing.assert_allclose(still, np.stack([x, y], -1), atol=1e-3)
-    source_map = alignment(wanted, there, 96)
+    source_map = alignments(wanted, there[None], 96)[0]
     nearest = np.rint(wanted).astype(int)
     found = source_map[nearest[:, 1], nearest[:, 0]] - (nearest - wanted)
     assert np.abs(found - there).mean() < 0.6  # pixels; smoothing leaves a part
-    shifted = alignment(there + np.array([5, 0]), there, 96)
+    shifted = alignments(there + np.array([5, 0]), there[None], 96)[0]
     assert np.abs(shifted[48, 48] - [43, 48]).max() < 1
+    together = alignments(wanted, np.stack([there, wanted]), 96)
+    np.testing.assert_allclose(together[0], source_map, atol=1e-3)
+    np.testing.assert_allclose(together[1], still, atol=1e-3)
 
 
 def test_closed_lips_that_lie_on_each_other_can_be_aligned() -> None:
     there = np.random.default_rng(0).uniform(20, 76, (64, 2))
     wanted = there.copy()
     wanted[54:64] = wanted[44:54]
-    assert np.isfinite(alignment(wanted, there, 96)).all()
+    assert np.isfinite(alignments(wanted, there[None], 96)[0]).all()
 
 
 def test_the_opening_covers_its_area() -> None:

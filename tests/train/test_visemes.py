@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from imtalker.config import SAMPLE_RATE
 from imtalker.train.puppet.controls import VISEME_TARGETS
 from imtalker.train.speech.phonemes import Segment
-from imtalker.train.speech.viseme_fit import NAMES, SpokenClip, fit_visemes, lips_of, present_targets
+from imtalker.train.speech.viseme_fit import NAMES, SpokenClip, clip_of, fit_visemes, lips_of, present_targets
 from imtalker.train.speech.visemes import LIP_CLOSING, VISEMES, dominances, mouth_track
 from imtalker.weights.load import bundled_basis
 
@@ -46,6 +47,18 @@ def test_lips_stay_parted_after_speech_and_part_before_it() -> None:
     parted = 0.9 * VISEME_TARGETS["PAUSE"][0]
     assert jaw[[3, 10, 50, 60, 105]].max() < 0.01  # at rest: before 0.7 s, from 1.8 to 2.8 s, from 4 s on
     assert jaw[[21, 34, 75, 90]].min() > parted  # a breath from 0.7 and 2.9 s on, parted from 1.2 and 3.5 s on
+
+
+def test_what_could_not_be_aligned_does_not_count_as_silence() -> None:
+    def hear(start: float, sound: np.ndarray) -> list[Segment]:
+        return [] if start > 0 else [Segment("aa", 0.5, 1.0)]
+
+    waveform = np.random.default_rng(0).standard_normal(20 * SAMPLE_RATE).astype(np.float32)
+    clip = clip_of(np.ones((500, 2)), waveform, hear)
+    known = np.isfinite(clip.lips[:, 0])
+    assert 8 * 25 <= known.sum() <= 14 * 25
+    assert known[: known.sum()].all()
+    assert clip.segments == (Segment("aa", 0.5, 1.0),)
 
 
 def test_fit_finds_what_lips_follow_whoever_speaks_and_however_late_the_sound_is() -> None:

@@ -38,32 +38,35 @@ _UPRIGHT = np.array([[SQUARE / SQUARE_CM, 0, SQUARE / 2 - 0.5], [0, SQUARE / SQU
 _STILL = np.array([[0.02, 0.98], [0.35, 0.99], [0.65, 0.99], [0.98, 0.98]])
 
 
-def alignment(wanted: np.ndarray, there: np.ndarray, side: int) -> np.ndarray:
-    """``(side, side, 2)`` float32: for every pixel of a patch, where in the reference's patch it comes from.
+def alignments(wanted: np.ndarray, there: np.ndarray, side: int) -> np.ndarray:
+    """``(R, side, side, 2)`` float32: for every pixel of a patch, where in the patch of each of R references it comes
+    from.
 
     A smoothed biharmonic spline through the landmarks (Duchon 1977).
 
     Args:
-        wanted, there: ``(K, 2)`` landmarks in pixel indices of the patch, as asked for and as in the reference.
+        wanted: ``(K, 2)`` landmarks as asked for, in pixel indices of the patch.
+        there: ``(R, K, 2)`` as they are in the references.
     """
     scale = PATCH_CM / side
     still = _STILL * side - 0.5
     points = np.concatenate([wanted, still]) * scale
-    shift = np.concatenate([there - wanted, np.zeros_like(still)])
-    count = len(points)
+    count, fixed = len(points), len(still) + 3  # what stays, and the spline's side conditions
     affine = np.column_stack([points, np.ones(count)])
     system = np.zeros((count + 3, count + 3))
     system[:count, :count] = SMOOTHING_CM * np.eye(count) - cdist(points, points)
     system[:count, count:], system[count:, :count] = affine, affine.T
-    weights = np.linalg.solve(system, np.concatenate([shift, np.zeros((3, 2))])).astype(np.float32)
+    shifts = np.pad((there - wanted).transpose(1, 0, 2).reshape(len(wanted), -1), ((0, fixed), (0, 0)))
+    weights = np.linalg.solve(system, shifts).astype(np.float32)
     steps = (np.arange(side // GRID) + 0.5) * GRID - 0.5
     x, y = np.meshgrid(steps, steps)
     grid = np.stack([x, y], -1).reshape(-1, 2) * scale
     moved = -cdist(grid, points).astype(np.float32) @ weights[:count]
     moved += np.column_stack([grid, np.ones(len(grid))]).astype(np.float32) @ weights[count:]
-    shift_map = cv2.resize(moved.reshape(len(steps), len(steps), 2), (side, side), interpolation=cv2.INTER_LINEAR)
+    maps = moved.reshape(len(steps), len(steps), -1, 2).transpose(2, 0, 1, 3)
+    maps = np.stack([cv2.resize(np.ascontiguousarray(one), (side, side)) for one in maps])
     x, y = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
-    return shift_map + np.stack([x, y], -1)
+    return maps + np.stack([x, y], -1)
 
 
 def looked_up(picture: np.ndarray, places: np.ndarray) -> np.ndarray:

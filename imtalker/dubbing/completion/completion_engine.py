@@ -7,7 +7,6 @@ sampled from the reference's own picture at full resolution; only what is drawn 
 """
 
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from imtalker.dubbing.blending import FEATHER_CM
-from imtalker.dubbing.completion.alignment import INNER_LIPS, OUTER_LIPS, Reference, alignment, looked_up
+from imtalker.dubbing.completion.alignment import INNER_LIPS, OUTER_LIPS, Reference, alignments, looked_up
 from imtalker.dubbing.completion.conditions import motion_numbers
 from imtalker.dubbing.completion.config import CompletionConfig
 from imtalker.dubbing.completion.fine_tuning import fine_tuned
@@ -40,6 +39,7 @@ from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.lips import onto_clip
 from imtalker.dubbing.mouth_choice import chosen_mouths
 from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
+from imtalker.dubbing.planes import between, times
 from imtalker.dubbing.references import References
 from imtalker.dubbing.renderer_engine import rest_distances, soft_choice
 from imtalker.dubbing.rest_frames import OpenFrame
@@ -50,8 +50,6 @@ from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.motion_layout import HEAD_CHANNELS
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.weights.file import load_module
-
-WORKERS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +79,6 @@ class CompletionEngine:
         self._side = network.config.patch_size
         self._like = next(network.parameters())
         self._known: WeakKeyDictionary[SourceFrame | OpenFrame, Reference] = WeakKeyDictionary()
-        self._workers = ThreadPoolExecutor(WORKERS, "completion")  # OpenCV lets others run beside it
         self._basis = basis
         self._painter = None if basis is None else MouthPainter(basis, self._like.device)
 
@@ -112,7 +109,7 @@ class CompletionEngine:
 
         shares = soft_choice(rest_distances(landmarks, _with_rest(references)))
         jobs = self._jobs(patch, shares, landmarks, motion, references)
-        patches = list(self._workers.map(_finished, frames, jobs, self._layers(jobs, landmarks, motion)))
+        patches = list(map(_finished, frames, jobs, self._layers(jobs, landmarks, motion)))
         if self._painter is not None:
             unseen = np.array([[1 - job.shown] for job in jobs])
             self._paint_insides(patches, self._painter, shares * unseen, landmarks, motion, references)
@@ -166,11 +163,11 @@ class CompletionEngine:
 
         def job(row: int) -> _Job:
             place, turn, shown = landmarks.to_image[row], landmarks.turn[row], float(choice.shown[row])
-            sources = [(shares[row, i], rest[i], asked[i][row]) for i in np.flatnonzero(shares[row])]
-            likest = [(choice.shares[row, i], mouths[i]) for i in np.flatnonzero(choice.shares[row])]
+            sources = [(float(shares[row, i]), rest[i], asked[i][row]) for i in np.flatnonzero(shares[row])]
+            likest = [(float(choice.shares[row, i]), mouths[i]) for i in np.flatnonzero(choice.shares[row])]
             return self._job(patch(row), place, turn, sources, likest if shown else [(1.0, opened)], shown)
 
-        return list(self._workers.map(job, range(len(landmarks))))
+        return [job(row) for row in range(len(landmarks))]
 
     def _paint_insides(
         self,
@@ -214,8 +211,10 @@ class CompletionEngine:
         side = self._side
         seen = sum(share * asked for share, _, asked in rest)
         wanted = in_patch(np.asarray(seen), turn, side)
-        kept = [(share, one, alignment(wanted, one.landmarks(side), side)) for share, one, _ in rest]
-        likest = [(share, one, alignment(wanted, one.landmarks(side), side)) for share, one in mouths]
+        chosen = [(share, one) for share, one, _ in rest] + mouths
+        maps = alignments(wanted, np.stack([one.landmarks(side) for _, one in chosen]), side)
+        mapped = [(*reference, one_map) for reference, one_map in zip(chosen, maps, strict=True)]
+        kept, likest = mapped[: len(rest)], mapped[len(rest) :]
         aligned = [
             sum(share * looked_up(one.patch, one_map).astype(np.float32) for share, one, one_map in parts)
             for parts in (kept, likest)
@@ -291,12 +290,12 @@ def _finished(frame: np.ndarray, job: _Job, layers: np.ndarray) -> Patch:
     def spread(part: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
         return cv2.warpAffine(part, to_box, size, flags=cv2.INTER_LINEAR, borderMode=border)
 
-    first = spread(np.dstack([layers[..., :3], taken_over(job.hidden)]))
-    result, taken = first[..., :3], first[..., 3:]
-    for number, parts in enumerate(job.kept):
-        keep = spread(np.ascontiguousarray(layers[..., 3 + number]))[..., None]
+    *drawn, taken = cv2.split(spread(np.dstack([layers[..., :3], taken_over(job.hidden)])))
+    result = cv2.merge(drawn)
+    keeps = cv2.split(spread(np.ascontiguousarray(layers[..., 3:])))
+    for keep, parts in zip(keeps, job.kept, strict=True):
         for share, reference, source_map in parts:
-            place = spread(apply(reference.to_picture, source_map).astype(np.float32), cv2.BORDER_REPLICATE)
-            result += share * keep * looked_up(reference.picture, place)
+            place = spread(apply(reference.to_picture.astype(np.float32), source_map), cv2.BORDER_REPLICATE)
+            result += times(looked_up(reference.picture, place).astype(np.float32), share * keep)
     area = frame[top:bottom, left:right].astype(np.float32)
-    return Patch(left, top, taken * result + (1 - taken) * area, job.lower, np.zeros_like(taken))
+    return Patch(left, top, between(area, result, taken), job.lower, np.zeros((*taken.shape, 1), np.float32))

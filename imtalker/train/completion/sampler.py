@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.dubbing.completion.alignment import INNER_LIPS, alignment, looked_up
+from imtalker.dubbing.completion.alignment import INNER_LIPS, alignments, looked_up
 from imtalker.dubbing.completion.conditions import motion_numbers
 from imtalker.dubbing.completion.mouth_patch import PATCH_CM, hidden_part, opening_map, taken_over
 from imtalker.errors import InputError
@@ -86,7 +86,7 @@ class CompletionSampler:
         source = int(rng.choice(twins)) if len(twins) else target
         wanted = _jittered(rng, mouths.landmarks[target], side)
         references = [
-            looked_up(mouths.patches[i], alignment(wanted, _jittered(rng, mouths.landmarks[i], side), side))
+            looked_up(mouths.patches[i], alignments(wanted, _jittered(rng, mouths.landmarks[i], side)[None], side)[0])
             for i in choose_pair(rng, mouths, target)
         ]
         colour, degrade = sample_colouring(rng), sample_degradation(rng, 0.4, 1.5)

@@ -7,7 +7,7 @@ face; each is modelled as the person's own constant and what the visemes add, we
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,10 +111,25 @@ def read_spoken_clip(path: Path, pipeline: TalkingHeadPipeline, transcribe: Tran
     squares = (crop_and_resize(frame, driver.box, SQUARE) for frame in read_frames(path))
     lost = np.full((len(basis.face), 3), np.nan)
     faces = np.stack([lost if head is None else head.face for head, _ in read_clip(squares, basis, None, Timings())])
-    segments = [s for start, sound in _pieces(load_waveform(path)) for s in _aligned(start, sound, transcribe)]
-    if not segments:
+    clip = clip_of(lips_of(faces), load_waveform(path), lambda start, sound: _aligned(start, sound, transcribe))
+    if not clip.segments:
         raise InputError(f"nothing spoken in {path.name} could be aligned; leave it out")
-    return SpokenClip(lips_of(faces), tuple(segments))
+    return clip
+
+
+def clip_of(lips: np.ndarray, waveform: np.ndarray, hear: Callable[[float, np.ndarray], list[Segment]]) -> SpokenClip:
+    """Lips (T, 2) and what ``hear`` finds from the start (s) of each piece of ``waveform`` (N,).
+
+    Where it finds nothing, nobody knows what the lips did: that is no silence, so they do not count there.
+    """
+    lips, segments = lips.copy(), []
+    for start, sound in _pieces(waveform):
+        heard = hear(start, sound)
+        segments += heard
+        if not heard:
+            first, last = (round(t * FRAME_RATE) for t in (start, start + len(sound) / SAMPLE_RATE))
+            lips[first:last] = np.nan
+    return SpokenClip(lips, tuple(segments))
 
 
 def _aligned(start: float, sound: np.ndarray, transcribe: Transcriber) -> list[Segment]:
