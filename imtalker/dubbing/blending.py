@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 
 from imtalker.dubbing.engine import Patch
-from imtalker.dubbing.planes import between, times
 from imtalker.dubbing.registration import pixels_per_cm
 from imtalker.faces.smooth import smoothstep
+from imtalker.media.planes import between, times
 
 SPREAD_CM = 0.3  # the mask reaches beyond the hull of the landmarks by this much
 FEATHER_CM = 0.8  # width of the transition

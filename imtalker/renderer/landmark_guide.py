@@ -39,6 +39,7 @@ LIMIT = 0.1  # half sides of the square; more than that is an error of the landm
 FACE_LEVELS = ((0.1, 1.0), (0.03, 0.3))
 IRIS_LEVELS = ((0.02, 0.1), (0.01, 0.02))
 CELLS_PER_DEVIATION = 2  # of the grid on which weights are computed
+NOTHING = -40.0  # logarithm of a weight that adds nothing; smaller ones, at the end of the numbers, are slow
 # Towards its outline a face is hidden by hair or cloth as often as not, and the depth of its landmarks is a guess.
 HEAD_AXIS = -6.0  # cm, depth of the axis that the face is bent round
 FACING = (0.05, 0.35)  # cosine between a landmark's normal and the view: not counted below, counted fully above
@@ -217,7 +218,8 @@ def _spread(at: Tensor, values: Tensor, weights: Tensor, deviation: float, fadin
     """Means ``(B, cells, cells, 2)`` of ``values (B, N, 2)`` at ``at (B, N, 2)`` with ``weights (B, N)`` and the
     separable ones of the distance."""
     centres = (torch.arange(cells, device=at.device) + 0.5) / cells * 2 - 1
-    near = torch.exp(-0.5 * ((at[..., None] - centres) / deviation).square())  # (B, N, 2, cells)
+    falling = -0.5 * ((at[..., None] - centres) / deviation).square()  # (B, N, 2, cells)
+    near = torch.exp(falling.clamp(min=NOTHING))
     x, y = near[:, :, 0] * weights[..., None], near[:, :, 1]
     total = y.mT @ x
     sums = [(y * values[..., i : i + 1]).mT @ x for i in range(2)]

@@ -5,7 +5,7 @@ bytes: about a quarter of the time that the same takes as tensors, and equal to 
 that draw every pixel, frames come from ``Renderer.render``.
 """
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from imtalker.media.planes import times
 from imtalker.renderer.compose import DRAWN_SHARPENING, Layers, painted_parts, resized
 from imtalker.renderer.motion_transfer import remap
 from imtalker.renderer.renderer import Renderer
@@ -53,23 +54,26 @@ class Painter:
         if self._picture is None:
             return to_frames(self.renderer.render(motion, self.source, self.size))
         layers, placement = self.renderer.layers(motion, self.source)
+        # Everything small is painted for all frames together: by itself it would mostly wait to be called.
+        over = [_Painted.of(*part) for part in painted_parts(layers, self.source, self.size)]
+        teeth = None
+        if placement is not None and self.renderer.teeth is not None:
+            teeth = _Painted.of(*self.renderer.teeth.visible(placement, self.size))
         frames = np.empty((len(motion), self.size, self.size, 3), np.uint8)
         for i, frame in enumerate(frames):
-            self._paint(_one(layers, i), None if placement is None else placement[i : i + 1], frame)
+            self._paint(_one(layers, i), teeth and teeth.of_frame(i), [part.of_frame(i) for part in over], frame)
         return frames
 
-    def _paint(self, layers: Layers, placement: Tensor | None, frame: np.ndarray) -> None:
+    def _paint(self, layers: Layers, teeth: "_Painted | None", over: "list[_Painted]", frame: np.ndarray) -> None:
         """Compose one frame, see ``compose``."""
-        assert self._picture is not None
         drawn = self._drawn(layers.drawn)
-        if placement is not None and layers.opening is not None and layers.light is not None:
-            self._lay_teeth(drawn, layers.opening, layers.light, placement)
+        if teeth is not None and layers.opening is not None and layers.light is not None:
+            self._lay_teeth(drawn, layers.opening, layers.light, teeth)
         gate = self._enlarged(layers.gate)
         cv2.blendLinear(self._moved(layers.coordinates), _bytes(drawn), gate, 1 - gate, frame)
-        for part, left, top in painted_parts(layers, self.source, self.size):
-            painted = _channels_last(part)
-            area = frame[top : top + painted.shape[0], left : left + painted.shape[1]]
-            area[:] = np.rint(255 * painted[..., :3] + (1 - painted[..., 3:]) * area)
+        for part in over:
+            seen = frame[part.area].astype(np.float32)
+            frame[part.area] = np.rint(255 * part.colour + times(seen, 1 - part.opacity))
         if layers.person is not None and layers.plate is not None and self._behind:
             person, share = self._enlarged(layers.person), layers.plate.item()
             behind = cv2.addWeighted(self._behind[0], 1 - share, self._behind[1], share, 0)
@@ -91,18 +95,31 @@ class Painter:
         pixels = coordinates[0].float().numpy() * np.float32(half / self.source.reach) + np.float32(half - 0.5)
         return remap(self._picture, _resize(pixels, self.size, cv2.INTER_LINEAR))
 
-    def _lay_teeth(self, drawn: np.ndarray, opening: Tensor, light: Tensor, placement: Tensor) -> None:
+    def _lay_teeth(self, drawn: np.ndarray, opening: Tensor, light: Tensor, teeth: "_Painted") -> None:
         """Teeth into the drawn pixels, float ``(size, size, 3)``, in place."""
-        assert self.renderer.teeth is not None
-        visible, left, top = self.renderer.teeth.visible(placement, self.size)
-        teeth = _channels_last(visible)
-        area = np.s_[top : top + teeth.shape[0], left : left + teeth.shape[1]]
-        seen = self._enlarged(opening)[area]
-        under = drawn[area] * (1 - seen * teeth[..., 3:])
-        drawn[area] = under + seen * self._enlarged(light)[area] * teeth[..., :3]
+        seen, lit = self._enlarged(opening)[..., 0][teeth.area], self._enlarged(light)[teeth.area]
+        drawn[teeth.area] = times(drawn[teeth.area], 1 - seen * teeth.opacity) + times(lit * teeth.colour, seen)
 
     def _enlarged(self, layer: Tensor, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
         return _resize(_channels_last(layer), self.size, interpolation)
+
+
+@dataclass(frozen=True, eq=False)
+class _Painted:
+    """Something painted in a part of n frames, or of one: then without the first axis."""
+
+    colour: np.ndarray  # (n, h, w, 3) float32 in 0..1, times opacity
+    opacity: np.ndarray  # (n, h, w)
+    area: tuple[slice, slice]  # of the frames
+
+    @classmethod
+    def of(cls, painted: Tensor, left: int, top: int) -> "_Painted":
+        """``painted (n, 4, h, w)``."""
+        colour, opacity = (np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()) for x in painted.split((3, 1), 1))
+        return cls(colour, opacity[..., 0], np.s_[top : top + colour.shape[1], left : left + colour.shape[2]])
+
+    def of_frame(self, i: int) -> "_Painted":
+        return replace(self, colour=self.colour[i], opacity=self.opacity[i])
 
 
 def _one(layers: Layers, i: int) -> Layers:

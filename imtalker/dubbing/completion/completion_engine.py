@@ -39,7 +39,6 @@ from imtalker.dubbing.engine import Patch
 from imtalker.dubbing.lips import onto_clip
 from imtalker.dubbing.mouth_choice import chosen_mouths
 from imtalker.dubbing.mouth_painting import MouthPainter, PaintedInside
-from imtalker.dubbing.planes import between, times
 from imtalker.dubbing.references import References
 from imtalker.dubbing.renderer_engine import rest_distances, soft_choice
 from imtalker.dubbing.rest_frames import OpenFrame
@@ -48,6 +47,7 @@ from imtalker.dubbing.tracking import FaceTrack
 from imtalker.errors import InputError
 from imtalker.faces.motion_reading import MotionBasis
 from imtalker.generator.motion_layout import HEAD_CHANNELS
+from imtalker.media.planes import between, times
 from imtalker.pipeline.rendering import to_tensor
 from imtalker.weights.file import load_module
 
