@@ -27,7 +27,7 @@ class MouthEngine(Protocol):
     def draw(
         self, frames: list[np.ndarray], landmarks: FaceTrack, motion: Tensor, references: References
     ) -> list[Patch]:
-        """Patches for n frames.
+        """Patches for n frames; several threads may ask at once.
 
         Args:
             frames: n pictures, uint8 RGB ``(H, W, 3)``.

@@ -29,8 +29,8 @@ _ODD_NAMES = ("yaw", "roll", "tx", "gx", "view_x", "mouth_x", "smile_skew", "bro
 
 MOUTH_NAMES = ("jaw", "ulr", "lld", "wide", "pucker", "funnel", "tongue")
 # Targets of viseme classes in the order of MOUTH_NAMES. Opening and width of the lips are those that the speakers of
-# five real clips reach (least squares over the phonemes' dominance): between the phonemes that close them lips stay
-# 6 to 9 mm apart, open vowels reach 8 to 14 mm and rounding narrows the mouth by 4 to 13 mm. All in all the mouth is
+# five real clips reach (least squares over the phonemes' dominance): consonants of the tongue part them by 6 to 9 mm,
+# open vowels by 8 to 14 mm, and rounding narrows the mouth by 4 to 13 mm. All in all the mouth is
 # as wide as at rest, less .7 mm (the five clips, and 36 minutes of another speaker's landmarks).
 VISEME_TARGETS: dict[str, tuple[float, ...]] = {
     "PAUSE": (0.12, 0.15, 0.25, 0.17, 0.00, 0.00, 0.0),
