@@ -229,7 +229,7 @@ def _groups(
     step = max(1, min(pipeline.batch_size, CHUNK_BYTES // (3 * height * width)))
     fading, followed = Fading(plan, silent), False
     with ExitStack() as threads:
-        follower = threads.enter_context(following(found, plan.used))
+        follower = threads.enter_context(following(clip, found, plan.used))
         heard = threads.enter_context(closing(Ahead(by_one_thread(windows))))
         pictures = threads.enter_context(closing(Ahead(frames_in_order(clip.path, fps, plan.index))))
         lips = resampled(heard, fps, plan.speech_frames)

@@ -1,20 +1,24 @@
 """Follow the face through every frame that gets a new mouth, ahead of the drawing and no further than it needs."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from itertools import islice, repeat
 
 import numpy as np
 
+from imtalker.dubbing.clip import DubClip
 from imtalker.dubbing.covering import STEADY, ClearMouth
 from imtalker.dubbing.looking import Look
 from imtalker.dubbing.mouth_reading import HEAD_SMOOTHING, read_motion
 from imtalker.dubbing.references import References
-from imtalker.dubbing.tracking import BRIDGE, FaceRow, FaceTrack, smoothing_reach
+from imtalker.dubbing.tracking import BRIDGE, FaceRow, FaceTrack, measure, smoothing_reach, watch
+from imtalker.media.ahead import Ahead
+from imtalker.media.video import read_frames
 
 BLOCK = 8  # frames that become known together
 REACH = max(smoothing_reach(HEAD_SMOOTHING), STEADY) + BRIDGE + 1  # frames on either side that tell what one of them is
+AHEAD_SECONDS = 2.0  # of the clip that are measured before they are asked for
 
 
 class Follower:
@@ -79,10 +83,16 @@ class Follower:
 
 
 @contextmanager
-def following(found: Look, count: int) -> Iterator[Follower]:
-    """The face in the first ``count`` frames of a clip; what follows it ends with the block."""
-    with closing(found.rows):
-        yield Follower(found.rows, count, found.references, found.neutral, found.clear)
+def following(clip: DubClip, found: Look, count: int) -> Iterator[Follower]:
+    """Follow the face through the first ``count`` frames of a clip in a thread of its own; it ends with the block."""
+    fps = float(clip.fps)
+    frames = islice(read_frames(clip.path, fps), count)
+    sightings = watch(frames, None, f"clip {clip.path}", found.face)
+    rows = Ahead((measure(sighting) for sighting in sightings), max(1, round(AHEAD_SECONDS * fps)))
+    try:
+        yield Follower(rows, count, found.references, found.neutral, found.clear)
+    finally:
+        rows.close()
 
 
 def _filled_up(rows: Iterable[FaceRow | None], count: int) -> Iterator[FaceRow | None]:

@@ -4,7 +4,7 @@ Only glances are taken, a few a second and for a few seconds: every frame is fol
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from imtalker.dubbing.registration import cut_square
 from imtalker.dubbing.remarks import person_remarks
 from imtalker.dubbing.rest_frames import RestFrames
 from imtalker.dubbing.timing import MAX_YAW, Plan
-from imtalker.dubbing.tracking import FaceRow, FaceTrack, Sighting, followed, measure, watch
+from imtalker.dubbing.tracking import FaceRow, FaceTrack, Sighting, measure, watch
 from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks
 from imtalker.media.ahead import Ahead
@@ -56,7 +56,6 @@ class Look:
     until: float  # seconds of the clip that have been looked at
     kept: "KeptFrames"  # what references were chosen from
     clear: ClearMouth | None  # what the mouth looks like with nothing before it
-    rows: Ahead[FaceRow | None]  # of the frames that get a new mouth, followed since the face has been seen
     remarks: tuple[Remark, ...]  # what people should know
 
 
@@ -64,8 +63,6 @@ def look(
     pipeline: TalkingHeadPipeline, clip: DubClip, plan: Plan, options: DubOptions, timings: Timings
 ) -> Generator[Looked, None, Look]:
     """Look at the beginning of a clip, or further where it does not show the face; frames are not kept.
-
-    Meanwhile all frames are followed from the first on: one core would have little to do.
 
     Raises:
         NoFaceError: no face in what gets a new mouth, or one that is turned away throughout.
@@ -77,41 +74,24 @@ def look(
     notes = KeptFrames(pipeline.models.renderer.config.input_size)
     at: list[int] = []
     limit, people, usable = max(plan.used, span), 0, False
-    with ExitStack() as going_on:
-        looking = going_on.enter_context(ExitStack())
-        pictures = looking.enter_context(closing(Ahead(read_every(clip.path, fps, step))))
-        sightings = looking.enter_context(closing(Ahead(watch(_numbered(pictures, at), options.face, what))))
-        rows: Ahead[FaceRow | None] | None = None
+    with (
+        closing(Ahead(read_every(clip.path, fps, step))) as pictures,
+        closing(Ahead(watch(_numbered(pictures, at), options.face, what))) as sightings,
+    ):
         for glance, sighting in enumerate(timings.iterate("tracking", sightings)):
             number = at[glance]
             faces_ahead = notes.add(number, sighting)
             people = max(people, sighting.people)
-            if rows is None and notes.face is not None:
-                rows = going_on.enter_context(closing(followed(clip.path, fps, notes.face, plan.used)))
             if faces_ahead and not usable:
                 usable, limit = number < plan.used, number + span
             yield Looked(min(number + step, limit), max(number, min(limit, clip.num_frames)))
             if number + step >= limit:
                 break
-        looking.close()
-        if not usable or rows is None:
-            raise NoFaceError(_why_none(notes.numbers, plan, clip))
-        found = _found(notes, rows, people, clip, step, options.reference)
-        going_on.pop_all()
-    return found
-
-
-def _found(
-    notes: "KeptFrames", rows: Ahead[FaceRow | None], people: int, clip: DubClip, step: int, reference: float | None
-) -> Look:
-    """From all that has been kept: what is drawn from, and how the person speaks.
-
-    Raises:
-        InputError: no face at the reference time.
-    """
-    fps, glances = float(clip.fps), len(notes.rows)
+    if not usable:
+        raise NoFaceError(_why_none(notes.numbers, plan, clip))
+    glances = len(notes.rows)
     clear = ClearMouth.of(np.stack([row.look for row in notes.rows]))
-    asked = None if reference is None else notes.row_of(round(reference * fps), clip, fps)
+    asked = None if options.reference is None else notes.row_of(round(options.reference * fps), clip, fps, what)
     track = notes.track()
     track = replace(track, seen=track.seen & ~covered_rows(track, clear))
     neutral = choose_neutral(track, np.array(notes.sharpness)) if asked is None else asked
@@ -120,17 +100,17 @@ def _found(
     covered = covered_rows(track, clear)
     references = notes.references(references, track, covered, fps)
     free = np.flatnonzero(~covered[:glances])
+    seen = np.array(notes.numbers)[free] / fps
     assert notes.face is not None
     return Look(
         notes.face,
         references,
         notes.rows[neutral],
-        SeenMouths(np.array(notes.numbers)[free] / fps, track.motion[free]),
+        SeenMouths(seen, track.motion[free]),
         (notes.numbers[glances - 1] + step) / fps,
         notes,
         clear,
-        rows,
-        person_remarks(track, people, notes.side),
+        person_remarks(track, people, pipeline.models.renderer.config.input_size),
     )
 
 
@@ -142,7 +122,7 @@ class KeptFrames:
     """
 
     def __init__(self, side: int):
-        self.side = side
+        self._side = side
         self.numbers: list[int] = []
         self.face: FaceLandmarks | None = None  # where seen first
         self.rows: list[FaceRow] = []
@@ -154,7 +134,7 @@ class KeptFrames:
         row = measure(sighting)
         if row is None or sighting.face is None:
             return False
-        square = cut_square(sighting.frame, row.to_image, self.side)
+        square = cut_square(sighting.frame, row.to_image, self._side)
         self.numbers.append(number)
         self.face = self.face or sighting.face
         self.rows.append(row)
@@ -184,7 +164,7 @@ class KeptFrames:
         rows = {number: row for row, number in enumerate(self.numbers)}
         return neutral.with_frames(self.rest.without(hidden), self.mouths.without(hidden), track, rows)
 
-    def row_of(self, number: int, clip: DubClip, fps: float) -> int:
+    def row_of(self, number: int, clip: DubClip, fps: float, what: str) -> int:
         """The row of a frame, which is looked at if it has not been.
 
         Raises:
@@ -193,7 +173,7 @@ class KeptFrames:
         if number in self.numbers:
             return self.numbers.index(number)
         picture = next(read_frames_from(clip.path, fps, number, reliable_times(clip.path, fps)), None)
-        for sighting in watch([] if picture is None else [picture], None, f"clip {clip.path}", self.face):
+        for sighting in watch([] if picture is None else [picture], None, what, self.face):
             self.add(number, sighting)
         if self.numbers[-1] != number:
             raise InputError(

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import islice, pairwise
-from pathlib import Path
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -15,15 +14,12 @@ from imtalker.errors import InputError, NoFaceError
 from imtalker.faces.landmarks import FaceLandmarks, find_faces, follow_face
 from imtalker.faces.motion_reading import SQUARE, read_against_average
 from imtalker.faces.readings import eye_apertures, mouth_opening
-from imtalker.media.ahead import Ahead
-from imtalker.media.video import read_frames
 from imtalker.weights.load import bundled_basis
 
 MAX_FACES = 8  # told apart in one frame
 RIVAL = 0.6  # a second face of at least this size, against the largest, may be the one that is meant
 BRIDGE = 5  # frames without the face that are filled in between their neighbours
 JUMP = 0.35  # of the face's size that it may move between frames; further, the picture was cut
-AHEAD_SECONDS = 2.0  # of the clip that are measured before they are asked for
 ASIDE = 0.1  # of its size that it may move and still be fitted well where it was
 
 
@@ -132,12 +128,6 @@ def watch(
         first = face is not None and (before is None or _jumped(before, face))
         last = face or last
         yield Sighting(frame, face, None if face is None else register(face), first, len(found))
-
-
-def followed(path: Path, fps: float, face: FaceLandmarks, count: int) -> Ahead[FaceRow | None]:
-    """What is measured of a known face in the first ``count`` frames of a clip, some seconds ahead, by a thread."""
-    sightings = watch(islice(read_frames(path, fps), count), None, f"clip {path}", face)
-    return Ahead((measure(sighting) for sighting in sightings), max(1, round(AHEAD_SECONDS * fps)))
 
 
 def measure(sighting: Sighting) -> FaceRow | None:
