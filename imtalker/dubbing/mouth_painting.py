@@ -22,6 +22,7 @@ from imtalker.dubbing.source_frame import SourceFrame
 from imtalker.faces.denture import Denture
 from imtalker.faces.mesh import LIPS
 from imtalker.faces.motion_reading import SQUARE, MotionBasis
+from imtalker.media.planes import over
 from imtalker.renderer.landmark_guide import FaceGeometry
 from imtalker.renderer.mouth_interior import MouthInterior, MouthPlacement, denture_of
 
@@ -156,5 +157,5 @@ class PaintedInside:
         place[:, 2] -= [left, top]
         there = share * cv2.warpAffine(self.pixels[row], place, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
         area = patch[top:bottom, left:right]
-        area += 255 * there[..., :3] - there[..., 3:] * area
+        area[:] = over(area, 255 * there[..., :3], there[..., 3])
         painted[top:bottom, left:right] += there[..., 3:]

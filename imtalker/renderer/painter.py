@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imtalker.media.planes import times
+from imtalker.media.planes import over, times
 from imtalker.renderer.compose import DRAWN_SHARPENING, Layers, painted_parts, resized
 from imtalker.renderer.motion_transfer import remap
 from imtalker.renderer.renderer import Renderer
@@ -55,25 +55,25 @@ class Painter:
             return to_frames(self.renderer.render(motion, self.source, self.size))
         layers, placement = self.renderer.layers(motion, self.source)
         # Everything small is painted for all frames together: by itself it would mostly wait to be called.
-        over = [_Painted.of(*part) for part in painted_parts(layers, self.source, self.size)]
+        parts = [_Painted.of(*part) for part in painted_parts(layers, self.source, self.size)]
         teeth = None
         if placement is not None and self.renderer.teeth is not None:
             teeth = _Painted.of(*self.renderer.teeth.visible(placement, self.size))
         frames = np.empty((len(motion), self.size, self.size, 3), np.uint8)
         for i, frame in enumerate(frames):
-            self._paint(_one(layers, i), teeth and teeth.of_frame(i), [part.of_frame(i) for part in over], frame)
+            self._paint(_one(layers, i), teeth and teeth.of_frame(i), [part.of_frame(i) for part in parts], frame)
         return frames
 
-    def _paint(self, layers: Layers, teeth: "_Painted | None", over: "list[_Painted]", frame: np.ndarray) -> None:
+    def _paint(self, layers: Layers, teeth: "_Painted | None", parts: "list[_Painted]", frame: np.ndarray) -> None:
         """Compose one frame, see ``compose``."""
         drawn = self._drawn(layers.drawn)
         if teeth is not None and layers.opening is not None and layers.light is not None:
             self._lay_teeth(drawn, layers.opening, layers.light, teeth)
         gate = self._enlarged(layers.gate)
         cv2.blendLinear(self._moved(layers.coordinates), _bytes(drawn), gate, 1 - gate, frame)
-        for part in over:
+        for part in parts:
             seen = frame[part.area].astype(np.float32)
-            frame[part.area] = np.rint(255 * part.colour + times(seen, 1 - part.opacity))
+            frame[part.area] = np.rint(over(seen, 255 * part.colour, part.opacity))
         if layers.person is not None and layers.plate is not None and self._behind:
             person, share = self._enlarged(layers.person), layers.plate.item()
             behind = cv2.addWeighted(self._behind[0], 1 - share, self._behind[1], share, 0)
@@ -98,7 +98,7 @@ class Painter:
     def _lay_teeth(self, drawn: np.ndarray, opening: Tensor, light: Tensor, teeth: "_Painted") -> None:
         """Teeth into the drawn pixels, float ``(size, size, 3)``, in place."""
         seen, lit = self._enlarged(opening)[..., 0][teeth.area], self._enlarged(light)[teeth.area]
-        drawn[teeth.area] = times(drawn[teeth.area], 1 - seen * teeth.opacity) + times(lit * teeth.colour, seen)
+        drawn[teeth.area] = over(drawn[teeth.area], times(lit * teeth.colour, seen), seen * teeth.opacity)
 
     def _enlarged(self, layer: Tensor, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
         return _resize(_channels_last(layer), self.size, interpolation)

@@ -44,17 +44,24 @@ def test_an_error_comes_in_its_place_and_the_threads_go_on(workers: Workers) -> 
 @pytest.mark.parametrize("cores", [0, 1, 3])
 def test_only_a_few_items_are_taken_ahead(cores: int) -> None:
     taken: list[int] = []
+    most, full = 4 if cores == 3 else 1, threading.Event()
 
     def items() -> Iterator[int]:
         for i in range(100):
             taken.append(i)
+            if len(taken) == most:
+                full.set()
             yield i
 
-    results = Workers(cores).map(abs, items())
+    def call(i: int) -> int:
+        assert full.wait(10)  # the first result comes when nothing more is taken ahead
+        return i
+
+    results = Workers(cores).map(call, items())
     assert not taken  # nothing before it is asked for
     next(results)
     results.close()
-    assert 1 <= len(taken) <= (4 if cores == 3 else 1)
+    assert len(taken) == most
 
 
 def test_the_first_result_does_not_wait_for_more_items(workers: Workers) -> None:
