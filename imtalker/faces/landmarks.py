@@ -150,17 +150,32 @@ def _landmarks(image: np.ndarray, region: Placement) -> FaceLandmarks | None:
 
 def _cut(image: np.ndarray, region: Placement) -> np.ndarray:
     """The region as (256,256,3). Borders repeat edge pixels."""
-    # Where it shrinks, linear interpolation would skip pixels: cut larger, then average.
-    finer = int(np.clip(region.side / _CUT_SIZE, 1, 4))
-    side = _CUT_SIZE * finer
-    cut = cv2.warpAffine(
+    blocks = round(region.side / _CUT_SIZE)
+    if blocks > 1:  # linear interpolation would skip pixels: average them first
+        image, region = _averaged(image, region, blocks)
+    return cv2.warpAffine(
         image,
-        region.matrix(side),
-        (side, side),
+        region.matrix(_CUT_SIZE),
+        (_CUT_SIZE, _CUT_SIZE),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return cv2.resize(cut, (_CUT_SIZE, _CUT_SIZE), interpolation=cv2.INTER_AREA)
+
+
+def _averaged(image: np.ndarray, region: Placement, side: int) -> tuple[np.ndarray, Placement]:
+    """The part of a picture that a region lies in, the mean of every ``side`` x ``side`` pixels; and the region in it.
+
+    Blocks are counted from the picture's corner, whatever the region, so that they stand still where it moves.
+    """
+    blocks = np.array(image.shape[1::-1]) // side
+    if blocks.min() < 1:
+        return image, region
+    corners = region.corners() / side
+    first = (np.floor(corners.min(0)) - 1).clip(0, blocks - 1).astype(int)
+    end = (np.ceil(corners.max(0)) + 1).clip(first + 1, blocks).astype(int)
+    (left, top), (right, bottom) = side * first, side * end
+    part = cv2.resize(image[top:bottom, left:right], (end - first).tolist(), interpolation=cv2.INTER_AREA)
+    return part, region.seen_from(left, top, 1 / side, 1 / side)
 
 
 @lru_cache(maxsize=1)

@@ -61,8 +61,9 @@ def alignments(wanted: np.ndarray, there: np.ndarray, side: int) -> np.ndarray:
     steps = (np.arange(side // GRID) + 0.5) * GRID - 0.5
     x, y = np.meshgrid(steps, steps)
     grid = np.stack([x, y], -1).reshape(-1, 2) * scale
-    moved = -cdist(grid, points).astype(np.float32) @ weights[:count]
-    moved += np.column_stack([grid, np.ones(len(grid))]).astype(np.float32) @ weights[count:]
+    terms = np.column_stack([-cdist(grid, points), grid, np.ones(len(grid))]).astype(np.float32)
+    # By torch, on as many threads as this one may use: NumPy's has a second one wait for more without resting.
+    moved = (torch.from_numpy(terms) @ torch.from_numpy(weights)).numpy()
     maps = moved.reshape(len(steps), len(steps), -1, 2).transpose(2, 0, 1, 3)
     maps = np.stack([cv2.resize(np.ascontiguousarray(one), (side, side)) for one in maps])
     x, y = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
