@@ -39,6 +39,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=ENGINES,
         help="with --mode dub: what draws the mouths (default: completion, where its weights are)",
     )
+    add(
+        "--sounds",
+        type=int,
+        metavar="N",
+        help="with --mode dub: of how many other clips each says the words (default: 1)",
+    )
     add("--preset", default="tiny", help="preset or folder of weights (default: %(default)s)")
     add("--device", default="auto")
     add("--dtype", default="auto")
@@ -73,8 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = read_dataset(arguments.data, with_sound=mode in ("audio", DUB), limit=arguments.clips)
     if mode == DUB:
         return _evaluate_dubbing(arguments, dataset)
-    if arguments.engine is not None:
-        raise InputError("--engine is for --mode dub; leave it out")
+    for name in ("engine", "sounds"):
+        if getattr(arguments, name) is not None:
+            raise InputError(f"--{name} is for --mode dub; leave it out")
     networks = load_reference_networks(arguments.weights)
     pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
     evaluator = Evaluator(pipeline, networks, arguments.crop, arguments.max_seconds)
@@ -97,6 +104,7 @@ def _evaluate_dubbing(arguments: argparse.Namespace, dataset: Any) -> int:
     if arguments.html is not None or arguments.weights is not None:
         raise InputError("--html and --weights are not for --mode dub; leave them out")
     pipeline = load_pipeline(arguments.preset, arguments.device, arguments.dtype, size=arguments.size)
-    report = evaluate_dubbing(pipeline, dataset, arguments.max_seconds, print_progress, arguments.engine)
+    sounds = 1 if arguments.sounds is None else arguments.sounds
+    report = evaluate_dubbing(pipeline, dataset, arguments.max_seconds, print_progress, arguments.engine, sounds)
     write_numbers(report.as_dict(), report.table(), arguments.json)
     return PARTLY if report.skipped else DONE

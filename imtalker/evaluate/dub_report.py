@@ -8,6 +8,7 @@ import numpy as np
 from imtalker.evaluate.face_metrics import finite_mean
 
 COLUMNS = ("dubbed", "audio mode", "old mouth", "frozen shut")  # all but the first are baselines
+Rows = dict[str, dict[str, float]]  # engine or baseline -> metric; what is left out counts as unknown
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ BARS = (
     Bar("leak", "other sound: leak of the old lips", "", "< .05"),
     Bar("paired_leak", "other sound: leak, two old mouths", "", "< .05"),
     Bar("lip_correlation", "other sound: lip correlation", "", "audio mode"),
+    Bar("correlation_gain", "the same, less that of audio mode", "", ">= 0"),
     Bar("lip_offset", "other sound: lip offset", "ms", "audio mode"),
     Bar("closure_rate", "other sound: closure rate", "", "audio mode"),
     Bar("outside", "change outside the mask", "levels", "0"),
@@ -50,13 +52,19 @@ class DubReport:
     """All numbers of one run."""
 
     dataset: str
-    values: dict[str, dict[str, dict[str, float]]]  # clip -> engine or baseline -> metric
+    values: dict[str, list[Rows]]  # clip -> with each sound; what its own sound tells stands in the first
     skipped: tuple[str, ...]
     seconds: float
 
     def mean(self, kind: str, key: str) -> float:
         """Mean over clips; NaN where unknown."""
-        return finite_mean(np.array([rows.get(kind, {}).get(key, math.nan) for rows in self.values.values()]))
+        return finite_mean(np.array([finite_mean(_each(rows, kind, key)) for rows in self.values.values()]))
+
+    def error(self, kind: str, key: str) -> float:
+        """Standard error of the mean of all clips and sounds; NaN of a single one."""
+        known = np.concatenate([_each(rows, kind, key) for rows in self.values.values()])
+        known = known[np.isfinite(known)]
+        return float(known.std(ddof=1) / math.sqrt(len(known))) if len(known) > 1 else math.nan
 
     def as_dict(self) -> dict:
         """JSON-able; NaN becomes None."""
@@ -73,32 +81,44 @@ class DubReport:
                     "goal": bar.goal,
                     "paper": bar.paper,
                     **{kind: _number(self.mean(kind, bar.key)) for kind in COLUMNS},
+                    "error": {kind: _number(self.error(kind, bar.key)) for kind in COLUMNS},
                 }
                 for bar in BARS
             ],
-            "clips": {
-                clip: {kind: {key: _number(value) for key, value in row.items()} for kind, row in rows.items()}
-                for clip, rows in self.values.items()
-            },
+            "clips": {clip: self._of_clip(rows) for clip, rows in self.values.items()},
         }
+
+    def _of_clip(self, rows: list[Rows]) -> dict[str, dict[str, float | None]]:
+        """Means over its sounds."""
+        return {kind: {key: _number(finite_mean(_each(rows, kind, key))) for key in rows[0][kind]} for kind in COLUMNS}
 
     def table(self) -> str:
         """For the terminal."""
+        sounds = max(map(len, self.values.values()))
         lines = [
-            f"dubbing, {len(self.values)} clips of '{self.dataset}', {self.seconds:.0f} s",
+            f"dubbing, {len(self.values)} clips of '{self.dataset}', other sounds each: {sounds}, {self.seconds:.0f} s",
             "",
-            f"{'metric':<38}{'unit':<9}" + "".join(f"{kind:>13}" for kind in COLUMNS) + f"{'goal':>13}{'IMGTalk':>9}",
+            f"{'metric':<38}{'unit':<9}" + "".join(f"{kind:>15}" for kind in COLUMNS) + f"{'goal':>13}{'IMGTalk':>9}",
         ]
         for bar in BARS:
-            cells = "".join(f"{_text(self.mean(kind, bar.key)):>13}" for kind in COLUMNS)
+            cells = "".join(f"{self._cell(kind, bar.key):>15}" for kind in COLUMNS)
             lines.append(f"{bar.title:<38}{bar.unit:<9}{cells}{bar.goal:>13}{_text(bar.paper or math.nan):>9}")
         lines += [
             "",
             "audio mode: the clip's first frame as a portrait that says the new sound; old mouth: the clip as it is,",
-            "with the new sound; frozen shut: the lips of its neutral frame.",
+            "with the new sound; frozen shut: the lips of its neutral frame; ±: standard error of the mean.",
         ]
         lines += [f"skipped {reason}" for reason in self.skipped]
         return "\n".join(lines)
+
+    def _cell(self, kind: str, key: str) -> str:
+        error = self.error(kind, key)
+        return _text(self.mean(kind, key)) + (f" ±{error:.3f}" if math.isfinite(error) else "")
+
+
+def _each(rows: list[Rows], kind: str, key: str) -> np.ndarray:
+    """One number with each sound (n,)."""
+    return np.array([row.get(kind, {}).get(key, math.nan) for row in rows])
 
 
 def _number(value: float) -> float | None:

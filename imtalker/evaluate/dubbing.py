@@ -1,4 +1,4 @@
-"""Evaluation of dubbing: each clip with its own sound, with the next clip's sound, and against exact truth.
+"""Evaluation of dubbing: each clip with its own sound, with other clips' sounds, and against exact truth.
 
 The protocol of IMGTalk's Table 1 dubs a clip with its own sound and compares whole frames at 256x256. That alone
 would reward leaving the old mouth in. So each clip is also dubbed with another clip's sound, where what is left of the
@@ -36,7 +36,7 @@ from imtalker.evaluate.av_offset import shift_sound
 from imtalker.evaluate.clip_measures import ClipMeasures, measure_clip
 from imtalker.evaluate.dataset import Clip, Dataset
 from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, paired_leak, patch_masks, unrest
-from imtalker.evaluate.dub_report import COLUMNS, DubReport
+from imtalker.evaluate.dub_report import COLUMNS, DubReport, Rows
 from imtalker.evaluate.face_metrics import csim, finite_mean, lip_distance
 from imtalker.evaluate.image_metrics import frames_to_tensor, psnr, ssim
 from imtalker.evaluate.phonemes import recognise_phonemes
@@ -124,6 +124,7 @@ class _Recording(NamedTuple):
 class _Truth:
     """What a perfect dubbing of a clip would show: its counterfactual."""
 
+    path: Path
     frames: np.ndarray  # (T, H, W, 3)
     measures: ClipMeasures
 
@@ -134,19 +135,24 @@ def evaluate_dubbing(
     max_seconds: float = 60.0,
     progress=logger.info,
     engine: str | None = None,
+    sounds: int = 1,
 ) -> DubReport:
     """Dub and measure every clip of a data set that has sound; counterfactuals serve as truth only.
 
     Args:
         engine: name of what draws the mouths; None: the default, see ``engine_name``.
+        sounds: of how many other clips each says the words, the next ones first; what a few seconds tell of leak and
+            lip correlation is mostly chance.
 
     Raises:
-        InputError: no clip can be dubbed.
+        InputError: no clip can be dubbed, or fewer than one sound is asked for.
     """
+    if sounds < 1:
+        raise InputError(f"{sounds} other sounds cannot be dubbed; give 1 or more")
     start = time.perf_counter()
     drawing = make_engine(pipeline, engine_name(pipeline, engine))
     clips = [clip for clip in dataset.clips if not clip.name.endswith(OTHER)]
-    values: dict[str, dict[str, dict[str, float]]] = {}
+    values: dict[str, list[Rows]] = {}
     skipped = [f"{skip.name}: {skip.reason}" for skip in dataset.skipped]
     recordings: list[_Recording] = []
     for clip in clips:
@@ -155,11 +161,13 @@ def evaluate_dubbing(
             recordings.append(_Recording.of(clip, max_seconds))
         except InputError as error:
             skipped.append(f"{clip.name}: {error}")
-    for recording, other in zip(recordings, [*recordings[1:], *recordings[:1]], strict=True):
+    for at, recording in enumerate(recordings):
         name = recording.clip.name
+        others = [*recordings[at + 1 :], *recordings[:at]] or recordings  # a clip alone says its own words
         progress(f"dubbing {name}")
         try:
-            values[name] = _evaluate_clip(pipeline, drawing, recording, other.sound, max_seconds)
+            new_sounds = [other.sound for other in others[:sounds]]
+            values[name] = _evaluate_clip(pipeline, drawing, recording, new_sounds, max_seconds)
         except InputError as error:
             skipped.append(f"{name}: {error}")
     if not values:
@@ -168,22 +176,41 @@ def evaluate_dubbing(
 
 
 def _evaluate_clip(
-    pipeline: TalkingHeadPipeline, engine: MouthEngine, recording: _Recording, new_sound: np.ndarray, seconds: float
-) -> dict[str, dict[str, float]]:
+    pipeline: TalkingHeadPipeline,
+    engine: MouthEngine,
+    recording: _Recording,
+    new_sounds: list[np.ndarray],
+    seconds: float,
+) -> list[Rows]:
+    """With each new sound, or that of its counterfactual, where it has one; with its own sound in the first."""
     clip, fps, recorded, own_sound = recording
     frames = _frames(clip.path, fps, seconds)
     length = min(seconds, len(frames) / fps)
-    own_sound, new_sound = (sound[: int(length * SAMPLE_RATE)] for sound in (own_sound, new_sound))
-    rows: dict[str, dict[str, float]] = {kind: {} for kind in COLUMNS}
-    for kind in ("dubbed", "frozen shut"):
-        result = _dubbed(pipeline, clip.path, own_sound, _Watched(engine, kind))
-        rows[kind] |= _against(result, frames, recorded, "self")
     counterfactual = clip.path.with_name(f"{clip.path.stem}{OTHER}{clip.path.suffix}")
     truth = None
     if counterfactual.is_file():
-        new_sound = _sound(counterfactual, length)
+        new_sounds = [_sound(counterfactual, length)]
         true_frames = _frames(counterfactual, fps, len(frames) / fps)
-        truth = _Truth(true_frames, measure_clip(true_frames, fps, identity_every=0))
+        truth = _Truth(counterfactual, true_frames, measure_clip(true_frames, fps, identity_every=0))
+    cut = int(length * SAMPLE_RATE)
+    rows = [_with_other_sound(pipeline, engine, recording, frames, new_sound[:cut], truth) for new_sound in new_sounds]
+    for kind in ("dubbed", "frozen shut"):
+        result = _dubbed(pipeline, clip.path, own_sound[:cut], _Watched(engine, kind))
+        rows[0][kind] |= _against(result, frames, recorded, "self")
+    return rows
+
+
+def _with_other_sound(
+    pipeline: TalkingHeadPipeline,
+    engine: MouthEngine,
+    recording: _Recording,
+    frames: np.ndarray,
+    new_sound: np.ndarray,
+    truth: _Truth | None,
+) -> Rows:
+    """A clip and its baselines, with words that are not its own."""
+    clip, fps, recorded, _ = recording
+    rows: Rows = {kind: {} for kind in COLUMNS}
     cues = recognise_phonemes(new_sound)
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, new_sound, _Watched(engine, kind))
@@ -199,11 +226,13 @@ def _evaluate_clip(
         if truth is not None:
             rows[kind] |= _against_truth(result, measures, truth, "truth")
         if truth is not None and kind == "dubbed":
-            twin = _dubbed(pipeline, counterfactual, new_sound, _Watched(engine, track=_asked(result).numpy()))
+            twin = _dubbed(pipeline, truth.path, new_sound, _Watched(engine, track=_asked(result).numpy()))
             rows[kind] |= _twin_leak(result, twin, (new, old), truth)
             rows[kind] |= _with_true_motion(pipeline, clip, new_sound, engine, twin, truth)
     rows["old mouth"] |= speech_scores(recorded, cues)
     rows["audio mode"] |= speech_scores(_spoken_by_portrait(pipeline, frames[0], new_sound), cues)
+    spoken, dubbed = (rows[kind]["lip_correlation"] for kind in ("audio mode", "dubbed"))
+    rows["dubbed"]["correlation_gain"] = dubbed - spoken
     if truth is not None:
         as_it_is = _Result(frames, result.watched, fps, math.nan)
         rows["old mouth"] |= _against_truth(as_it_is, recorded, truth, "truth")

@@ -7,7 +7,7 @@ import pytest
 
 from imtalker.cli import main
 from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, paired_leak, patch_masks, unrest
-from imtalker.evaluate.dub_report import BARS, COLUMNS
+from imtalker.evaluate.dub_report import BARS, COLUMNS, DubReport
 from tests.support.dubbing import talking_clip, talking_frame
 from tests.support.sample_media import write_video
 from tests.support.standin import save_small_models
@@ -87,3 +87,30 @@ def test_the_table_has_all_bars_and_baselines(tmp_path, capsys):
     assert {"self_psnr", "seam", "flicker", "identity", "truth_psnr", "truth_lmd", "motion_psnr"} <= dubbed.keys()
     assert "truth_psnr" in numbers["clips"]["a"]["old mouth"]
     assert main(["evaluate", *arguments, "--html", str(tmp_path / "p.html")]) == 2
+    assert main(["evaluate", *arguments, "--sounds", "0"]) == 2
+    assert main(["evaluate", "--mode", "self", "--sounds", "2"]) == 2
+
+
+def test_every_clip_says_the_words_of_as_many_others_as_asked_for(tmp_path, capsys):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "clips").mkdir()
+    save_small_models(tmp_path / "weights")
+    for shift, name in enumerate("abc"):
+        talking_clip(tmp_path / "clips" / f"{name}.mp4", 8, picture=lambda i, s=shift: talking_frame(i + s), sound=True)
+    arguments = ["--mode", "dub", "--data", str(tmp_path / "clips"), "--preset", str(tmp_path / "weights")]
+    assert main(["evaluate", *arguments, "--sounds", "2", "--json", str(tmp_path / "n.json")]) == 0
+    assert "other sounds each: 2" in capsys.readouterr().out
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert {"self_lmd", "identity", "correlation_gain"} <= numbers["clips"]["a"]["dubbed"].keys()
+
+
+def test_clips_count_alike_and_every_sound_tells_how_sure_their_mean_is():
+    rows = {
+        "a": [{"dubbed": {"leak": 0.1, "self_lmd": 1.0}}, {"dubbed": {"leak": 0.3}}],
+        "b": [{"dubbed": {"leak": 0.5}}],
+    }
+    report = DubReport("some", rows, (), 1.0)
+    assert report.mean("dubbed", "leak") == pytest.approx((0.2 + 0.5) / 2)
+    assert report.error("dubbed", "leak") == pytest.approx(np.std([0.1, 0.3, 0.5], ddof=1) / np.sqrt(3))
+    assert report.mean("dubbed", "self_lmd") == 1.0 and np.isnan(report.error("dubbed", "self_lmd"))
+    assert np.isnan(report.mean("old mouth", "leak"))
