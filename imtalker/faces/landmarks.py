@@ -150,9 +150,9 @@ def _landmarks(image: np.ndarray, region: Placement) -> FaceLandmarks | None:
 
 def _cut(image: np.ndarray, region: Placement) -> np.ndarray:
     """The region as (256,256,3). Borders repeat edge pixels."""
-    blocks = round(region.side / _CUT_SIZE)
-    if blocks > 1:  # linear interpolation would skip pixels: average them first
-        image, region = _averaged(image, region, blocks)
+    block = round(region.side / _CUT_SIZE)
+    if block > 1:  # linear interpolation would skip pixels: average them first
+        image, region = _averaged(image, region, block)
     return cv2.warpAffine(
         image,
         region.matrix(_CUT_SIZE),
@@ -162,20 +162,20 @@ def _cut(image: np.ndarray, region: Placement) -> np.ndarray:
     )
 
 
-def _averaged(image: np.ndarray, region: Placement, side: int) -> tuple[np.ndarray, Placement]:
-    """The part of a picture that a region lies in, the mean of every ``side`` x ``side`` pixels; and the region in it.
+def _averaged(image: np.ndarray, region: Placement, block: int) -> tuple[np.ndarray, Placement]:
+    """The part of a picture round a region, as means of ``block`` x ``block`` pixels; and where the region lies in it.
 
     Blocks are counted from the picture's corner, whatever the region, so that they stand still where it moves.
     """
-    blocks = np.array(image.shape[1::-1]) // side
-    if blocks.min() < 1:
+    count = np.array(image.shape[1::-1]) // block
+    if count.min() < 1:
         return image, region
-    corners = region.corners() / side
-    first = (np.floor(corners.min(0)) - 1).clip(0, blocks - 1).astype(int)
-    end = (np.ceil(corners.max(0)) + 1).clip(first + 1, blocks).astype(int)
-    (left, top), (right, bottom) = side * first, side * end
+    corners = region.corners() / block
+    first = (np.floor(corners.min(0)) - 1).clip(0, count - 1).astype(int)
+    end = (np.ceil(corners.max(0)) + 1).clip(first + 1, count).astype(int)
+    (left, top), (right, bottom) = block * first, block * end
     part = cv2.resize(image[top:bottom, left:right], (end - first).tolist(), interpolation=cv2.INTER_AREA)
-    return part, region.seen_from(left, top, 1 / side, 1 / side)
+    return part, region.seen_from(left, top, 1 / block, 1 / block)
 
 
 @lru_cache(maxsize=1)

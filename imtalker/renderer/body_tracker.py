@@ -104,6 +104,7 @@ def lattice(way: np.ndarray, weights: np.ndarray, motion: torch.Tensor) -> np.nd
     pixels = np.arange(SIDE)
     x, y = (np.exp(-0.5 * ((pixels - (middle + nodes)[:, None]) / deviation) ** 2) for middle in place)
     area = 2 * np.pi * deviation**2
+    # By torch, on as many threads as this one may use: NumPy's has a second one wait for more without resting.
     parts = torch.from_numpy(np.stack([weights, *(weights * way[..., i] for i in range(2))]).astype(x.dtype))
     total, *sums = (torch.from_numpy(y) @ parts @ torch.from_numpy(x).mT / area).numpy()
     return np.stack(sums, -1) / (total + SURE)[..., None] / unit
