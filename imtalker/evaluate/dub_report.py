@@ -98,10 +98,10 @@ class DubReport:
         lines = [
             f"dubbing, {len(self.values)} clips of '{self.dataset}', other sounds each: {sounds}, {self.seconds:.0f} s",
             "",
-            f"{'metric':<38}{'unit':<9}" + "".join(f"{kind:>15}" for kind in COLUMNS) + f"{'goal':>13}{'IMGTalk':>9}",
+            f"{'metric':<38}{'unit':<9}" + "".join(f"{kind:>17}" for kind in COLUMNS) + f"{'goal':>13}{'IMGTalk':>9}",
         ]
         for bar in BARS:
-            cells = "".join(f"{self._cell(kind, bar.key):>15}" for kind in COLUMNS)
+            cells = "".join(f"{self._cell(kind, bar.key):>17}" for kind in COLUMNS)
             lines.append(f"{bar.title:<38}{bar.unit:<9}{cells}{bar.goal:>13}{_text(bar.paper or math.nan):>9}")
         lines += [
             "",

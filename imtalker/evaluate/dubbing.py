@@ -11,6 +11,7 @@ what the audio-driven mode makes of the clip's first frame and the same sound.
 import logging
 import math
 import time
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -45,6 +46,7 @@ from imtalker.evaluate.scoring import speech_scores
 from imtalker.media.audio import load_waveform
 from imtalker.media.video import native_rate, read_frames
 from imtalker.pipeline.talking_head import TalkingHeadPipeline
+from imtalker.pipeline.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,8 @@ HIGHEST_PSNR = 60.0  # dB, of equal pictures
 
 @dataclass
 class _Watched:
-    """A ``MouthEngine`` round another one that remembers what was asked and where it drew; or draws what was there.
+    """A ``MouthEngine`` round another one that remembers what was asked and where it drew; or draws what was there. For
+    one call at a time, in the order of the frames.
 
     ``kind``: "dubbed" draws what is asked; "frozen shut" the neutral frame's lips; "old mouth" nothing. ``track`` gives
     the motion frame by frame instead of the generator's.
@@ -92,7 +95,6 @@ class _Result:
     frames: np.ndarray  # (T, H, W, 3)
     watched: _Watched
     fps: float
-    frames_per_second: float
 
     @property
     def drawn(self) -> list[tuple[int, FaceTrack, np.ndarray]]:
@@ -197,6 +199,7 @@ def _evaluate_clip(
     for kind in ("dubbed", "frozen shut"):
         result = _dubbed(pipeline, clip.path, own_sound[:cut], _Watched(engine, kind))
         rows[0][kind] |= _against(result, frames, recorded, "self")
+    rows[0]["dubbed"]["frames_per_second"] = _speed(pipeline, clip.path, own_sound[:cut], engine)
     return rows
 
 
@@ -222,7 +225,6 @@ def _with_other_sound(
         new, old = (clip.readings["mouth_opening"][:count] for clip in (measures, recorded))
         rows[kind]["leak"] = leak(new, old, asked[:count], fps) if kind == "dubbed" else math.nan
         rows[kind]["identity"] = _identity(measures, recorded)
-        rows[kind]["frames_per_second"] = result.frames_per_second
         if truth is not None:
             rows[kind] |= _against_truth(result, measures, truth, "truth")
         if truth is not None and kind == "dubbed":
@@ -234,7 +236,7 @@ def _with_other_sound(
     spoken, dubbed = (rows[kind]["lip_correlation"] for kind in ("audio mode", "dubbed"))
     rows["dubbed"]["correlation_gain"] = dubbed - spoken
     if truth is not None:
-        as_it_is = _Result(frames, result.watched, fps, math.nan)
+        as_it_is = _Result(frames, result.watched, fps)
         rows["old mouth"] |= _against_truth(as_it_is, recorded, truth, "truth")
     return rows
 
@@ -255,9 +257,19 @@ def _sound(path: Path, seconds: float, delay: float = 0.0) -> np.ndarray:
 
 
 def _dubbed(pipeline: TalkingHeadPipeline, clip: Path, sound: np.ndarray, watched: _Watched) -> _Result:
-    run = dub(pipeline, clip, sound, DubOptions(face=0), engine=watched)
+    in_order = copy(pipeline)
+    in_order.workers = Workers(1)
+    run = dub(in_order, clip, sound, DubOptions(face=0), engine=watched)
     frames = np.stack(list(run.frames()))
-    return _Result(frames, watched, float(native_rate(clip)), run.timings.fps)
+    return _Result(frames, watched, float(native_rate(clip)))
+
+
+def _speed(pipeline: TalkingHeadPipeline, clip: Path, sound: np.ndarray, engine: MouthEngine) -> float:
+    """Frames a second, all included, of a dubbing that nobody watches."""
+    run = dub(pipeline, clip, sound, DubOptions(face=0), engine=engine)
+    for _ in run:
+        pass
+    return run.timings.fps
 
 
 def _asked(result: _Result) -> Tensor:

@@ -1,6 +1,7 @@
 """Evaluation of dubbing: metrics whose value is known, and the whole command on synthetic clips."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from imtalker.cli import main
 from imtalker.evaluate.dub_metrics import detail, gradient, leak, outside_difference, paired_leak, patch_masks, unrest
 from imtalker.evaluate.dub_report import BARS, COLUMNS, DubReport
-from tests.support.dubbing import talking_clip, talking_frame
+from imtalker.evaluate.dubbing import _dubbed, _Watched
+from imtalker.media.audio import load_waveform
+from imtalker.pipeline.workers import Workers
+from tests.support.dubbing import CopyEngine, talking_clip, talking_frame
 from tests.support.sample_media import write_video
-from tests.support.standin import save_small_models
+from tests.support.standin import save_small_models, small_pipeline
 
 FPS = 25.0
 
@@ -102,6 +106,28 @@ def test_every_clip_says_the_words_of_as_many_others_as_asked_for(tmp_path, caps
     assert "other sounds each: 2" in capsys.readouterr().out
     numbers = json.loads((tmp_path / "n.json").read_text())
     assert {"self_lmd", "identity", "correlation_gain"} <= numbers["clips"]["a"]["dubbed"].keys()
+
+
+class HesitantEngine(CopyEngine):
+    """Takes longer for a group of frames than for the one after it."""
+
+    def draw(self, frames, landmarks, motion, references):
+        patches = super().draw(frames, landmarks, motion, references)
+        time.sleep(0.2 / self.drawn)
+        return patches
+
+
+def test_what_is_watched_is_in_the_order_of_the_frames_however_many_threads_draw(tmp_path):
+    pipeline = small_pipeline()
+    pipeline.workers, pipeline.batch_size = Workers(3), 2
+    clip = talking_clip(tmp_path / "a.mp4", 12, sound=True)
+    result = _dubbed(pipeline, clip, load_waveform(clip)[:7680], _Watched(HesitantEngine()))
+    drawn = result.drawn
+    assert [at for at, _, _ in drawn] == list(range(12))
+    for _, row, lower in drawn:
+        np.testing.assert_array_equal(row.lower[0], lower)
+    assert np.all(np.diff([row.to_image[0, 0, 2] for _, row, _ in drawn]) > 0)  # the face drifts to the right
+    assert pipeline.workers.count == 3
 
 
 def test_clips_count_alike_and_every_sound_tells_how_sure_their_mean_is():
